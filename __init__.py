@@ -1,0 +1,41 @@
+"""countenance audits a face-analysis model and compiles what it measured into a model card.
+
+The small Python API::
+
+    import countenance
+
+    results = countenance.run("audit.yaml")
+    results["performance/accuracy"].estimate
+    countenance.compare(countenance.load_results("runs/a"), countenance.load_results("runs/b"))
+
+Everything is imported on first use, so that ``import countenance`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "compare", "load_results", "run"]
+
+if TYPE_CHECKING:
+    from .core.api import run
+    from .core.compare import compare
+    from .core.results import load_results
+
+_HOMES = {"run": "core.api", "compare": "core.compare", "load_results": "core.results"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public function from its module when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""The probes that measure performance, fairness and robustness; importing this package registers them."""

@@ -1,0 +1,1 @@
+"""Fairness probes: metrics by group and by intersection of groups."""

@@ -1,0 +1,1 @@
+"""Robustness probes: what a perturbation within stated bounds does to the model."""

@@ -1,0 +1,1 @@
+"""Records, targets, faces, predictions, statistics, plan, runner, gates and comparison."""

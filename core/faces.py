@@ -1,0 +1,271 @@
+"""The audited faces: one row per face, and batches of pixels read as they are needed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .errors import AuditError
+from .images import ImageFault, read_bytes, read_face
+from .landmarks import (
+    ArrayLandmarks,
+    LandmarkKind,
+    LandmarkSource,
+    NpzLandmarks,
+    aligned_landmarks,
+    to_crop,
+)
+from .manifest import Manifest, group_counts
+from .plan import AttributeSpec, DataSpec
+from .results import AttributeSummary, GroupCount
+from .statistics.groups import Groups, build_groups
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PREFETCHED_BATCHES = 3
+_Read = tuple[NDArray[np.uint8], bool, tuple[int, int]] | str  # crop, padded, image size; or the fault
+
+
+@dataclass(frozen=True)
+class FaceBatch:
+    """Some faces at the target's input size.
+
+    Attributes:
+        rows: positions in ``faces.frame``, shape (n,).
+        pixels: RGB, float32, 0 to 1, shape (n, 3, h, w).
+        landmarks: float32 (n, p, 2) in pixels of the crop, x right and y down, pixel (0, 0) covering [0, 1) x [0, 1);
+            NaN for a face that has none; ``None`` unless asked for.
+    """
+
+    rows: NDArray[np.int64]
+    pixels: Tensor
+    landmarks: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """The faces of an audit. Rows of numbers are held in memory; images and ``.npz`` landmarks are read on demand.
+
+    Attributes:
+        frame: one row per face: ``face_id, path, label, subject, split, may_publish`` and each attribute's group.
+        folder: image paths are relative to it.
+        height_width: size of the crops in pixels; ``None`` for a predictions-only audit, which has no images.
+        boxes: (n, 4) in pixels of the image, or ``None`` for whole images.
+        has_subjects: whether the manifest names the person of each face.
+        attributes: the attributes by name, with who assigned them.
+        groupings: every attribute and every planned intersection, as groups of faces.
+        source: where landmarks come from, or ``None``.
+        aligned: the crops are assumed to be aligned to the five-point template.
+        workers: threads that decode images.
+    """
+
+    frame: pd.DataFrame
+    folder: Path = field(default_factory=Path)
+    height_width: tuple[int, int] | None = None
+    boxes: NDArray[np.float64] | None = None
+    has_subjects: bool = False
+    attributes: Mapping[str, AttributeSpec] = field(default_factory=dict)
+    intersections: Sequence[Sequence[str]] = ()
+    source: LandmarkSource | None = None
+    aligned: bool = False
+    workers: int = 1
+    _rows: NDArray[np.int64] | None = None
+
+    @classmethod
+    def from_manifest(
+        cls,
+        manifest: Manifest,
+        spec: DataSpec,
+        folder: Path,
+        height_width: tuple[int, int] | None,
+        *,
+        landmarks: Path | Literal["aligned"] | None = None,
+        workers: int = 1,
+    ) -> Faces:
+        """Make faces of a checked manifest; ``landmarks`` is the ``.npz`` of the plan, if it names one."""
+        source: LandmarkSource | None = None
+        if isinstance(landmarks, Path):
+            source = NpzLandmarks(landmarks, manifest.frame["path"].tolist())
+        elif manifest.landmarks is not None:
+            source = ArrayLandmarks(manifest.landmarks)
+        return cls(
+            frame=manifest.frame,
+            folder=folder,
+            height_width=height_width,
+            boxes=manifest.boxes,
+            has_subjects=spec.subject is not None,
+            attributes=spec.attributes,
+            intersections=spec.intersections,
+            source=source,
+            aligned=landmarks == "aligned",
+            workers=workers,
+        )
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def rows_of_source(self) -> NDArray[np.int64]:
+        """For each face its row in the manifest as read, counted from 0."""
+        return np.arange(len(self.frame)) if self._rows is None else self._rows
+
+    @property
+    def landmarks_kind(self) -> LandmarkKind:
+        """How many landmarks a face has: ``none``, ``5``, ``68``, ``478``, or ``aligned`` for the assumed template."""
+        if self.aligned:
+            return "aligned"
+        return self.source.kind if self.source is not None else "none"
+
+    @property
+    def subject_codes(self) -> NDArray[np.int64]:
+        """The person of each face as a number, shape (n,); every face is its own where no subject was named."""
+        return pd.factorize(self.frame["subject"])[0].astype(np.int64)
+
+    @property
+    def groupings(self) -> tuple[Groups, ...]:
+        """Every attribute, then every planned intersection, as groups of faces."""
+        return tuple(build_groups(self.frame, names) for names in [*([name] for name in self.attributes), *self.intersections])
+
+    def summaries(self) -> dict[str, AttributeSummary]:
+        """Return each attribute with its groups' numbers of faces and people."""
+        summaries = {}
+        for name, spec in self.attributes.items():
+            groups = {group: GroupCount(faces=n, subjects=m) for group, (n, m) in group_counts(self.frame, name).items()}
+            missing = groups["(missing)"].faces if "(missing)" in groups else 0
+            summaries[name] = AttributeSummary(assigned_by=spec.assigned_by, of=spec.of, groups=groups, missing=missing)
+        return summaries
+
+    def take(self, rows: NDArray[np.int64]) -> Faces:
+        """Return only the faces at these positions, e.g. all but the quarantined ones."""
+        return replace(
+            self,
+            frame=self.frame.iloc[rows].reset_index(drop=True),
+            boxes=None if self.boxes is None else self.boxes[rows],
+            _rows=self.rows_of_source[rows],
+        )
+
+    def image_hashes(self) -> list[str]:
+        """Return the SHA-256 of each face's image file, an empty text where it cannot be read, in row order."""
+
+        def digest(path: str) -> str:
+            try:
+                return hashlib.sha256(read_bytes(self.folder / path)).hexdigest()
+            except ImageFault:
+                return ""
+
+        with ThreadPoolExecutor(max(1, self.workers)) as pool:
+            return list(pool.map(digest, self.frame["path"], chunksize=16))
+
+    def batches(
+        self,
+        size: int,
+        rows: NDArray[np.int64] | None = None,
+        *,
+        landmarks: bool = False,
+        faults: dict[int, str] | None = None,
+        padded: list[int] | None = None,
+    ) -> Iterator[FaceBatch]:
+        """Read faces batch by batch, decoding ahead in threads; memory does not grow with the number of faces.
+
+        Args:
+            size: how many faces a batch holds at most.
+            rows: positions to read, all of them unless given.
+            landmarks: whether to add landmarks.
+            faults: filled with position and reason of each unusable image, which the batches then leave out; without
+                it an unusable image raises.
+            padded: filled with the positions whose box reached over the edge.
+
+        Raises:
+            AuditError: for an unusable image when ``faults`` is not given.
+        """
+        if self.height_width is None:
+            raise AuditError("this audit has predictions only, so there are no images to read")
+        wanted = np.arange(len(self)) if rows is None else np.asarray(rows)
+        chunks = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+        with ThreadPoolExecutor(max(1, self.workers)) as pool:
+            waiting: list[tuple[NDArray[np.int64], list[Future[_Read]]]] = []
+            ahead = iter(chunks)
+            for chunk in islice(ahead, PREFETCHED_BATCHES):
+                waiting.append((chunk, [pool.submit(self._read, int(row)) for row in chunk]))
+            try:
+                while waiting:
+                    chunk, futures = waiting.pop(0)
+                    following = next(ahead, None)
+                    if following is not None:
+                        waiting.append((following, [pool.submit(self._read, int(row)) for row in following]))
+                    batch = self._assemble(chunk, [future.result() for future in futures], landmarks, faults, padded)
+                    if batch is not None:
+                        yield batch
+            finally:
+                for _, futures in waiting:
+                    for future in futures:
+                        future.cancel()
+
+    def _read(self, row: int) -> _Read:
+        assert self.height_width is not None
+        box = None if self.boxes is None else self.boxes[row]
+        try:
+            return read_face(self.folder / self.frame["path"].iat[row], box, self.height_width)
+        except ImageFault as fault:
+            return str(fault)
+
+    def _assemble(
+        self,
+        chunk: NDArray[np.int64],
+        read: list[_Read],
+        landmarks: bool,
+        faults: dict[int, str] | None,
+        padded: list[int] | None,
+    ) -> FaceBatch | None:
+        import torch
+
+        crops, boxes, kept = [], [], []
+        for row, face in zip(chunk.tolist(), read, strict=True):
+            if isinstance(face, str):
+                if faults is None:
+                    raise AuditError(f"row {self.rows_of_source[row] + 1} became unusable during the audit: {face}")
+                faults[row] = face
+                continue
+            crop, over_edge, (height, width) = face
+            crops.append(crop)
+            kept.append(row)
+            boxes.append([0, 0, width, height] if self.boxes is None else np.round(self.boxes[row]))
+            if over_edge and padded is not None:
+                padded.append(row)
+        if not kept:
+            return None
+        pixels = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous().float().div_(255)
+        rows = np.array(kept, dtype=np.int64)
+        return FaceBatch(rows, pixels, self._landmarks(rows, np.array(boxes, dtype=np.float64)) if landmarks else None)
+
+    def _landmarks(self, rows: NDArray[np.int64], boxes: NDArray[np.float64]) -> NDArray[np.float32]:
+        assert self.height_width is not None
+        if self.aligned:
+            return aligned_landmarks(len(rows), self.height_width)
+        if self.source is None:
+            raise AuditError("the plan names no landmarks; a probe that needs them declares it and is skipped")
+        return to_crop(self.source.read(self.rows_of_source[rows]), boxes, self.height_width)
+
+
+
+
+
+def decoding_workers(asked: int | Literal["auto"]) -> int:
+    """Return how many threads decode images: as asked, or one less than the processors, at most eight."""
+    if asked != "auto":
+        return asked
+    return max(1, min(8, (os.cpu_count() or 1) - 1))

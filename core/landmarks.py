@@ -1,0 +1,126 @@
+"""Where a face's landmarks come from: an ``.npz``, columns of the manifest, or an aligned-crop template."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ManifestError
+
+LandmarkKind = Literal["none", "5", "68", "478", "aligned"]
+KNOWN_POINTS = (5, 68, 478)
+
+# Eye centres, nose tip and mouth corners of an aligned crop, as shares of its width and height: the template to which
+# ArcFace-style aligners bring a face, 112 px (InsightFace, face_align.py). Assumed only where the plan says `aligned`.
+ALIGNED_TEMPLATE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+) / 112.0
+
+
+class LandmarkSource(Protocol):
+    """Gives the landmarks of faces in pixels of the whole image."""
+
+    kind: LandmarkKind
+    points: int
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return points of the faces in ``rows``, shape (n, p, 2), NaN where a face has none."""
+        ...
+
+
+class ArrayLandmarks:
+    """Landmarks held in memory, shape (n, p, 2)."""
+
+    def __init__(self, points: NDArray[np.float64]) -> None:
+        if points.ndim != 3 or points.shape[1] not in KNOWN_POINTS or points.shape[2] != 2:
+            raise ManifestError(f"landmarks have the shape {points.shape}, expected (faces, 5 or 68 or 478, 2)")
+        self._points = points
+        self.points = points.shape[1]
+        self.kind: LandmarkKind = str(self.points)  # type: ignore[assignment]
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return points of the faces in ``rows``."""
+        return self._points[rows]
+
+
+class NpzLandmarks:
+    """Landmarks in an ``.npz``, one array per face under the image's path without its suffix.
+
+    Arrays are read when asked for, so that memory does not grow with the number of faces.
+
+    Raises:
+        ManifestError: when the file cannot be read, holds none of the faces, or the first array has a wrong shape.
+    """
+
+    def __init__(self, file: Path, paths: Sequence[str]) -> None:
+        try:
+            self._archive = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise ManifestError(f"{file} cannot be read as an .npz of landmarks: {error}") from error
+        if not isinstance(self._archive, np.lib.npyio.NpzFile):
+            raise ManifestError(f"{file} holds a single array, expected an .npz with one array per image path")
+        self._file = file
+        known = set(self._archive.files)
+        keys = [PurePosixPath(path.replace("\\", "/")).with_suffix("").as_posix() for path in paths]
+        self._keys = [key if key in known else None for key in keys]
+        self.missing = sum(key is None for key in self._keys)
+        found = next((key for key in self._keys if key is not None), None)
+        if found is None:
+            raise ManifestError(
+                f"{file} has landmarks of none of the {len(paths)} faces: its keys are image paths without suffix, "
+                f"e.g. {self._archive.files[0] if self._archive.files else 'none'!r}, and the manifest has {keys[0]!r}"
+            )
+        self.points = self._points_of(found).shape[0]
+        self.kind: LandmarkKind = str(self.points)  # type: ignore[assignment]
+
+    def _points_of(self, key: str) -> NDArray[np.float64]:
+        try:
+            points = self._archive[key]
+        except (ValueError, zipfile.BadZipFile, OSError) as error:
+            raise ManifestError(f"{self._file}: the landmarks of {key!r} cannot be read: {error}") from error
+        expected = getattr(self, "points", None)
+        right = (expected,) if expected else KNOWN_POINTS
+        if points.ndim != 2 or points.shape[0] not in right or points.shape[1] not in {2, 3}:
+            raise ManifestError(
+                f"{self._file}: the landmarks of {key!r} have the shape {points.shape}, "
+                f"expected ({' or '.join(map(str, right))}, 2 or 3)"
+            )
+        return np.asarray(points[:, :2], dtype=np.float64)
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return points of the faces in ``rows``; raises :class:`ManifestError` for an array of a wrong shape."""
+        points = np.full((len(rows), self.points, 2), np.nan)
+        for place, row in enumerate(rows):
+            key = self._keys[int(row)]
+            if key is not None:
+                points[place] = self._points_of(key)
+        return points
+
+
+def to_crop(
+    points: NDArray[np.float64], boxes: NDArray[np.float64], height_width: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Carry points from image pixels to pixels of the crop.
+
+    Args:
+        points: (n, p, 2) in pixels of the image.
+        boxes: (n, 4) as cropped, that is rounded to whole pixels.
+        height_width: size of the crop.
+
+    Returns:
+        (n, p, 2), x right and y down, where pixel (0, 0) covers [0, 1) x [0, 1).
+    """
+    origin, extent = boxes[:, None, :2], (boxes[:, 2:] - boxes[:, :2])[:, None]
+    scale = np.array([height_width[1], height_width[0]])
+    return ((points - origin) / extent * scale).astype(np.float32)
+
+
+def aligned_landmarks(count: int, height_width: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the aligned-crop template for ``count`` faces, in pixels of the crop, shape (n, 5, 2)."""
+    points = ALIGNED_TEMPLATE * np.array([height_width[1], height_width[0]])
+    return np.repeat(points[None].astype(np.float32), count, axis=0)

@@ -1,0 +1,223 @@
+"""Reading the manifest: the table of faces, checked whole, with attributes cut into groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .errors import ManifestError, Problems, nearest
+from .plan import AttributeSpec, DataSpec, LandmarkColumns
+
+MISSING = "(missing)"
+OUTSIDE = "(outside the bins)"
+FIXED_COLUMNS = ("face_id", "path", "label", "subject", "split", "may_publish")
+MOST_GROUPS = 50
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A checked manifest.
+
+    Attributes:
+        frame: one row per face with ``face_id, path, label, subject, split, may_publish`` and the attributes' groups;
+            ``label`` is missing where there is none, ``subject`` is the face's id where no column was named.
+        boxes: x0, y0, x1, y1 per face in pixels, shape (n, 4), or ``None``.
+        landmarks: points per face from columns, shape (n, p, 2), or ``None``.
+        notes: what is odd but no fault, e.g. a person in two groups of a personal attribute.
+    """
+
+    frame: pd.DataFrame
+    boxes: NDArray[np.float64] | None
+    landmarks: NDArray[np.float64] | None
+    notes: tuple[str, ...]
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV (every value as text) or Parquet file.
+
+    Raises:
+        ManifestError: when it cannot be read or has no row.
+    """
+    try:
+        if path.suffix.lower() == ".parquet":
+            frame = pd.read_parquet(path)
+        else:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ManifestError(f"expected a table at {path}, but there is no such file") from None
+    except (OSError, ValueError, UnicodeDecodeError) as error:  # pandas' and pyarrow's own errors are ValueErrors
+        raise ManifestError(f"{path} cannot be read as a table: {error}") from error
+    if frame.empty:
+        raise ManifestError(f"{path} has no row")
+    frame.columns = [str(name).strip() for name in frame.columns]
+    return frame
+
+
+def read_manifest(path: Path, spec: DataSpec, classes: Sequence[str]) -> Manifest:
+    """Read and check the manifest of a plan; ``classes`` are the labels the target knows.
+
+    Raises:
+        ManifestError: with every problem of the file at once.
+    """
+    return check_manifest(read_table(path), spec, classes, str(path))
+
+
+def check_manifest(table: pd.DataFrame, spec: DataSpec, classes: Sequence[str], name: str) -> Manifest:
+    """Check a table against the plan's data block; see :func:`read_manifest`."""
+    problems = Problems(name)
+    _check_columns(table, spec, problems)
+    problems.raise_as(ManifestError)
+
+    paths = _texts(table[spec.path])
+    ids = _texts(table[spec.id]) if spec.id else paths
+    frame = pd.DataFrame({"face_id": ids, "path": paths})
+    _check_ids(frame, problems, "id" if spec.id else "path")
+    frame["label"] = _labels(table, spec, classes, problems)
+    frame["subject"] = _texts(table[spec.subject]) if spec.subject else frame["face_id"]
+    if spec.subject and (frame["subject"] == "").any():
+        problems.add(f"{_rows(frame['subject'] == '')}: the subject is empty (every face needs one when a column is named)")
+    frame["split"] = _texts(table[spec.split]) if spec.split else ""
+    publish = _texts(table[spec.may_publish]).str.lower() if spec.may_publish else pd.Series("", index=table.index)
+    frame["may_publish"] = publish.isin(["true", "1", "yes"]).to_numpy()
+    for attribute, described in spec.attributes.items():
+        column = table[described.column or attribute]
+        frame[attribute] = group_values(column, described, attribute, problems)
+    boxes = _boxes(table, spec.box, problems) if spec.box else None
+    landmarks = _landmarks(table, spec.landmarks, problems) if isinstance(spec.landmarks, LandmarkColumns) else None
+    problems.raise_as(ManifestError)
+    return Manifest(frame, boxes, landmarks, tuple(_mixed_subjects(frame, spec)))
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    """Return a column as stripped text, missing values as an empty text."""
+    return column.astype("string").fillna("").str.strip().astype(object).reset_index(drop=True)
+
+
+def _rows(mask: pd.Series) -> str:
+    """Name the rows where ``mask`` holds, counted from 1 below the header."""
+    numbers = (np.flatnonzero(mask.to_numpy()) + 1).tolist()
+    shown = ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")
+    return f"row {shown}" if len(numbers) == 1 else f"{len(numbers)} rows ({shown})"
+
+
+def _check_columns(table: pd.DataFrame, spec: DataSpec, problems: Problems) -> None:
+    wanted = {"path": spec.path, "id": spec.id, "label": spec.label, "subject": spec.subject}
+    wanted |= {"split": spec.split, "may_publish": spec.may_publish}
+    for name, described in spec.attributes.items():
+        wanted[f"attributes.{name}"] = described.column or name
+        if name in FIXED_COLUMNS:
+            problems.add(f"the attribute name {name!r} is taken: give it another name and `column: {name}`")
+    for position, column in enumerate(spec.box or ()):
+        wanted[f"box[{position}]"] = column
+    if isinstance(spec.landmarks, LandmarkColumns):
+        for number in range(spec.landmarks.first, spec.landmarks.first + spec.landmarks.points):
+            for pattern in (spec.landmarks.x, spec.landmarks.y):
+                wanted[f"landmarks {pattern} {number}"] = pattern.format(number)
+    missing = [(use, column) for use, column in wanted.items() if column and column not in table.columns]
+    for use, column in missing[:20]:
+        problems.add(f"data.{use} names the column {column!r}, which is not there{nearest(column, table.columns)}")
+    if len(missing) > 20:
+        problems.add(f"and {len(missing) - 20} more columns are not there")
+    twice = sorted({name for name in table.columns if list(table.columns).count(name) > 1})
+    if twice:
+        problems.add(f"the column {', '.join(map(repr, twice))} stands twice")
+
+
+def _check_ids(frame: pd.DataFrame, problems: Problems, what: str) -> None:
+    empty = frame["path"] == ""
+    if empty.any():
+        problems.add(f"{_rows(empty)}: the path is empty")
+    twice = frame["face_id"].duplicated(keep=False)
+    if twice.any():
+        first = frame.loc[twice, "face_id"].iloc[0]
+        problems.add(f"{_rows(twice)}: the {what} stands more than once, e.g. {first!r}")
+
+
+def _labels(table: pd.DataFrame, spec: DataSpec, classes: Sequence[str], problems: Problems) -> pd.Series:
+    if spec.label is None:
+        return pd.Series(None, index=range(len(table)), dtype=object)
+    labels = _texts(table[spec.label]).replace(dict(spec.rename_labels))
+    if classes:
+        unknown = (labels != "") & ~labels.isin(list(classes))
+        for value, count in labels[unknown].value_counts().head(_SHOWN).items():
+            rows = _rows(labels == value)
+            problems.add(
+                f"{rows}: the label {value!r} ({count} faces) is none of the target's classes {list(classes)}"
+                f"{nearest(str(value), classes)}; rename_labels maps a label to a class"
+            )
+    return labels.where(labels != "", None)
+
+
+def group_values(column: pd.Series, spec: AttributeSpec, name: str, problems: Problems) -> pd.Series:
+    """Return the group of each row as text; missing values are a group of their own, numbers are cut by the bins."""
+    texts = _texts(column).replace({"nan": "", "NaN": "", "None": "", "<NA>": ""})
+    if spec.bins is None:
+        different = texts[texts != ""].nunique()
+        if different > MOST_GROUPS:
+            problems.add(f"the attribute {name!r} has {different} different values: give it bins, or fewer groups")
+        return texts.where(texts != "", MISSING)
+    numbers = pd.to_numeric(texts.where(texts != "", None), errors="coerce")
+    unread = numbers.isna() & (texts != "")
+    if unread.any():
+        problems.add(f"{_rows(unread)}: the attribute {name!r} has bins but is no number, e.g. {texts[unread].iloc[0]!r}")
+    names = [f"{low:g} to {high:g}" for low, high in zip(spec.bins, spec.bins[1:], strict=False)]
+    places = np.searchsorted(spec.bins, numbers.to_numpy(float), side="right") - 1
+    places = np.where(numbers.to_numpy(float) == spec.bins[-1], len(names) - 1, places)
+    cut = [names[place] if 0 <= place < len(names) else OUTSIDE for place in places]
+    return pd.Series(cut, dtype=object).where(numbers.notna(), MISSING)
+
+
+def _boxes(table: pd.DataFrame, columns: Sequence[str], problems: Problems) -> NDArray[np.float64]:
+    numbers = pd.DataFrame(
+        {column: pd.to_numeric(_texts(table[column]), errors="coerce") for column in columns}
+    ).to_numpy(float)
+    unread = pd.Series(~np.isfinite(numbers).all(axis=1))
+    if unread.any():
+        problems.add(f"{_rows(unread)}: the box is missing or not made of four numbers ({', '.join(columns)})")
+    empty = pd.Series((numbers[:, 2] <= numbers[:, 0]) | (numbers[:, 3] <= numbers[:, 1])) & ~unread
+    if empty.any():
+        problems.add(f"{_rows(empty)}: the box is empty, expected {columns[0]} < {columns[2]} and {columns[1]} < {columns[3]}")
+    return numbers
+
+
+def _landmarks(table: pd.DataFrame, spec: LandmarkColumns, problems: Problems) -> NDArray[np.float64]:
+    numbers = range(spec.first, spec.first + spec.points)
+    points = np.stack(
+        [
+            np.stack([pd.to_numeric(_texts(table[pattern.format(k)]), errors="coerce").to_numpy(float) for k in numbers], 1)
+            for pattern in (spec.x, spec.y)
+        ],
+        axis=2,
+    )
+    partly = pd.Series(np.isnan(points).any(axis=(1, 2)) & ~np.isnan(points).all(axis=(1, 2)))
+    if partly.any():
+        problems.add(f"{_rows(partly)}: some landmarks are missing or no numbers, expected all {spec.points} or none")
+    return points
+
+
+def _mixed_subjects(frame: pd.DataFrame, spec: DataSpec) -> list[str]:
+    """Say which personal attributes differ within a person."""
+    if spec.subject is None:
+        return []
+    notes = []
+    for name, described in spec.attributes.items():
+        if described.of == "subject":
+            mixed = int((frame.groupby("subject", sort=False)[name].nunique() > 1).sum())
+            if mixed:
+                notes.append(
+                    f"{mixed} people stand in more than one group of {name}, an attribute of the person "
+                    "(of: image tells that it may differ between pictures)"
+                )
+    return notes
+
+
+def group_counts(frame: pd.DataFrame, attribute: str) -> Mapping[str, tuple[int, int]]:
+    """Return how many faces and people each group has, by group name."""
+    grouped = frame.groupby(attribute, sort=True)["subject"]
+    return {str(name): (len(rows), int(rows.nunique())) for name, rows in grouped}

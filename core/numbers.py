@@ -1,0 +1,65 @@
+"""Numbers as people write them in plans: ``0.03``, ``8/255``; the text is kept for keys and conditions."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction as ExactFraction
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+
+class Fraction(float):
+    """A number that remembers how it was written: ``Fraction("8/255")`` is 0.0313… and ``str`` of it is ``8/255``."""
+
+    text: str
+
+    def __new__(cls, written: str | float) -> Fraction:
+        """Parse a number or a text such as ``8/255``.
+
+        Raises:
+            ValueError: for text that is no number, a division by zero, NaN or infinity.
+        """
+        text = str(written).strip()
+        try:
+            value = float(ExactFraction(text.replace(" ", "")))
+        except (ValueError, ZeroDivisionError, OverflowError):
+            raise ValueError(f"expected a number such as 0.03 or 8/255, but got {text!r}") from None
+        if not math.isfinite(value):
+            raise ValueError(f"expected a finite number, but got {text!r}")
+        number = super().__new__(cls, value)
+        number.text = text if "/" in text else f"{value:g}"
+        return number
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Fraction({self.text!r})"
+
+    def __getnewargs__(self) -> tuple[str]:
+        return (self.text,)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate numbers and texts; write the text back."""
+        return core_schema.no_info_before_validator_function(
+            _as_fraction,
+            core_schema.is_instance_schema(cls),
+            serialization=core_schema.plain_serializer_function_ser_schema(str),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe the type to an editor: a number, or a text such as ``8/255``."""
+        pattern = r"^\s*-?\d+(\.\d+)?(\s*/\s*\d+(\.\d+)?)?\s*$"
+        return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": pattern}]}
+
+
+def _as_fraction(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"expected a number such as 0.03 or 8/255, but got {value!r}")
+    return Fraction(value)

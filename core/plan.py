@@ -1,0 +1,275 @@
+"""The plan of an audit: one YAML file, the records it parses into, and its JSON Schema.
+
+Reading and checking a plan file is :mod:`countenance.core.plan_file`'s question; this module says what a plan is.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+
+from .keys import PROBE_ID
+
+Task = Literal["expression", "action_units", "valence_arousal", "forgery", "verification"]
+OutputKind = Literal["logits", "probabilities", "values", "embedding"]
+AssignedBy = Literal["self-reported", "annotator", "derived", "model"]
+
+GENUINE, FORGED = "genuine", "forged"
+VALENCE_AROUSAL = ("valence", "arousal")
+
+
+class Spec(BaseModel):
+    """A part of the plan: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputSpec(Spec):
+    """What the net expects: the size of the crop in pixels, its channels, and ``(pixels - mean) / std``.
+
+    Pixels are 0 to 1 before normalisation; ``mean`` and ``std`` hold one number, or one per channel.
+    """
+
+    size: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(description="side in pixels, or [height, width]")
+    channels: Literal["rgb", "bgr", "grey"] = "rgb"
+    mean: list[float] = [0.0]
+    std: list[float] = [1.0]
+
+    @property
+    def height_width(self) -> tuple[int, int]:
+        """Height and width of the crop in pixels."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+    @property
+    def channel_count(self) -> int:
+        """How many channels the net is given."""
+        return 1 if self.channels == "grey" else 3
+
+    @model_validator(mode="after")
+    def _check(self) -> InputSpec:
+        for name in ("mean", "std"):
+            numbers = getattr(self, name)
+            if len(numbers) not in {1, self.channel_count}:
+                raise ValueError(f"{name} holds {len(numbers)} numbers, expected 1 or {self.channel_count}")
+        if any(number <= 0 for number in self.std):
+            raise ValueError("std must be above zero")
+        if min(self.height_width) < 8:
+            raise ValueError(f"size is {self.size}, expected at least 8 pixels")
+        return self
+
+
+class TargetSpec(Spec):
+    """The model under audit: a checkpoint, or a table of predictions made elsewhere."""
+
+    name: str | None = Field(default=None, description="how the report calls it; the file's name unless given")
+    checkpoint: str | None = Field(default=None, description=".safetensors, .pt, .pt2 or .onnx")
+    predictions: str | None = Field(default=None, description="Parquet or CSV, for a predictions-only target")
+    factory: str | None = Field(default=None, description="FILE.py:NAME or PACKAGE.MODULE:NAME, for a state dict")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the factory")
+    task: Task
+    classes: list[str] = Field(default_factory=list, description="in the order of the model's outputs")
+    input: InputSpec | None = None
+    output: OutputKind | None = None
+    positive: str | None = Field(
+        default=None, description="which class a single output speaks for (forgery: genuine or forged)"
+    )
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, classes: list[str]) -> list[str]:
+        twice = sorted({name for name in classes if classes.count(name) > 1})
+        if twice:
+            raise ValueError(f"classes name {', '.join(map(repr, twice))} more than once")
+        return classes
+
+    @model_validator(mode="after")
+    def _check(self) -> TargetSpec:
+        if (self.checkpoint is None) == (self.predictions is None):
+            raise ValueError("expected either checkpoint or predictions, one of the two")
+        if self.checkpoint is not None:
+            missing = [name for name in ("input", "output") if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"a checkpoint needs {' and '.join(missing)} too")
+        if self.task == "expression" and len(self.classes) < 2:
+            raise ValueError("an expression target needs at least two classes, in the order of the outputs")
+        if self.task == "action_units" and not self.classes:
+            raise ValueError("an action-unit target needs classes: its units, e.g. [AU1, AU12]")
+        if self.task == "forgery" and self.classes and set(self.classes) != {GENUINE, FORGED}:
+            raise ValueError("the classes of a forgery target are genuine and forged, in the order of the outputs")
+        if self.positive is not None and self.positive not in {GENUINE, FORGED}:
+            raise ValueError(f"positive is {self.positive!r}, expected genuine or forged")
+        return self
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of predictions: as written, or what the task implies."""
+        implied = {"forgery": (GENUINE, FORGED), "valence_arousal": VALENCE_AROUSAL}
+        return tuple(self.classes) or implied.get(self.task, ())
+
+
+class AttributeSpec(Spec):
+    """An attribute of the people or of the pictures, and who assigned it."""
+
+    assigned_by: AssignedBy
+    of: Literal["subject", "image"] = "subject"
+    column: str | None = Field(default=None, description="column of the manifest; the attribute's name unless given")
+    bins: list[float] | None = Field(default=None, description="edges that cut a numeric column, e.g. [0, 30, 45, 200]")
+    describes: str | None = Field(default=None, description="what the attribute means, for the report")
+
+    @field_validator("bins")
+    @classmethod
+    def _bins_rise(cls, bins: list[float] | None) -> list[float] | None:
+        if bins is not None and (len(bins) < 2 or any(a >= b for a, b in zip(bins, bins[1:], strict=False))):
+            raise ValueError(f"bins are {bins}, expected at least two rising edges")
+        return bins
+
+
+class LandmarkColumns(Spec):
+    """Landmarks in the manifest: column name patterns with ``{}`` for the point's number."""
+
+    x: str = Field(description="e.g. x_{}")
+    y: str = Field(description="e.g. y_{}")
+    points: Literal[5, 68, 478]
+    first: int = Field(default=0, description="number of the first point")
+
+    @field_validator("x", "y")
+    @classmethod
+    def _has_place(cls, pattern: str) -> str:
+        if "{}" not in pattern:
+            raise ValueError(f"expected a pattern with {{}} for the point's number, but got {pattern!r}")
+        return pattern
+
+
+class DataSpec(Spec):
+    """The labelled faces."""
+
+    manifest: str | None = Field(default=None, description="CSV or Parquet, one row per face")
+    name: str | None = Field(default=None, description="how the report calls the data; the manifest's folder unless given")
+    id: str | None = Field(default=None, description="column of the face's id; the path unless given")
+    path: str = Field(default="path", description="column of the image's path, relative to the manifest")
+    label: str | None = Field(default="label", description="column of the label; null where there is none")
+    rename_labels: dict[str, str] = Field(default_factory=dict, description="manifest's label: class of the target")
+    subject: str | None = Field(default=None, description="column of the person; leave out where every face is another")
+    split: str | None = None
+    may_publish: str | None = Field(default=None, description="column that says whether a face may be shown")
+    box: tuple[str, str, str, str] | None = Field(
+        default=None, description="columns x0, y0, x1, y1 in pixels of the image after EXIF rotation"
+    )
+    landmarks: str | LandmarkColumns | None = Field(
+        default=None, description="an .npz keyed by the image path without suffix, column patterns, or 'aligned'"
+    )
+    attributes: dict[str, AttributeSpec] = Field(default_factory=dict)
+    intersections: list[Annotated[list[str], Field(min_length=2)]] = Field(default_factory=list)
+    min_subjects: PositiveInt = 10
+
+    @model_validator(mode="after")
+    def _check(self) -> DataSpec:
+        for combined in self.intersections:
+            unknown = [name for name in combined if name not in self.attributes]
+            if unknown:
+                raise ValueError(f"intersection {combined} names {unknown}, which attributes does not list")
+        return self
+
+
+class RunSpec(Spec):
+    """How to compute: device, batch size, decoding threads, cache of predictions."""
+
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:0, mps")
+    batch_size: PositiveInt | Literal["auto"] = "auto"
+    workers: PositiveInt | Literal["auto"] = "auto"
+    cache: bool | str = Field(default=True, description="true: beside the run folder; false: none; or a folder")
+
+
+class ProbeEntry(Spec):
+    """One use of a probe: its name, an id that lets it appear twice, and its parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    probe: str
+    id: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"probe": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check(self) -> ProbeEntry:
+        if self.id and not PROBE_ID.fullmatch(self.id):
+            raise ValueError(f"id is {self.id!r}, expected lower-case letters, digits, _ and -, a letter first")
+        return self
+
+    @property
+    def key(self) -> str:
+        """The id its measurements carry."""
+        return self.id or self.probe
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters as written."""
+        return dict(self.model_extra or {})
+
+
+class GateSpec(Spec):
+    """A limit on measurements. ``where`` narrows the slice; ``"*"`` stands for every value."""
+
+    measure: str = Field(description="PROBE_ID/METRIC, with or without [slice] and @condition")
+    where: dict[str, str] = Field(default_factory=dict, description="slice and condition that must hold")
+    at_least: float | None = None
+    at_most: float | None = None
+    require: Literal["measured", "all"] = Field(
+        default="measured", description="all: a slice that was not measured makes the gate inconclusive"
+    )
+    group: str | None = Field(default=None, description="whom the hazard would reach")
+    hazard: str | None = Field(default=None, description="the harm the gate guards against")
+    mitigation: str | None = None
+    review_by: date | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> GateSpec:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("expected either at_least or at_most, one of the two")
+        return self
+
+
+class ReportSpec(Spec):
+    """What the report may show."""
+
+    faces: Literal["none", "permitted"] = Field(
+        default="none", description="permitted: faces whose may_publish is true may be shown"
+    )
+
+
+class Plan(Spec):
+    """An audit, described whole."""
+
+    version: Literal[1] = 1
+    name: str
+    seed: int = Field(default=0, ge=0)
+    target: TargetSpec
+    data: DataSpec
+    run: RunSpec = Field(default_factory=RunSpec)
+    probes: list[ProbeEntry] = Field(min_length=1)
+    gates: list[GateSpec] = Field(default_factory=list)
+    card: str | None = Field(default=None, description="the author's statements, a YAML file")
+    report: ReportSpec = Field(default_factory=ReportSpec)
+
+    @model_validator(mode="after")
+    def _check(self) -> Plan:
+        keys = [entry.key for entry in self.probes]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        if twice:
+            raise ValueError(f"the probe {', '.join(map(repr, twice))} stands twice: give each its own id")
+        if self.target.checkpoint is not None and self.data.manifest is None:
+            raise ValueError("a checkpoint is audited on faces: data needs a manifest")
+        return self
+
+
+def plan_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a plan, for editors."""
+    schema = Plan.model_json_schema()
+    entry = schema["$defs"]["ProbeEntry"]
+    schema["$defs"]["ProbeEntry"] = {"anyOf": [{"type": "string"}, entry]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "countenance plan", **schema}

@@ -1,0 +1,302 @@
+"""The probe registry, what a probe is given, and what it may yield.
+
+A probe is a decorated generator function plus one frozen ``Params`` model, in one file::
+
+    class MirrorParams(ProbeParams):
+        faces: int = 1000
+
+    @probe("mirror", version=1, title="Mirror consistency", pillar="robustness", params=MirrorParams,
+           needs={"images"}, shows="...", hides="...", citation="...")
+    def mirror(context: ProbeContext, params: MirrorParams) -> Iterator[Output]:
+        yield Scores("consistency", rows, values, direction="higher")
+
+It measures *faces*. Slicing a per-face score by group, intervals, seeds, timing, progress, errors, skipping and
+writing belong to the runner. A third-party package adds probes with an entry point in ``countenance.probes``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from .errors import PlanError, nearest
+from .results import Direction, Estimate, Finding, Measurement, Severity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .faces import Faces
+    from .predictions import Predictions
+    from .statistics.rules import StatisticsRules
+    from .target import Target
+
+Need = Literal["model", "gradients", "layers", "images", "labels", "landmarks"]
+Pillar = Literal["performance", "explanation", "fairness", "robustness", "integrity"]
+CLASSIFICATION = frozenset({"expression", "forgery"})
+
+
+class ProbeParams(BaseModel):
+    """Base of a probe's parameters: frozen, unknown names refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One number per face; the runner makes the overall estimate, the groups and the intervals.
+
+    The estimate of a set of faces is ``sum(values) / sum(weights)`` (weights are 1 unless given, which makes it a
+    mean). A rate such as recall is the mean of 0/1 values over the rows that have the label.
+
+    Attributes:
+        metric: name of the metric, e.g. ``accuracy``.
+        rows: positions of the faces in ``context.faces.frame``, shape (m,), each at most once.
+        values: numerator per face, shape (m,), finite.
+        weights: denominator per face, shape (m,), finite and not negative; ``None`` for all ones.
+        kind: ``rate`` when values are 0..weights counts (Wilson intervals), ``mean`` otherwise.
+        bounds: smallest and largest possible value of the estimate, used to keep intervals inside; ``None`` if open.
+        direction: which way is better.
+        slice: further slice of the data that all rows share, e.g. ``{"label": "happy"}``.
+        condition: e.g. ``{"eps": "8/255"}``.
+        overall: whether the estimate over all rows is measured.
+        by_group: whether the estimates by attribute and intersection are measured.
+        keep: whether the values are written to ``scores.parquet``.
+    """
+
+    metric: str
+    rows: NDArray[np.int64]
+    values: NDArray[np.float64]
+    weights: NDArray[np.float64] | None = None
+    kind: Literal["rate", "mean"] = "mean"
+    bounds: tuple[float, float] | None = None
+    direction: Direction = "none"
+    slice: Mapping[str, str] = field(default_factory=dict)
+    condition: Mapping[str, str] = field(default_factory=dict)
+    overall: bool = True
+    by_group: bool = True
+    keep: bool = True
+
+
+@dataclass(frozen=True)
+class TableOutput:
+    """A table to write as ``tables/PROBE_ID.NAME.csv``; ``name`` without suffix."""
+
+    name: str
+    frame: pd.DataFrame
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class ArrayOutput:
+    """Arrays to write as ``artifacts/PROBE_ID.NAME.npz``; ``name`` without suffix."""
+
+    name: str
+    arrays: Mapping[str, NDArray[Any]]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class JsonOutput:
+    """A JSON document to write as ``artifacts/PROBE_ID.NAME.json``; ``name`` without suffix."""
+
+    name: str
+    content: Any
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark for the reader of the results, e.g. which layer was explained."""
+
+    text: str
+
+
+Output = Scores | Measurement | Finding | TableOutput | ArrayOutput | JsonOutput | Note
+
+
+class Advance(Protocol):
+    """Tells the progress display how many more items are done."""
+
+    def __call__(self, count: int = 1) -> None:
+        """Advance by ``count`` items."""
+        ...
+
+
+class ProgressFactory(Protocol):
+    """Opens one progress bar: ``with context.progress("faces", total) as advance: advance(8)``."""
+
+    def __call__(self, unit: str, total: int) -> AbstractContextManager[Advance]:
+        """Open a bar that counts ``total`` items called ``unit``."""
+        ...
+
+
+@dataclass(frozen=True)
+class ProbeContext:
+    """What a probe is given.
+
+    Attributes:
+        probe_id: the id of this use of the probe in the plan.
+        faces: the audited faces without the quarantined ones; ``faces.frame`` has one row per face.
+        predictions: the clean predictions, aligned row by row with ``faces.frame``.
+        target: the model, or ``None`` for a predictions-only target.
+        rules: level of confidence, smallest groups and so on.
+        seed: the plan's seed.
+        batch_size: how many faces the model is given at once.
+        progress: opens a progress bar.
+    """
+
+    probe_id: str
+    faces: Faces
+    predictions: Predictions
+    target: Target | None
+    rules: StatisticsRules
+    seed: int
+    batch_size: int
+    progress: ProgressFactory
+
+    @property
+    def model(self) -> Target:
+        """The target; a probe that needs it declares ``needs={"model"}`` and is skipped where there is none."""
+        if self.target is None:
+            raise RuntimeError(f"probe {self.probe_id} uses the model without declaring that it needs it")
+        return self.target
+
+    def random(self, *names: str | int) -> np.random.Generator:
+        """Return a generator that depends on the plan's seed, the probe's id and ``names`` alone."""
+        text = "\x1f".join(map(str, (self.seed, self.probe_id, *names)))
+        return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little"))
+
+    def measurement(
+        self,
+        metric: str,
+        estimate: Estimate,
+        *,
+        slice: dict[str, str] | None = None,
+        condition: dict[str, str] | None = None,
+        direction: Direction = "none",
+    ) -> Measurement:
+        """Make a dataset-level measurement of this probe."""
+        return Measurement.of(self.probe_id, metric, estimate, slice=slice, condition=condition, direction=direction)
+
+    def finding(
+        self,
+        name: str,
+        severity: Severity,
+        claim: str,
+        *,
+        evidence: Iterable[str] = (),
+        caveats: Iterable[str] = (),
+        p_adjusted: float | None = None,
+    ) -> Finding:
+        """Make a finding of this probe; its id is ``PROBE_ID.NAME``."""
+        return Finding(
+            id=f"{self.probe_id}.{name}",
+            severity=severity,
+            claim=claim,
+            evidence=list(evidence),
+            caveats=list(caveats),
+            p_adjusted=p_adjusted,
+        )
+
+
+ProbeFunction = Callable[[ProbeContext, Any], Iterator[Output]]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A registered probe: the function, its parameters and what it says of itself."""
+
+    name: str
+    version: int
+    title: str
+    pillar: Pillar
+    params: type[ProbeParams]
+    needs: frozenset[Need]
+    tasks: frozenset[str]
+    shows: str
+    hides: str
+    citation: str
+    function: ProbeFunction
+
+    @property
+    def summary(self) -> str:
+        """The first line of the probe's docstring."""
+        return (self.function.__doc__ or "").strip().splitlines()[0] if self.function.__doc__ else ""
+
+
+_registered: dict[str, Probe] = {}
+
+
+def probe(
+    name: str,
+    *,
+    version: int,
+    title: str,
+    pillar: Pillar,
+    params: type[ProbeParams],
+    needs: Iterable[Need] = (),
+    tasks: Iterable[str] = CLASSIFICATION,
+    shows: str,
+    hides: str,
+    citation: str = "",
+) -> Callable[[ProbeFunction], ProbeFunction]:
+    """Register the decorated generator function as the probe ``name``.
+
+    Raises:
+        ValueError: when another function already has this name.
+    """
+
+    def register(function: ProbeFunction) -> ProbeFunction:
+        known = _registered.get(name)
+        if known is not None and known.function.__qualname__ != function.__qualname__:
+            raise ValueError(f"the probe name {name!r} is taken by {known.function.__module__}")
+        _registered[name] = Probe(
+            name=name,
+            version=version,
+            title=title,
+            pillar=pillar,
+            params=params,
+            needs=frozenset(needs),
+            tasks=frozenset(tasks),
+            shows=shows,
+            hides=hides,
+            citation=citation,
+            function=function,
+        )
+        return function
+
+    return register
+
+
+@cache
+def _load_entry_points() -> None:
+    """Import every module that offers probes; importing it registers them."""
+    for entry in entry_points(group="countenance.probes"):
+        entry.load()
+
+
+def registered_probes() -> dict[str, Probe]:
+    """Return every probe by name, in alphabetical order; imports the packages that offer probes."""
+    _load_entry_points()
+    return dict(sorted(_registered.items()))
+
+
+def find_probe(name: str) -> Probe:
+    """Return the probe called ``name``.
+
+    Raises:
+        PlanError: when there is none; the message gives the nearest name.
+    """
+    known = registered_probes()
+    if name not in known:
+        raise PlanError(f"there is no probe {name!r}{nearest(name, known)} (countenance probes lists them)")
+    return known[name]
