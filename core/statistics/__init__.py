@@ -1,0 +1,1 @@
+"""Intervals, groups and small-group rules of any per-face score, once for every probe."""

@@ -1,0 +1,166 @@
+"""From a per-face score to measurements: over all faces, by attribute and by intersection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import UsageError
+from ..results import Estimate, Measurement
+from .groups import Groups
+from .intervals import Intervals, mean_intervals, rate_intervals
+from .rules import StatisticsRules
+from .sums import GroupSums, Integers, Lines, add_up
+
+if TYPE_CHECKING:
+    from ..probes import Scores
+
+
+class Slicer:
+    """Measures scores of the same faces, one after the other; people and groups are worked out once."""
+
+    def __init__(self, subjects: Integers, groups: Sequence[Groups], rules: StatisticsRules) -> None:
+        """Prepare to slice.
+
+        Args:
+            subjects: person of each face, shape (faces,), whole numbers from 0; where nobody said whose
+            face it is,
+                each face is its own person.
+            groups: the attributes and intersections to slice by.
+            rules: level of confidence and smallest groups.
+        """
+        self.rules = rules
+        self.groups = tuple(groups)
+        self._everyone = Lines.of(subjects)
+        self._lines = [Lines.of(subjects, each.codes, max(len(each), 1)) for each in self.groups]
+        several = len(self._everyone.group) < len(subjects)
+        self._people = ("person", "people") if several else ("face", "faces")
+
+    def measure(self, scores: Scores, probe_id: str) -> list[Measurement]:
+        """Return the measurements of one score: over all faces first, then group by group.
+
+        Raises:
+            UsageError: when the score does not fit the faces, or its slice names an attribute that is
+            sliced by.
+        """
+        self._check(scores)
+        measurements = []
+        if scores.overall:
+            estimate = self._estimates(scores, self._everyone, overall=True)[0]
+            measurements.append(self._measurement(scores, probe_id, {}, estimate))
+        if scores.by_group:
+            for groups, lines in zip(self.groups, self._lines, strict=True):
+                estimates = self._estimates(scores, lines, overall=False)
+                for value, estimate in zip(groups.values, estimates, strict=False):
+                    measurements.append(self._measurement(scores, probe_id, value, estimate))
+        return measurements
+
+    def _check(self, scores: Scores) -> None:
+        faces = len(self._everyone.of_face)
+        name = scores.metric
+        lengths = {len(scores.rows), len(scores.values)} | (
+            {len(scores.weights)} if scores.weights is not None else set()
+        )
+        if len(lengths) > 1:
+            raise UsageError(
+                f"expected rows, values and weights of {name} of one length, but got {sorted(lengths)}"
+            )
+        if len(scores.rows) and not (scores.rows.min() >= 0 and scores.rows.max() < faces):
+            raise UsageError(
+                f"expected the rows of {name} to be 0 to {faces - 1}, but got {scores.rows.max()}"
+            )
+        if not np.isfinite(scores.values).all():
+            raise UsageError(f"expected finite values of {name}, but got NaN or infinity")
+        if scores.weights is not None and not (
+            np.isfinite(scores.weights).all() and (scores.weights >= 0).all()
+        ):
+            raise UsageError(f"expected finite weights of {name}, 0 or more")
+        taken = {attribute for groups in self.groups for attribute in groups.attributes} & set(scores.slice)
+        if scores.by_group and taken:
+            raise UsageError(
+                f"the attribute {min(taken)!r} has the name of a slice of {name}: rename the attribute"
+            )
+
+    def _measurement(
+        self, scores: Scores, probe_id: str, group: dict[str, str], estimate: Estimate
+    ) -> Measurement:
+        return Measurement.of(
+            probe_id,
+            scores.metric,
+            estimate,
+            slice={**scores.slice, **group},
+            condition=dict(scores.condition),
+            direction=scores.direction,
+        )
+
+    def _estimates(self, scores: Scores, lines: Lines, *, overall: bool) -> list[Estimate]:
+        sums = add_up(lines, scores.rows, scores.values, scores.weights)
+        level = self.rules.level
+        if scores.kind == "rate":
+            intervals, width = rate_intervals(sums, level), 1.0
+        else:
+            intervals = mean_intervals(sums, level, scores.bounds)
+            width = scores.bounds[1] - scores.bounds[0] if scores.bounds else math.inf
+        needed = 0.0 if overall else self.rules.effective_needed(_variance_of_all(sums), width)
+        return [self._estimate(scores, sums, intervals, group, needed) for group in range(lines.groups)]
+
+    def _estimate(
+        self, scores: Scores, sums: GroupSums, intervals: Intervals, group: int, needed: float
+    ) -> Estimate:
+        faces, subjects = int(sums.faces[group]), int(sums.subjects[group])
+        reason = self._too_small(scores, sums, float(intervals.n_effective[group]), group, needed)
+        if reason:
+            return Estimate.not_measured(reason, n=faces, subjects=subjects)
+        low, high = float(intervals.low[group]), float(intervals.high[group])
+        bounded = math.isfinite(low) and math.isfinite(high)
+        return Estimate(
+            value=float(intervals.value[group]),
+            low=low if bounded else None,
+            high=high if bounded else None,
+            level=self.rules.level if bounded else None,
+            method=intervals.method[group],
+            n=faces,
+            subjects=subjects,
+            n_effective=float(intervals.n_effective[group]),
+            count=float(sums.x[group]) if scores.kind == "rate" else None,
+        )
+
+    def _too_small(
+        self, scores: Scores, sums: GroupSums, n_effective: float, group: int, needed: float
+    ) -> str | None:
+        """Say why a group is not measured and what it lacks, or return ``None``."""
+        subjects, total = int(sums.subjects[group]), float(sums.n[group])
+        if total == 0:
+            place = "".join(f" of {name} {value}" for name, value in scores.slice.items())
+            return f"no face here counts towards {scores.metric}{place}"
+        if subjects < self.rules.min_subjects:
+            return f"{self.count_people(subjects)}; {self.rules.min_subjects} are needed"
+        if n_effective < needed:
+            more = math.ceil((needed / n_effective - 1) * subjects)
+            have = f"n_eff {math.floor(n_effective)} of {math.ceil(needed)} needed"
+            return f"{have}: about {more:,} more {self._people[more != 1]}"
+        return None
+
+    def count_people(self, count: int) -> str:
+        """Return ``1 person`` or ``3 people`` (faces, where each face is its own person)."""
+        return f"{count:,} {self._people[count != 1]}"
+
+
+def _variance_of_all(sums: GroupSums) -> float:
+    """Return the variance of one face's value over all groups together."""
+    total = sums.n.sum()
+    if total == 0:
+        return 0.0
+    value = sums.x.sum() / total
+    squares = sums.face_xx.sum() - 2 * value * sums.face_xn.sum() + value**2 * sums.face_nn.sum()
+    return max(float(squares / total), 0.0)
+
+
+def slice_scores(
+    scores: Scores, subjects: Integers, groups: Sequence[Groups], rules: StatisticsRules, probe_id: str
+) -> list[Measurement]:
+    """Return the measurements of one score; for many scores of the same faces, keep a :class:`Slicer`."""
+    return Slicer(subjects, groups, rules).measure(scores, probe_id)
