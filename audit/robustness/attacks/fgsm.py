@@ -1,0 +1,37 @@
+"""The fast gradient sign method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .ball import LinfBall
+from .objective import answers_right, log_odds, loss_and_gradient
+from .outcome import Attacked, Scorer
+
+
+@dataclass(frozen=True)
+class FGSM:
+    """One step of size eps along the sign of the gradient (Goodfellow et al. 2015, arXiv 1412.6572)."""
+
+    name: str = "fgsm"
+
+    def __call__(
+        self, scores: Scorer, pixels: Tensor, labels: Tensor, rows: NDArray[np.int64], eps: float
+    ) -> Attacked:
+        """Attack a batch; see :class:`~.outcome.Attack`. Nothing is random, so ``rows`` changes nothing."""
+        loss, gradient, _, not_finite = loss_and_gradient(scores, pixels, labels)
+        points = LinfBall(pixels, eps).step(pixels, gradient, eps)
+        with torch.no_grad():
+            logits = scores(points)
+        return Attacked(
+            pixels=points,
+            flipped=~answers_right(logits, labels),
+            loss_start=loss,
+            loss_after=log_odds(logits, labels),
+            no_gradient=not_finite | (gradient.abs().amax((1, 2, 3)) == 0),
+        )
