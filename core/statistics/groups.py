@@ -60,11 +60,7 @@ def build_groups(columns: Columns, attributes: Iterable[str]) -> Groups:
             raise UsageError(f"there is no attribute {name!r}{nearest(name, map(str, columns))}")
     coded = [_encode(columns[name]) for name in names]
     shape = tuple(len(labels) for _, labels in coded)
-    flat = (
-        np.ravel_multi_index([codes for codes, _ in coded], shape)
-        if shape[0]
-        else np.zeros(0, dtype=np.int64)
-    )
+    flat = np.ravel_multi_index([codes for codes, _ in coded], shape) if shape[0] else np.zeros(0, dtype=np.int64)
     present, codes = np.unique(flat, return_inverse=True)
     places = np.unravel_index(present, shape) if len(present) else ()
     values = [
@@ -95,9 +91,7 @@ def _encode(column: Any) -> tuple[NDArray[np.int64], list[str]]:
         texts = [str(value) for value in values]
         order = np.asarray(sorted(range(len(texts)), key=lambda code: _by_size(texts[code])), dtype=np.int64)
         labels = [texts[code] for code in order]
-    place = np.full(
-        len(labels) + 1, -1, dtype=np.int64
-    )  # the last entry: the code -1 of a missing value stays
+    place = np.full(len(labels) + 1, -1, dtype=np.int64)  # the last entry: the code -1 of a missing value stays
     place[order] = np.arange(len(labels))
     codes: NDArray[np.int64] = place[found]
     if MISSING in labels:  # written out in the data: the same group as the missing values, and last

@@ -47,16 +47,20 @@ def residual_variance(sums: GroupSums) -> Floats:
     return np.where(m > 1, squares * m / np.maximum(m - 1, 1), 0.0)
 
 
-def pooled_icc(sums: GroupSums) -> float:
+def pooled_icc(sums: GroupSums, variance: Floats) -> float:
     """Return the intraclass correlation of faces of one person, pooled over the groups, from 0 to 1.
 
     ``sum (v - s^2 N) / sum s^2 (Q - N)`` over the groups of two people or more, with ``v`` the residual
     variance, ``s^2`` the variance of one face and ``Q`` the sum of squared weights of people. When people
     have several faces but no group has any variation, the data do not say how alike faces of one person
     are, and the answer is 1: each person counts once.
+
+    Args:
+        sums: the groups.
+        variance: ``s^2`` of each group, ``p (1 - p)`` for a rate.
     """
     use = sums.subjects > 1
-    unit = sums.face_variance[use]
+    unit = variance[use]
     below = float((unit * (sums.nn[use] - sums.n[use])).sum())
     if below <= 0:
         return float((sums.nn > sums.n).any())
@@ -64,16 +68,20 @@ def pooled_icc(sums: GroupSums) -> float:
     return min(max(above / below, 0.0), 1.0)
 
 
-def effective_n(sums: GroupSums) -> Floats:
+def effective_n(sums: GroupSums, variance: Floats) -> Floats:
     """Return how many independent faces the faces of each group are worth, at most ``N``.
 
     ``N / max(1, pooled, own)``: the pooled design effect is ``1 + icc (Q/N - 1)``, the group's own ``v /
     (s^2 N)``. The pooled one is stable, the own one protects a group whose faces are more alike than those
     of the others; the larger is taken. A group without variation, or of one person, has no own one.
+
+    Args:
+        sums: the groups.
+        variance: variance ``s^2`` of one face in each group, ``p (1 - p)`` for a rate.
     """
     n = np.maximum(sums.n, np.finfo(float).tiny)
-    pooled = 1 + pooled_icc(sums) * (sums.nn / n - 1)
-    independent = sums.face_variance * sums.n
+    pooled = 1 + pooled_icc(sums, variance) * (sums.nn / n - 1)
+    independent = variance * sums.n
     own = divide(residual_variance(sums), independent, 0.0)
     return np.where(sums.one_face_each, sums.n, sums.n / np.maximum(1.0, np.maximum(pooled, own)))
 
@@ -122,7 +130,8 @@ def rate_intervals(sums: GroupSums, level: float) -> Intervals:
     - Several, and fewer groups: Clopper-Pearson limits with the effective sample size times
       ``(t[N-1] / t[m-1])^2``. Korn and Graubard (1998), Survey Methodology 24:193.
     """
-    p, n = np.nan_to_num(sums.value), effective_n(sums)
+    p = np.nan_to_num(sums.value)
+    n = effective_n(sums, p * (1 - p))
     safe = np.maximum(n, np.finfo(float).tiny)
     m = np.maximum(sums.subjects, 1).astype(np.float64)
     alone = sums.one_face_each
@@ -140,20 +149,29 @@ def rate_intervals(sums: GroupSums, level: float) -> Intervals:
     return Intervals(sums.value, low, high, n, [WILSON if one else clustered for one in alone])
 
 
-def mean_intervals(sums: GroupSums, level: float, bounds: tuple[float, float] | None = None) -> Intervals:
+def mean_intervals(
+    sums: GroupSums, variance: Floats, level: float, bounds: tuple[float, float] | None = None
+) -> Intervals:
     """Return the interval of each group's mean (or ratio of sums): sandwich error, t of ``m - 1`` degrees.
 
     A group whose faces all have one value has no standard error. With ``bounds`` its limits are Wilson's
     for the place of the value within them, each person counted once, which holds because no variable within
     the bounds varies more than one that takes only their two ends. Without bounds it has no limits.
+
+    Args:
+        sums: the groups.
+        variance: variance of one face in each group, for the effective sample size.
+        level: confidence level.
+        bounds: smallest and largest possible value.
     """
     value = np.nan_to_num(sums.value)
     m = np.maximum(sums.subjects, 1).astype(np.float64)
     total = np.maximum(sums.n, np.finfo(float).tiny)
-    error = np.sqrt(residual_variance(sums)) / total
+    variance_of_sum = residual_variance(sums)
+    error = np.sqrt(variance_of_sum) / total
     half = t_quantile(level, np.maximum(m - 1, 1)) * error
     low, high = value - half, value + half
-    still = error <= 1e-12 * np.maximum(np.abs(value), 1e-3)
+    still = variance_of_sum <= 1e-12 * (sums.xx + value**2 * sums.nn)  # no more than rounding leaves
     method = [NO_VARIATION if flat else SANDWICH for flat in still]
     if bounds is None:
         low, high = np.where(still, np.nan, low), np.where(still, np.nan, high)
@@ -163,16 +181,7 @@ def mean_intervals(sums: GroupSums, level: float, bounds: tuple[float, float] | 
         flat_low, flat_high = wilson(place, m, float(ndtri(0.5 + level / 2)))
         low = np.where(still, np.minimum(least + width * flat_low, value), np.clip(low, bounds[0], value))
         high = np.where(still, np.maximum(least + width * flat_high, value), np.clip(high, value, bounds[1]))
-    return Intervals(sums.value, low, high, effective_n(sums), method)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of one number at ``level`` by ``method``."""
-
-    low: float
-    high: float
-    method: str
+    return Intervals(sums.value, low, high, effective_n(sums, variance), method)
 
 
 def influence_variance(influence: Floats) -> float:

@@ -31,9 +31,7 @@ class StatisticsRules:
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
-            raise UsageError(
-                f"expected a confidence level between 0 and 1, such as 0.95, but got {self.level}"
-            )
+            raise UsageError(f"expected a confidence level between 0 and 1, such as 0.95, but got {self.level}")
         if self.min_subjects < 1:
             raise UsageError(f"expected min_subjects to be at least 1, but got {self.min_subjects}")
         if self.half_width <= 0:

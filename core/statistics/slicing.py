@@ -13,7 +13,7 @@ from ..results import Estimate, Measurement
 from .groups import Groups
 from .intervals import Intervals, mean_intervals, rate_intervals
 from .rules import StatisticsRules
-from .sums import GroupSums, Integers, Lines, add_up
+from .sums import Floats, GroupSums, Integers, Lines, add_up, divide, squared_residuals
 
 if TYPE_CHECKING:
     from ..probes import Scores
@@ -65,28 +65,18 @@ class Slicer:
             {len(scores.weights)} if scores.weights is not None else set()
         )
         if len(lengths) > 1:
-            raise UsageError(
-                f"expected rows, values and weights of {name} of one length, but got {sorted(lengths)}"
-            )
+            raise UsageError(f"expected rows, values and weights of {name} of one length, but got {sorted(lengths)}")
         if len(scores.rows) and not (scores.rows.min() >= 0 and scores.rows.max() < faces):
-            raise UsageError(
-                f"expected the rows of {name} to be 0 to {faces - 1}, but got {scores.rows.max()}"
-            )
+            raise UsageError(f"expected the rows of {name} to be 0 to {faces - 1}, but got {scores.rows.max()}")
         if not np.isfinite(scores.values).all():
             raise UsageError(f"expected finite values of {name}, but got NaN or infinity")
-        if scores.weights is not None and not (
-            np.isfinite(scores.weights).all() and (scores.weights >= 0).all()
-        ):
+        if scores.weights is not None and not (np.isfinite(scores.weights).all() and (scores.weights >= 0).all()):
             raise UsageError(f"expected finite weights of {name}, 0 or more")
         taken = {attribute for groups in self.groups for attribute in groups.attributes} & set(scores.slice)
         if scores.by_group and taken:
-            raise UsageError(
-                f"the attribute {min(taken)!r} has the name of a slice of {name}: rename the attribute"
-            )
+            raise UsageError(f"the attribute {min(taken)!r} has the name of a slice of {name}: rename the attribute")
 
-    def _measurement(
-        self, scores: Scores, probe_id: str, group: dict[str, str], estimate: Estimate
-    ) -> Measurement:
+    def _measurement(self, scores: Scores, probe_id: str, group: dict[str, str], estimate: Estimate) -> Measurement:
         return Measurement.of(
             probe_id,
             scores.metric,
@@ -98,18 +88,24 @@ class Slicer:
 
     def _estimates(self, scores: Scores, lines: Lines, *, overall: bool) -> list[Estimate]:
         sums = add_up(lines, scores.rows, scores.values, scores.weights)
-        level = self.rules.level
+        level, everything = self.rules.level, max(float(sums.n.sum()), 1e-300)
+        overall_value = float(sums.x.sum()) / everything
         if scores.kind == "rate":
             intervals, width = rate_intervals(sums, level), 1.0
+            variance = overall_value * (1 - overall_value)
         else:
-            intervals = mean_intervals(sums, level, scores.bounds)
+
+            def squares(around: Floats) -> Floats:
+                return squared_residuals(lines, scores.rows, scores.values, scores.weights, around)
+
+            own = divide(squares(np.nan_to_num(sums.value)), sums.n, 0.0)
+            intervals = mean_intervals(sums, own, level, scores.bounds)
             width = scores.bounds[1] - scores.bounds[0] if scores.bounds else math.inf
-        needed = 0.0 if overall else self.rules.effective_needed(_variance_of_all(sums), width)
+            variance = float(squares(np.full(lines.groups, overall_value)).sum()) / everything
+        needed = 0.0 if overall else self.rules.effective_needed(variance, width)
         return [self._estimate(scores, sums, intervals, group, needed) for group in range(lines.groups)]
 
-    def _estimate(
-        self, scores: Scores, sums: GroupSums, intervals: Intervals, group: int, needed: float
-    ) -> Estimate:
+    def _estimate(self, scores: Scores, sums: GroupSums, intervals: Intervals, group: int, needed: float) -> Estimate:
         faces, subjects = int(sums.faces[group]), int(sums.subjects[group])
         reason = self._too_small(scores, sums, float(intervals.n_effective[group]), group, needed)
         if reason:
@@ -128,9 +124,7 @@ class Slicer:
             count=float(sums.x[group]) if scores.kind == "rate" else None,
         )
 
-    def _too_small(
-        self, scores: Scores, sums: GroupSums, n_effective: float, group: int, needed: float
-    ) -> str | None:
+    def _too_small(self, scores: Scores, sums: GroupSums, n_effective: float, group: int, needed: float) -> str | None:
         """Say why a group is not measured and what it lacks, or return ``None``."""
         subjects, total = int(sums.subjects[group]), float(sums.n[group])
         if total == 0:
@@ -147,16 +141,6 @@ class Slicer:
     def count_people(self, count: int) -> str:
         """Return ``1 person`` or ``3 people`` (faces, where each face is its own person)."""
         return f"{count:,} {self._people[count != 1]}"
-
-
-def _variance_of_all(sums: GroupSums) -> float:
-    """Return the variance of one face's value over all groups together."""
-    total = sums.n.sum()
-    if total == 0:
-        return 0.0
-    value = sums.x.sum() / total
-    squares = sums.face_xx.sum() - 2 * value * sums.face_xn.sum() + value**2 * sums.face_nn.sum()
-    return max(float(squares / total), 0.0)
 
 
 def slice_scores(

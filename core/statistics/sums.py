@@ -69,9 +69,6 @@ class GroupSums:
         xx: sum of ``x ** 2``.
         xn: sum of ``x n``.
         nn: sum of ``n ** 2``.
-        face_xx: sum over FACES of value ** 2.
-        face_xn: sum over FACES of value times weight.
-        face_nn: sum over FACES of weight ** 2.
     """
 
     subjects: Integers
@@ -81,9 +78,6 @@ class GroupSums:
     xx: Floats
     xn: Floats
     nn: Floats
-    face_xx: Floats
-    face_xn: Floats
-    face_nn: Floats
 
     @property
     def value(self) -> Floats:
@@ -91,16 +85,9 @@ class GroupSums:
         return divide(self.x, self.n, np.nan)
 
     @property
-    def face_variance(self) -> Floats:
-        """Variance of a face around the group's value: ``p (1 - p)`` for 0/1 values of weight 1."""
-        value = np.nan_to_num(self.value)
-        squares = self.face_xx - 2 * value * self.face_xn + value**2 * self.face_nn
-        return divide(np.maximum(squares, 0), self.n, 0.0)
-
-    @property
     def one_face_each(self) -> NDArray[np.bool_]:
         """Whether every person of the group has one face of weight 1, so that faces are independent."""
-        alone = (self.faces == self.subjects) & (self.face_nn == self.n) & (self.n == self.faces)
+        alone = (self.faces == self.subjects) & (self.nn == self.n) & (self.n == self.faces)
         return np.asarray(alone, dtype=np.bool_)
 
 
@@ -118,17 +105,27 @@ def add_up(lines: Lines, rows: Integers, values: Floats, weights: Floats | None 
     faces = total_at(at if weights is None else at[weights > 0], None, size)
     x = total_at(at, values, size)
     n = faces if weights is None else total_at(at, weights, size)
-    group_of_row = lines.group[at]
-    total = total_at(lines.group, n, groups)
     return GroupSums(
         subjects=np.bincount(lines.group[n > 0], minlength=groups).astype(np.int64),
         faces=total_at(lines.group, faces, groups).astype(np.int64),
         x=total_at(lines.group, x, groups),
-        n=total,
+        n=total_at(lines.group, n, groups),
         xx=total_at(lines.group, x * x, groups),
         xn=total_at(lines.group, x * n, groups),
         nn=total_at(lines.group, n * n, groups),
-        face_xx=total_at(group_of_row, values * values, groups),
-        face_xn=total_at(group_of_row, values if weights is None else values * weights, groups),
-        face_nn=total if weights is None else total_at(group_of_row, weights * weights, groups),
     )
+
+
+def squared_residuals(lines: Lines, rows: Integers, values: Floats, weights: Floats | None, around: Floats) -> Floats:
+    """Return the sum over the faces of each group of ``(value - around * weight) ** 2``, shape (groups,).
+
+    Args:
+        lines: the people in their groups.
+        rows: the faces that have the score, shape (m,).
+        values: numerator of each, shape (m,).
+        weights: denominator of each, shape (m,); ``None`` for all ones.
+        around: the value to measure from, of each group, shape (groups,).
+    """
+    group = lines.group[lines.of_face[rows]]
+    expected = around[group] if weights is None else around[group] * weights
+    return total_at(group, np.square(values - expected), lines.groups)

@@ -1,0 +1,71 @@
+"""Area under the ROC curve, with an interval that respects people."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..results import Estimate
+from .class_means import too_few
+from .intervals import by_person, clopper_pearson, influence_variance, logit_limits
+from .rules import StatisticsRules
+from .sums import Floats, Integers
+
+METHOD = "cluster_influence_logit"
+METHOD_SEPARATED = "clopper_pearson_pairs"
+
+
+def auroc(scores: Floats, positive: NDArray[np.bool_], subjects: Integers, rules: StatisticsRules) -> Estimate:
+    """Return the probability that a positive face scores above a negative one, ties counting half.
+
+    Standard error from the influence of each person (Obuchowski 1997, Biometrics 53:567), limits on the
+    logit scale with a t quantile of ``people - 1`` degrees. When the scores separate the two kinds entirely
+    there is no standard error: as many pairs of a positive and a negative as can be made of different
+    people, all of them in the right (or wrong) order, give Clopper-Pearson limits.
+
+    Args:
+        scores: score of each face, shape (n,), finite.
+        positive: whether the face is of the positive kind, shape (n,).
+        subjects: person of each face, shape (n,).
+        rules: level and smallest number of people.
+    """
+    people = len(np.unique(subjects))
+    if people < rules.min_subjects:
+        return too_few(people, len(scores), rules)
+    if positive.all() or not positive.any():
+        lacking = "negative" if positive.all() else "positive"
+        return Estimate.not_measured(f"no {lacking} face to compare with", n=len(scores), subjects=people)
+    value, influence = auroc_influence(scores, positive)
+    if 0 < value < 1:
+        variance = influence_variance(by_person(subjects, influence))
+        low, high = logit_limits(value, variance, people, rules.level)
+        method = METHOD
+    else:
+        kinds = [len(np.unique(subjects[positive == kind])) for kind in (True, False)]
+        pairs = np.asarray([float(max(min(*kinds, people // 2), 1))])
+        limits = clopper_pearson(value * pairs, pairs, rules.level)
+        low, high = float(limits[0][0]), float(limits[1][0])
+        method = METHOD_SEPARATED
+    return Estimate(value=value, low=low, high=high, level=rules.level, method=method, n=len(scores), subjects=people)
+
+
+def auroc_influence(scores: Floats, positive: NDArray[np.bool_]) -> tuple[float, Floats]:
+    """Return the AUROC and the influence of each face, shape (n,).
+
+    A positive face has ``(share of negatives below it - AUROC) / positives``, a negative one ``(share of
+    positives above it - AUROC) / negatives``, ties counting half.
+    """
+    above, below = np.sort(scores[positive]), np.sort(scores[~positive])
+    wins = _share_below(below, scores[positive])
+    value = float(wins.mean())
+    influence = np.empty(len(scores))
+    influence[positive] = (wins - value) / len(above)
+    influence[~positive] = (1 - _share_below(above, scores[~positive]) - value) / len(below)
+    return value, influence
+
+
+def _share_below(ordered: Floats, scores: Floats) -> Floats:
+    """Return which share of ``ordered`` lies below each score, ties counting half."""
+    places = np.searchsorted(ordered, scores, side="left") + np.searchsorted(ordered, scores, side="right")
+    share: Floats = places / (2 * len(ordered))
+    return share
