@@ -1,0 +1,89 @@
+"""What was not stated and what was not measured, summed up so that a person can read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..core.results import AuditResults, Measurement
+from .slices import by_grouping
+from .tree import Item, Paragraph, Part, Section, TableBlock
+from .wording import plural
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NO_FACE = re.compile(r"no face here counts towards .*", re.DOTALL)
+
+
+def reasons_in_short(measurements: Iterable[Measurement]) -> list[str]:
+    """Merge the reasons that differ in their numbers only: ``1 to 9 people; 10 are needed``."""
+    kinds: dict[str, list[list[str]]] = {}
+    for measurement in measurements:
+        reason = measurement.estimate.reason
+        if measurement.estimate.value is None and reason:
+            kinds.setdefault(_shape(reason), []).append(_NUMBER.findall(_unplaced(reason)))
+    return [_merged(shape, numbers) for shape, numbers in kinds.items()]
+
+
+def _unplaced(reason: str) -> str:
+    """Leave out which metric and class a reason speaks of: in a summary the table says it."""
+    return _NO_FACE.sub("no face here counts towards it", reason)
+
+
+def _shape(reason: str) -> str:
+    """Replace the numbers, and singulars beside them: ``1 person`` and ``9 people`` are of one kind."""
+    plain = re.sub(r"\b1 person\b", "1 people", _unplaced(reason))
+    plain = re.sub(r"\b1 face\b", "1 faces", plain)
+    plain = re.sub(r"\b1 more person\b", "1 more people", plain)
+    return _NUMBER.sub("\x00", plain)
+
+
+def _merged(shape: str, numbers: list[list[str]]) -> str:
+    parts = shape.split("\x00")
+    text = parts[0]
+    for position, part in enumerate(parts[1:]):
+        seen = sorted({row[position] for row in numbers}, key=lambda value: float(value.replace(",", "")))
+        text += (seen[0] if len(seen) == 1 else f"{seen[0]} to {seen[-1]}") + part
+    text = re.sub(r"(?<![\d ] )\b1 people\b", "1 person", text) if " to " not in text else text
+    return text.rstrip(".")
+
+
+def absent_section(results: AuditResults, sections: tuple[Section, ...]) -> Section:
+    """Build the closing section: what nobody stated, by section; what was not measured, by reason."""
+    return Section(10, "Not stated and not measured", (_not_stated(sections), _not_measured(results)))
+
+
+def _not_stated(sections: tuple[Section, ...]) -> Item:
+    rows: list[tuple[Part, ...]] = []
+    for section in sections:
+        missing = [item.title for item in section.items if item.status == "not stated"]
+        if missing:
+            rows.append((f"{section.number}. {section.title}", " · ".join(missing)))
+    if not rows:
+        nothing = Paragraph.of("The author answered every item that the audit does not fill.")
+        return Item("absent.stated", "Not stated", "measured", (nothing,))
+    table = TableBlock(("section", "items that nobody stated"), tuple(rows), "Not stated by the author in card.yaml")
+    return Item("absent.stated", "Not stated", "measured", (table,))
+
+
+def _not_measured(results: AuditResults) -> Item:
+    rows: list[tuple[Part, ...]] = []
+    for probe in results.probes:
+        if probe.status != "ok":
+            rows.append((probe.title or probe.id, f"the whole probe {probe.status}", probe.reason or ""))
+        for grouped in by_grouping(probe.measurements, results.data.attributes):
+            cells = [(group, cell) for (group, _), cell in grouped.cells.items() if cell.estimate.value is None]
+            if cells:
+                where = plural(len(cells), "measurement")
+                if grouped.attributes:
+                    touched = len({group for group, _ in cells})
+                    where += f" in {touched} of {plural(len(grouped.groups), 'group')} by {grouped.title}"
+                rows.append((probe.title or probe.id, where, " · ".join(reasons_in_short(cell for _, cell in cells))))
+    rows += [("the data", "", reason) for reason in results.data.not_measured]
+    if results.data.quarantined:
+        count = plural(len(results.data.quarantined), "row")
+        rows.append(("the data", f"{count} of the manifest", "the image could not be used; see Evaluation Data"))
+    if not rows:
+        nothing = Paragraph.of("Every planned measurement was made.")
+        return Item("absent.measured", "Not measured", "measured", (nothing,))
+    table = TableBlock(("what", "how much of it", "why"), tuple(rows), "Planned and not measured")
+    return Item("absent.measured", "Not measured", "measured", (table,))

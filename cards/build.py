@@ -1,0 +1,161 @@
+"""Builds the model card from a run folder's results and the author's statements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.files import sha256_of_file
+from ..core.results import RESULTS_FILE, AuditResults, Measurement
+from .absent import absent_section
+from .measured import evaluation_data, factors, metrics
+from .outcomes import caveats, ethics, quantitative_analyses
+from .statements import Statements
+from .stating import stated
+from .tables import ref
+from .tree import Card, Item, Paragraph, Section
+from .wording import plural
+
+TASKS = {
+    "expression": "facial expression recognition",
+    "action_units": "facial action unit detection",
+    "valence_arousal": "valence and arousal estimation",
+    "forgery": "face forgery detection",
+    "verification": "face verification",
+}
+_HEADLINE_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "ece")
+
+
+def build_card(results: AuditResults, statements: Statements, folder: Path) -> Card:
+    """Build the card: nine sections after Mitchell et al. (2019) and a closing account of what is missing.
+
+    Args:
+        results: of the audit; the only source of numbers.
+        statements: of the author; an empty :class:`Statements` states nothing.
+        folder: the run folder, whose ``results.json`` is hashed into the card.
+
+    Returns:
+        The card as a tree; the same input gives the same tree.
+    """
+    sections = (
+        _model_details(results, statements),
+        _intended_use(statements),
+        Section(3, "Factors", factors(results, statements)),
+        Section(4, "Metrics", metrics(results, statements)),
+        Section(5, "Evaluation Data", evaluation_data(results, statements)),
+        _training_data(statements),
+        Section(7, "Quantitative Analyses", quantitative_analyses(results, statements)),
+        Section(8, "Ethical Considerations", ethics(results, statements)),
+        Section(9, "Caveats and Recommendations", caveats(results, statements)),
+    )
+    file = folder / RESULTS_FILE
+    return Card(
+        title=results.target.name,
+        task=results.target.task,
+        summary=_summary(results),
+        sections=sections,
+        absent=absent_section(results, sections),
+        license=statements.model_details.license,
+        tags=_tags(results),
+        headline=tuple(ref(item) for item in headline(results)),
+        dataset=results.data.name,
+        evidence=sha256_of_file(file) if file.is_file() else "",
+        written_by=f"countenance {results.tool.get('countenance', '')}".strip(),
+    )
+
+
+def headline(results: AuditResults) -> list[Measurement]:
+    """Return the usual measures over all faces that have a value, in their usual order."""
+    probe = results.probe("performance")
+    found = {
+        item.metric: item for item in (probe.measurements if probe else ()) if not item.slice and not item.condition
+    }
+    wanted = [found[name] for name in _HEADLINE_METRICS if name in found]
+    return [item for item in wanted if item.estimate.value is not None]
+
+
+def task_title(task: str) -> str:
+    """Return the task in words."""
+    return TASKS.get(task, task)
+
+
+def size_text(results: AuditResults) -> str:
+    """Say how many faces, and of how many people, were audited."""
+    data = results.data
+    people = (
+        f"of {plural(data.subjects, 'person', 'people')}"
+        if data.subjects is not None
+        else "of an unknown number of people"
+    )
+    return f"{plural(data.faces, 'face')} {people}"
+
+
+def _summary(results: AuditResults) -> Paragraph:
+    where = f" ({results.data.name})" if results.data.name else ""
+    return Paragraph.of(
+        f"{results.target.name}, a model for {task_title(results.target.task)}, was audited on "
+        f"{size_text(results)}{where} "
+        f"on {results.started[:10]}. Every number below was measured in that audit and holds for that data; "
+        "what the author "
+        "of the card states is marked as stated."
+    )
+
+
+def _tags(results: AuditResults) -> tuple[str, ...]:
+    names = ["countenance", "model-audit", "face-analysis", task_title(results.target.task).replace(" ", "-")]
+    return tuple(names)
+
+
+def _model_details(results: AuditResults, statements: Statements) -> Section:
+    target = results.target
+    facts = [f"Task: {task_title(target.task)}."]
+    if target.classes:
+        facts.append(f"Classes, in output order: {', '.join(target.classes)}.")
+    if target.format:
+        facts.append(f"Checkpoint format: {target.format}.")
+    if target.parameters is not None:
+        facts.append(f"Parameters: {target.parameters:,}.")
+    if target.sha256:
+        facts.append(f"SHA-256 of the checkpoint: {target.sha256}.")
+    facts += target.notes
+    place = "model_details"
+    return Section(
+        1,
+        "Model Details",
+        (
+            stated(statements, f"{place}.developers", "Person or organisation developing the model"),
+            stated(statements, f"{place}.date", "Model date"),
+            stated(statements, f"{place}.version", "Model version"),
+            stated(statements, f"{place}.type", "Model type", facts),
+            stated(
+                statements,
+                f"{place}.training",
+                "Training algorithms, parameters, fairness constraints or other applied approaches, and features",
+            ),
+            stated(statements, f"{place}.resources", "Paper or other resource for more information"),
+            stated(statements, f"{place}.citation", "Citation details"),
+            stated(statements, f"{place}.license", "License"),
+            stated(statements, f"{place}.contact", "Where to send questions or comments about the model"),
+        ),
+    )
+
+
+def _intended_use(statements: Statements) -> Section:
+    place = "intended_use"
+    items: tuple[Item, ...] = (
+        stated(statements, f"{place}.primary_uses", "Primary intended uses"),
+        stated(statements, f"{place}.primary_users", "Primary intended users"),
+        stated(statements, f"{place}.out_of_scope", "Out-of-scope use cases"),
+        stated(statements, f"{place}.deployment_context", "Deployment context"),
+    )
+    return Section(2, "Intended Use", items)
+
+
+def _training_data(statements: Statements) -> Section:
+    place = "training_data"
+    items: tuple[Item, ...] = (
+        stated(statements, f"{place}.datasets", "Datasets"),
+        stated(statements, f"{place}.motivation", "Motivation"),
+        stated(statements, f"{place}.preprocessing", "Preprocessing"),
+        stated(statements, f"{place}.distribution", "Distribution over factors"),
+    )
+    return Section(6, "Training Data", items)

@@ -1,0 +1,158 @@
+"""The card as Markdown, with the front matter that a model hub reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from .tree import (
+    Block,
+    BulletList,
+    Card,
+    Heading,
+    Item,
+    MeasurementRef,
+    Paragraph,
+    Part,
+    Section,
+    Statement,
+    TableBlock,
+)
+from .wording import estimate_text
+
+_PIPELINE = {
+    "expression": "image-classification",
+    "forgery": "image-classification",
+    "verification": "feature-extraction",
+}
+# Licence names that the Hugging Face hub knows; any other goes under license_name.
+_LICENSES = frozenset(
+    [
+        "afl-3.0", "agpl-3.0", "apache-2.0", "artistic-2.0", "bigscience-openrail-m", "bsd",
+        "bsd-2-clause", "bsd-3-clause", "bsl-1.0", "cc", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0",
+        "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-4.0",
+        "cc-by-nd-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "creativeml-openrail-m", "ecl-2.0",
+        "epl-2.0", "eupl-1.1", "eupl-1.2", "gpl", "gpl-2.0", "gpl-3.0", "isc", "lgpl", "lgpl-2.1",
+        "lgpl-3.0", "mit", "mpl-2.0", "ncsa", "odc-by", "openrail", "openrail++", "unlicense", "wtfpl",
+        "zlib",
+    ]
+)  # fmt: skip
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def escape_markdown(text: str) -> str:
+    """Return text that reads the same in Markdown and cannot become markup, HTML, a link or another line."""
+    plain = _CONTROL.sub("", " ".join(text.split()))
+    plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    plain = _SPECIAL.sub(r"\\\1", plain)
+    return re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", re.sub(r"^([-+:=])", r"\\\1", plain))
+
+
+def to_markdown(card: Card) -> str:
+    """Return the card as Markdown with front matter (``license``, ``tags``, ``model-index``)."""
+    lines = [
+        "---",
+        _front_matter(card).rstrip("\n"),
+        "---",
+        "",
+        f"# Model card: {escape_markdown(card.title)}",
+        "",
+    ]
+    lines += [_parts(card.summary.parts), ""]
+    for section in (*card.sections, card.absent):
+        lines += list(_section(section))
+    lines += [
+        "---",
+        "",
+        f"Written by {escape_markdown(card.written_by)} from results.json (SHA-256 `{card.evidence}`). "
+        "Sections follow Mitchell et al. "
+        "(2019), Model Cards for Model Reporting, doi:10.1145/3287560.3287596.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _section(section: Section) -> Iterator[str]:
+    heading = f"{section.number}. {section.title}" if section.number <= 9 else section.title
+    yield from (f"## {heading}", "")
+    for item in section.items:
+        yield from (f"### {escape_markdown(item.title)}", "")
+        yield from _item(item)
+
+
+def _item(item: Item) -> Iterator[str]:
+    if item.status == "not stated":
+        yield from ("*not stated*", "")
+    for block in item.blocks:
+        yield from _block(block)
+        yield ""
+    if item.status == "not measured":
+        yield from (f"*not measured:* {escape_markdown(item.reason)}", "")
+
+
+def _block(block: Block) -> Iterator[str]:
+    if isinstance(block, Heading):
+        yield f"#### {escape_markdown(block.text)}"
+    elif isinstance(block, Paragraph):
+        yield _parts(block.parts)
+    elif isinstance(block, BulletList):
+        yield from (f"- {_parts(entry.parts)}" for entry in block.items)
+    elif isinstance(block, Statement):
+        for position, text in enumerate(block.paragraphs):
+            yield from ([">"] if position else [])
+            yield f"> {escape_markdown(text)}"
+        yield from (">", "> (stated by the author)")
+    else:
+        yield from _table(block)
+
+
+def _table(table: TableBlock) -> Iterator[str]:
+    if table.caption:
+        yield from (f"**{escape_markdown(table.caption)}**", "")
+    yield f"| {' | '.join(escape_markdown(column) for column in table.columns)} |"
+    yield "|" + " --- |" * len(table.columns)
+    for row in table.rows:
+        yield f"| {' | '.join(_part(cell) for cell in row)} |"
+
+
+def _parts(parts: tuple[Part, ...]) -> str:
+    """Join the pieces before escaping: some characters are markup at the start of a line only."""
+    return escape_markdown(
+        "".join(estimate_text(part.estimate) if isinstance(part, MeasurementRef) else part for part in parts)
+    )
+
+
+def _part(part: Part) -> str:
+    return escape_markdown(estimate_text(part.estimate) if isinstance(part, MeasurementRef) else part)
+
+
+def _front_matter(card: Card) -> str:
+    matter: dict[str, Any] = {}
+    if card.license:
+        known = card.license.strip().lower().replace(" ", "-")
+        if known in _LICENSES:
+            matter["license"] = known
+        else:
+            matter |= {"license": "other", "license_name": card.license}
+    if card.task in _PIPELINE:
+        matter["pipeline_tag"] = _PIPELINE[card.task]
+    matter["tags"] = list(card.tags)
+    metrics = [
+        {"type": metric, "value": value, "name": metric.replace("_", " ")}
+        for metric, value in ((ref.key.partition("/")[2], ref.estimate.value) for ref in card.headline)
+    ]
+    if metrics:
+        dataset = card.dataset or "audited data"
+        result = {
+            "task": {"type": _PIPELINE.get(card.task, card.task), "name": card.task},
+            "dataset": {
+                "type": re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-") or "data",
+                "name": dataset,
+            },
+            "metrics": metrics,
+        }
+        matter["model-index"] = [{"name": card.title, "results": [result]}]
+    return yaml.safe_dump(matter, sort_keys=False, allow_unicode=True, width=100)

@@ -1,0 +1,160 @@
+"""Sections 7 to 9 of the card: what was measured, what it raises, and what to mind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..core.results import AuditResults
+from .sentences import group_sentences, overall_sentences, robustness_sentences
+from .slices import Column, by_grouping
+from .statements import Statements
+from .stating import stated
+from .tables import definitions, group_blocks, overall_tables
+from .tree import Block, BulletList, Heading, Item, Paragraph
+
+BARRETT = "Barrett et al. 2019, Psychological Science in the Public Interest 20(1)"
+_SEVERITY = {"high": "High", "medium": "Medium", "low": "Low", "note": "Note"}
+
+
+def quantitative_analyses(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
+    """Section 7: over all faces, by single factors, by combinations of factors."""
+    return (
+        _analysis("quantitative_analyses.overall", "Overall results", list(_overall(results)), results),
+        _with_comment(
+            statements, "unitary", "Unitary results", list(_by_group(results, intersectional=False)), results
+        ),
+        _with_comment(
+            statements,
+            "intersectional",
+            "Intersectional results",
+            list(_by_group(results, intersectional=True)),
+            results,
+        ),
+    )
+
+
+def _overall(results: AuditResults) -> Iterator[Block]:
+    for probe in results.probes:
+        for grouped in by_grouping(probe.measurements, results.data.attributes):
+            if not grouped.attributes:
+                yield Heading(probe.title or probe.id)
+                yield from overall_tables(grouped)
+    sentences = (*overall_sentences(results), *robustness_sentences(results))
+    if sentences:
+        yield BulletList(sentences)
+
+
+def _by_group(results: AuditResults, intersectional: bool) -> Iterator[Block]:
+    columns: dict[Column, None] = {}
+    for probe in results.probes:
+        for grouped in by_grouping(probe.measurements, results.data.attributes):
+            if grouped.attributes and (len(grouped.attributes) > 1) == intersectional:
+                yield Heading(f"{probe.title or probe.id}, by {grouped.title}")
+                yield from group_blocks(grouped, results.data)
+                columns |= dict.fromkeys(grouped.columns)
+    if columns:
+        yield definitions(list(columns))
+        yield BulletList(tuple(group_sentences(results, intersectional)))
+
+
+def _analysis(name: str, title: str, blocks: list[Block], results: AuditResults) -> Item:
+    kept = tuple(block for block in blocks if not (isinstance(block, BulletList) and not block.items))
+    if kept:
+        return Item(name, title, "measured", kept)
+    return Item(name, title, "not measured", reason=_why_nothing(name, results))
+
+
+def _why_nothing(name: str, results: AuditResults) -> str:
+    missing = [f"{probe.title or probe.id}: {probe.reason}" for probe in results.probes if probe.status != "ok"]
+    if missing:
+        return "; ".join(missing)
+    if name.endswith("intersectional") and not results.data.intersections:
+        return "the plan names no intersection of attributes"
+    if not name.endswith("overall") and not results.data.attributes:
+        return "no attribute of people or images came with the data"
+    return "the plan has no probe that measures it"
+
+
+def _with_comment(statements: Statements, name: str, title: str, blocks: list[Block], results: AuditResults) -> Item:
+    """Join the author's comment with the measured tables; a comment alone does not make a result."""
+    place = f"quantitative_analyses.{name}"
+    item = _analysis(place, title, blocks, results)
+    comment = stated(statements, place, title)
+    return Item(place, title, item.status, (*comment.blocks, *item.blocks), item.reason)
+
+
+def ethics(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
+    """Section 8: what labels and masks are, who assigned attributes, and the author's account of risks."""
+    place = "ethical_considerations"
+    reading = Item(
+        f"{place}.reading",
+        "What the labels are",
+        "measured",
+        (BulletList(tuple(Paragraph.of(text) for text in _reading(results))),),
+    )
+    return (
+        reading,
+        stated(statements, f"{place}.data", "Sensitive data"),
+        stated(statements, f"{place}.human_life", "Matters central to human life"),
+        stated(statements, f"{place}.mitigations", "Mitigations"),
+        stated(statements, f"{place}.risks_and_harms", "Risks and harms"),
+        stated(statements, f"{place}.use_cases", "Fraught use cases"),
+    )
+
+
+def _reading(results: AuditResults) -> list[str]:
+    texts = []
+    if results.target.task in ("expression", "action_units", "valence_arousal"):
+        texts.append(
+            "The labels name posed or perceived expressions. A prediction reports what annotators would "
+            "perceive in a face; "
+            f"it is not evidence of what a person feels ({BARRETT})."
+        )
+    if any(probe.probe == "global_heatmaps" for probe in results.probes):
+        texts.append(
+            "The Ekman masks are one contested account of where an expression shows in a face. Agreement "
+            "with them is a "
+            "description of where the model looks, not a mark of correctness, and disagreement is not an "
+            "error."
+        )
+    for name, attribute in results.data.attributes.items():
+        if attribute.assigned_by in ("annotator", "model", "derived"):
+            texts.append(
+                f"The groups of {name} were not reported by the people themselves "
+                f"({attribute.assigned_by}); errors in them blur "
+                "differences between groups."
+            )
+    if results.data.attributes:
+        texts.append(
+            "Group names are those of the data. They are coarse, and people in one group differ among themselves."
+        )
+    return texts or ["The labels are those of the data; the audit did not check them."]
+
+
+def caveats(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
+    """Section 9: findings with caveats, what each probe cannot see, the author's recommendations."""
+    place = "caveats_and_recommendations"
+    found = results.findings()
+    if found:
+        entries = tuple(
+            Paragraph.of(
+                f"{_SEVERITY[finding.severity]}: {finding.claim}"
+                + (f" Caveats: {' '.join(finding.caveats)}" if finding.caveats else "")
+            )
+            for finding in found
+        )
+    else:
+        entries = (
+            Paragraph.of("No probe of this audit yields a finding. That is no evidence about what it did not measure."),
+        )
+    hides = tuple(Paragraph.of(f"{probe.title or probe.id}: {probe.hides}") for probe in results.probes if probe.hides)
+    items = [Item(f"{place}.findings", "Findings of the audit", "measured", (BulletList(entries),))]
+    if hides:
+        items.append(Item(f"{place}.hides", "What the measurements do not show", "measured", (BulletList(hides),)))
+    items += [
+        stated(statements, f"{place}.further_testing", "Further testing"),
+        stated(statements, f"{place}.missing_groups", "Groups not represented in the evaluation data"),
+        stated(statements, f"{place}.ideal_evaluation_data", "Ideal characteristics of evaluation data"),
+        stated(statements, f"{place}.recommendations", "Recommendations"),
+    ]
+    return tuple(items)

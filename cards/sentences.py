@@ -1,0 +1,119 @@
+"""Sentences that follow from measurements: each number with its interval, beside what chance gives.
+
+They compare a number with a null only by whether its interval excludes it, and claim nothing of groups:
+extremes of
+many groups differ by chance, and differences between groups are tested by probes that yield findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..core.results import AuditResults, Measurement, ProbeResult
+from .slices import by_grouping, group_name
+from .tables import ref
+from .tree import Paragraph, Part
+from .wording import measurement_title, metric_meaning, metric_title
+
+NULL = ".null_"
+
+
+def nulls_of(measurement: Measurement, probe: ProbeResult) -> list[Measurement]:
+    """Return the nulls of a measurement: the same slice and condition, metric ``NAME.null_…``."""
+    return [
+        other
+        for other in probe.measurements
+        if other.metric.startswith(measurement.metric + NULL)
+        and other.slice == measurement.slice
+        and other.condition == measurement.condition
+    ]
+
+
+def against_nulls(measurement: Measurement, probe: ProbeResult) -> Paragraph | None:
+    """Set a measurement beside its nulls and say which of them its interval leaves out."""
+    nulls = [null for null in nulls_of(measurement, probe) if null.estimate.value is not None]
+    if measurement.estimate.value is None or not nulls:
+        return None
+    parts: list[Part] = [
+        f"{_capital(measurement_title(measurement))}: ",
+        ref(measurement),
+        "; by comparison ",
+    ]
+    for position, null in enumerate(nulls):
+        meaning = metric_meaning(null.metric) or metric_title(null.metric)
+        parts += ["; " if position else "", f"{metric_title(null.metric)} ", ref(null), f" ({meaning})"]
+    parts.append(_verdict(measurement, nulls))
+    return Paragraph(tuple(parts))
+
+
+def _verdict(measurement: Measurement, nulls: list[Measurement]) -> str:
+    estimate = measurement.estimate
+    if estimate.low is None or estimate.high is None:
+        return ". No interval was computed, so whether it differs from these is open."
+    higher = [null for null in nulls if null.estimate.value is not None and null.estimate.value > estimate.high]
+    lower = [null for null in nulls if null.estimate.value is not None and null.estimate.value < estimate.low]
+    inside = [null for null in nulls if null not in higher and null not in lower]
+    told = []
+    if lower:
+        told.append(f"it exceeds {_names(lower)}")
+    if higher:
+        told.append(f"it falls short of {_names(higher)}")
+    if inside:
+        told.append(f"it does not differ from {_names(inside)} beyond the sampling error")
+    return ". By its interval " + "; ".join(told) + "."
+
+
+def _names(measurements: list[Measurement]) -> str:
+    names = [metric_title(item.metric) for item in measurements]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def overall_sentences(results: AuditResults) -> Iterator[Paragraph]:
+    """Yield a sentence for each measurement over all faces that has a null."""
+    for probe in results.probes:
+        for measurement in probe.measurements:
+            if NULL not in measurement.metric and not set(measurement.slice) & set(results.data.attributes):
+                sentence = against_nulls(measurement, probe)
+                if sentence is not None:
+                    yield sentence
+
+
+def robustness_sentences(results: AuditResults) -> Iterator[Paragraph]:
+    """Yield, for each probe that attacks, how its numbers are to be read."""
+    for probe in results.probes:
+        attacks = dict.fromkeys(item.condition.get("attack", "") for item in probe.measurements)
+        named = [attack for attack in attacks if attack not in ("", "none", "noise")]
+        if named:
+            noise = " Noise of the same size is the control: what it changes needs no attacker."
+            yield Paragraph.of(
+                f"{probe.title or probe.id}: {metric_title('accuracy')} under {', '.join(named)} is an upper bound: "
+                f"a stronger attack may find more.{noise if 'noise' in attacks else ''}"
+            )
+
+
+def group_sentences(results: AuditResults, intersectional: bool) -> Iterator[Paragraph]:
+    """Yield the range of accuracy over the measured groups of each attribute, and how to read it."""
+    probe = results.probe("group_metrics")
+    for grouped in by_grouping(probe.measurements if probe else (), results.data.attributes):
+        if not grouped.attributes or (len(grouped.attributes) > 1) != intersectional:
+            continue
+        cells = [
+            (cell.estimate.value, group, cell)
+            for (group, column), cell in grouped.cells.items()
+            if column.metric == "accuracy" and not column.rest and cell.estimate.value is not None
+        ]
+        if len(cells) < 2:
+            continue
+        low, high = min(cells, key=lambda cell: cell[0]), max(cells, key=lambda cell: cell[0])
+        yield Paragraph.of(
+            f"Of {len(cells)} measured groups by {grouped.title}, accuracy is lowest for {group_name(low[1])}: ",
+            ref(low[2]),
+            f", and highest for {group_name(high[1])}: ",
+            ref(high[2]),
+            ". The lowest and the highest of several groups lie apart by chance alone, so this range by "
+            "itself is no evidence of a difference.",
+        )

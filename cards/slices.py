@@ -1,0 +1,111 @@
+"""Sorting a probe's measurements by the groups they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..core.results import Measurement
+from .wording import place_title
+
+Pairs = tuple[tuple[str, str], ...]
+
+_ORDER = (
+    "accuracy", "balanced_accuracy", "macro_f1", "auroc", "recall", "precision", "f1",
+    "fnr", "fpr", "base_rate", "fdr", "for", "selection_rate", "ece", "confidence_minus_accuracy",
+    "iou", "iou.null_ones", "iou.null_random", "iou.null_other_masks", "specificity",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Column:
+    """What is measured, apart from the group: metric, rest of the slice (such as the label) and condition."""
+
+    metric: str
+    rest: Pairs
+    condition: Pairs
+
+    @property
+    def title(self) -> str:
+        """As shown, e.g. ``recall of happy``."""
+        return place_title(self.metric, dict(self.rest), dict(self.condition))
+
+    @property
+    def title_without_rest(self) -> str:
+        """As shown in a table that names the rest in its caption."""
+        return place_title(self.metric, {}, dict(self.condition))
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """Measurements of one probe by one attribute or intersection.
+
+    Attributes:
+        attributes: names, sorted; empty for measurements over all faces.
+        groups: the values of the attributes, in the order the results give them.
+        columns: what was measured, in reading order.
+        cells: the measurement of each (group, column) that exists.
+    """
+
+    attributes: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    columns: tuple[Column, ...]
+    cells: dict[tuple[tuple[str, ...], Column], Measurement]
+
+    @property
+    def title(self) -> str:
+        """As shown, e.g. ``ethnicity × gender``."""
+        return " × ".join(self.attributes)
+
+    def without_rest(self, rest: Pairs) -> tuple[Column, ...]:
+        """Return the columns that share this rest of the slice."""
+        return tuple(column for column in self.columns if column.rest == rest)
+
+    def rests(self) -> list[Pairs]:
+        """Return the different rests of the slice, in reading order."""
+        return list(dict.fromkeys(column.rest for column in self.columns))
+
+
+def group_name(values: Iterable[str]) -> str:
+    """Write a group, e.g. ``black, female``; an empty text is told as such."""
+    return ", ".join(value if value.strip() else "(empty)" for value in values)
+
+
+def column_of(measurement: Measurement, attributes: Iterable[str]) -> tuple[Pairs, Column]:
+    """Split a measurement into its group (pairs of attributes) and what is measured of it."""
+    names = set(attributes)
+    group = tuple(sorted((name, value) for name, value in measurement.slice.items() if name in names))
+    rest = tuple(sorted((name, value) for name, value in measurement.slice.items() if name not in names))
+    return group, Column(measurement.metric, rest, tuple(sorted(measurement.condition.items())))
+
+
+def by_grouping(measurements: Iterable[Measurement], attributes: Iterable[str]) -> list[Grouped]:
+    """Sort measurements into tables: one without group, one for each attribute, one for each intersection.
+
+    Args:
+        measurements: of one probe.
+        attributes: names of the audited attributes; any other name in a slice is no group.
+
+    Returns:
+        One :class:`Grouped` for each set of attributes that occurs; fewer attributes first.
+    """
+    known = tuple(attributes)
+    found: dict[tuple[str, ...], dict[tuple[tuple[str, ...], Column], Measurement]] = {}
+    for measurement in measurements:
+        group, column = column_of(measurement, known)
+        names = tuple(name for name, _ in group)
+        found.setdefault(names, {})[tuple(value for _, value in group), column] = measurement
+    return [
+        Grouped(
+            attributes=names,
+            groups=tuple(dict.fromkeys(group for group, _ in cells)),
+            columns=tuple(sorted(dict.fromkeys(column for _, column in cells), key=_reading_order)),
+            cells=cells,
+        )
+        for names, cells in sorted(found.items(), key=lambda entry: len(entry[0]))
+    ]
+
+
+def _reading_order(column: Column) -> int:
+    """Known metrics in their usual order, others after them as they come (sorting is stable)."""
+    return _ORDER.index(column.metric) if column.metric in _ORDER else len(_ORDER)

@@ -1,0 +1,175 @@
+"""Tables of measurements: over all faces, by class, by condition, by group; small groups are told in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from ..core.results import DataSummary, Measurement
+from .absent import reasons_in_short
+from .slices import Column, Grouped, Pairs, group_name
+from .tree import Block, BulletList, MeasurementRef, Paragraph, Part, TableBlock
+from .wording import metric_meaning, metric_title, pairs_text, place_title
+
+_T = TypeVar("_T")
+_NUMERIC = re.compile(r"-?[\d.,]+(/\d+)?(e-?\d+)?")
+WIDEST = 8
+NOTHING = "–"
+
+
+def ref(measurement: Measurement) -> MeasurementRef:
+    """Quote a measurement."""
+    return MeasurementRef(measurement.key, measurement.estimate)
+
+
+def overall_tables(grouped: Grouped) -> Iterator[TableBlock]:
+    """Yield tables over all faces: a row for each metric, for each strength of a condition, for each class."""
+    plain = [column for column in grouped.columns if not column.rest and not column.condition]
+    if plain:
+        rows = tuple((column.title, ref(grouped.cells[(), column]), metric_meaning(column.metric)) for column in plain)
+        yield TableBlock(("measure", "estimate", "what it is"), rows, "Over all faces")
+    yield from _by_condition(grouped)
+    yield from _by_class(grouped)
+
+
+def _by_condition(grouped: Grouped) -> Iterator[TableBlock]:
+    """Rows: the numbers of the condition (``eps = 8/255``); columns: metric and the rest (``attack = pgd``)."""
+    placed = [column for column in grouped.columns if column.condition and not column.rest]
+    rows = dict.fromkeys(_numbers(column.condition) for column in placed)
+    kinds = list(dict.fromkeys((column.metric, _words(column.condition)) for column in placed))
+    for part in _chunks(kinds):
+        body: list[tuple[Part, ...]] = []
+        for numbers in rows:
+            cells = [_cell(grouped, (), metric, (), (*words, *numbers)) for metric, words in part]
+            body.append((pairs_text(dict(numbers)) or "condition", *cells))
+        titles = tuple(place_title(metric, {}, dict(words)) for metric, words in part)
+        filled = tuple(row for row in body if any(cell != NOTHING for cell in row[1:]))
+        yield TableBlock(("condition", *titles), filled, "Over all faces, by condition")
+
+
+def _by_class(grouped: Grouped) -> Iterator[TableBlock]:
+    placed = [column for column in grouped.columns if column.rest]
+    kinds = list(dict.fromkeys((column.metric, column.condition) for column in placed))
+    for part in _chunks(kinds):
+        rows: list[tuple[Part, ...]] = []
+        for rest in (rest for rest in grouped.rests() if rest):
+            cells = [_cell(grouped, (), metric, rest, condition) for metric, condition in part]
+            if any(cell != NOTHING for cell in cells):
+                name = dict(rest)["label"] if [key for key, _ in rest] == ["label"] else pairs_text(dict(rest))
+                rows.append((name, *cells))
+        titles = tuple(place_title(metric, {}, dict(condition)) for metric, condition in part)
+        yield TableBlock(("class", *titles), tuple(rows), "Over all faces, by class")
+
+
+def group_blocks(grouped: Grouped, data: DataSummary) -> Iterator[Block]:
+    """Yield tables of what was measured by one attribute or intersection, one for each class.
+
+    Groups of which nothing in a table was measured are named below it with the reason. Classes without a
+    labelled
+    face, and tables without any number, are told in one sentence.
+    """
+    unlabelled: list[str] = []
+    silent: list[Grouped] = []
+    for rest in grouped.rests():
+        label = dict(rest).get("label")
+        if label is not None and data.labels and not data.labels.get(label):
+            unlabelled.append(label)
+            continue
+        for columns in _by_words([column for column in grouped.columns if column.rest == rest]):
+            part = _part_of(grouped, columns)
+            where = pairs_text({**dict(rest), **dict(_words(columns[-1].condition))})
+            if any(cell.estimate.value is not None for cell in part.cells.values()):
+                yield from _group_table(part, f"By {grouped.title}" + (f", {where}" if where else ""))
+            else:
+                silent.append(part)
+    if silent:
+        names = [
+            pairs_text({**dict(part.columns[0].rest), **dict(_words(part.columns[0].condition))}) for part in silent
+        ]
+        why = " · ".join(reasons_in_short(cell for part in silent for cell in part.cells.values()))
+        yield Paragraph.of(f"No group measured for {', '.join(filter(None, names)) or 'any metric'}: {why}.")
+    if unlabelled:
+        yield Paragraph.of(
+            f"No face has the label {', '.join(unlabelled)}. How often groups are given such an answer "
+            "wrongly stands in "
+            "results.json."
+        )
+
+
+def _group_table(grouped: Grouped, caption: str) -> Iterator[Block]:
+    measured = [group for group in grouped.groups if any(c.estimate.value is not None for c in _cells(grouped, group))]
+    for columns in _chunks(grouped.columns):
+        yield TableBlock(
+            columns=(grouped.title, *(_title(column, _words(grouped.columns[-1].condition)) for column in columns)),
+            rows=tuple(
+                (group_name(group), *(_cell(grouped, group, c.metric, c.rest, c.condition) for c in columns))
+                for group in measured
+            ),
+            caption=caption,
+        )
+    told: dict[str, list[str]] = {}
+    for group in grouped.groups:
+        if group not in measured:
+            told.setdefault(" · ".join(reasons_in_short(_cells(grouped, group))), []).append(group_name(group))
+    if told:
+        lines = (f"Not measured: {' · '.join(names)} ({reason})." for reason, names in told.items())
+        yield BulletList(tuple(Paragraph.of(line) for line in lines))
+
+
+def _by_words(columns: Sequence[Column]) -> Iterator[list[Column]]:
+    """Split columns by what they are under (``attack = pgd``); one that stands alone joins the table after it."""
+    parts: dict[Pairs, list[Column]] = {}
+    for column in columns:
+        parts.setdefault(_words(column.condition), []).append(column)
+    waiting: list[Column] = []
+    for position, part in enumerate(parts.values(), start=1):
+        waiting += part
+        if len(part) > 1 or position == len(parts):
+            yield waiting
+            waiting = []
+
+
+def _title(column: Column, words: Pairs) -> str:
+    """Name a column in a table whose caption already says ``words``."""
+    same = _words(column.condition) == words
+    return place_title(column.metric, {}, dict(_numbers(column.condition) if same else column.condition))
+
+
+def definitions(columns: Sequence[Column]) -> BulletList:
+    """Say what each metric of a table is."""
+    metrics = dict.fromkeys(column.metric for column in columns)
+    known = [(metric_title(metric), metric_meaning(metric)) for metric in metrics if metric_meaning(metric)]
+    return BulletList(tuple(Paragraph.of(f"{title}: {meaning}.") for title, meaning in known))
+
+
+def _part_of(grouped: Grouped, columns: Sequence[Column]) -> Grouped:
+    cells = {place: cell for place, cell in grouped.cells.items() if place[1] in columns}
+    groups = tuple(dict.fromkeys(group for group, _ in cells))
+    return Grouped(grouped.attributes, groups, tuple(columns), cells)
+
+
+def _cells(grouped: Grouped, group: tuple[str, ...]) -> list[Measurement]:
+    return [cell for (name, _), cell in grouped.cells.items() if name == group]
+
+
+def _cell(grouped: Grouped, group: tuple[str, ...], metric: str, rest: Pairs, condition: Pairs) -> Part:
+    found = grouped.cells.get((group, Column(metric, rest, tuple(sorted(condition)))))
+    return NOTHING if found is None else ref(found)
+
+
+def _numbers(condition: Pairs) -> Pairs:
+    """The strengths in a condition, such as ``eps = 8/255``."""
+    return tuple(pair for pair in condition if _NUMERIC.fullmatch(pair[1]))
+
+
+def _words(condition: Pairs) -> Pairs:
+    """The rest of a condition, such as ``attack = pgd``."""
+    return tuple(pair for pair in condition if not _NUMERIC.fullmatch(pair[1]))
+
+
+def _chunks(items: Iterable[_T]) -> Iterator[Sequence[_T]]:
+    """Split a table that would be too wide."""
+    listed = list(items)
+    for start in range(0, len(listed), WIDEST):
+        yield listed[start : start + WIDEST]
