@@ -1,11 +1,11 @@
 """Checking the expression strings of an exported program, which torch evaluates.
 
-``torch.export.load`` hands size expressions to ``sympy.sympify``, which is ``eval``, and the program's input guards
-to ``exec``. Both are parsed here with :mod:`ast` and accepted only when every node is on a short list:
+``torch.export.load`` hands size expressions to ``sympy.sympify``, which is ``eval``, and the program's input
+guards to ``exec``. Both are parsed here with :mod:`ast` and accepted only when every node is on a short list:
 
-- sizes: integers, floats, symbols such as ``s0``, ``u3``, ``s77``, ``+ - * / // % **`` (small constant exponents),
-  comparisons, and calls of the functions in :data:`FUNCTIONS`; ``Symbol('s77', positive=True, integer=True)`` is how
-  torch writes a symbol;
+- sizes: integers, floats, symbols such as ``s0``, ``u3``, ``s77``, ``+ - * / // % **`` (small constant
+  exponents), comparisons, and calls of the functions in :data:`FUNCTIONS`; ``Symbol('s77', positive=True,
+  integer=True)`` is how torch writes a symbol;
 - guards: the same operators over ``L['name'].size()[0]`` (and ``.size()[0]`` of ``L['name'][0]``).
 
 The text must be plain ASCII of a few characters, so that another tokenizer cannot read it differently.
@@ -16,6 +16,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
+
+from .text import words
 
 LONGEST = 20_000
 _MOST_POWERS = 4
@@ -35,13 +37,11 @@ _KEYWORDS = {
     "odd",
 }
 
-FUNCTIONS: frozenset[str] = frozenset(
-    (
-        "Abs Add And CeilDiv CeilToInt CleanDiv Eq Equality FloorDiv FloorToInt Ge GreaterThan Identity IntTrueDiv "
-        "Integer Le LessThan Lt Gt Max Min Mod ModularIndexing Mul Ne Not Or Pow PowByNatural PythonMod Rational "
-        "RoundToInt StrictGreaterThan StrictLessThan ToFloat TruncToFloat TruncToInt Unequality Where ceiling floor "
-        "FloatTrueDiv Float"
-    ).split()
+FUNCTIONS: frozenset[str] = words(
+    "Abs Add And CeilDiv CeilToInt CleanDiv Eq Equality FloorDiv FloorToInt Ge GreaterThan Identity IntTrueDiv "
+    "Integer Le LessThan Lt Gt Max Min Mod ModularIndexing Mul Ne Not Or Pow PowByNatural PythonMod Rational "
+    "RoundToInt StrictGreaterThan StrictLessThan ToFloat TruncToFloat TruncToInt Unequality Where ceiling floor "
+    "FloatTrueDiv Float"
 )
 _POWERS = {"Pow", "PowByNatural"}
 _GUARD_FUNCTIONS = {"Eq", "Ne", "Max", "Min", "Mod", "PythonMod", "FloorDiv", "CeilDiv", "Abs"}
@@ -129,9 +129,7 @@ def _check_float(node: ast.Call) -> None:
     """Accept ``Float('0.5', precision=53)``, as sympy writes a float."""
     digits = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
     number = (
-        len(node.args) == 1
-        and len(digits) == 1
-        and re.fullmatch(r"-?[0-9.]{1,40}(e[+-]?[0-9]{1,3})?", str(digits[0]))
+        len(node.args) == 1 and len(digits) == 1 and re.fullmatch(r"-?[0-9.]{1,40}(e[+-]?[0-9]{1,3})?", str(digits[0]))
     )
     plain = all(keyword.arg == "precision" and _is_number(keyword.value) for keyword in node.keywords)
     if not (number and plain):
@@ -176,9 +174,7 @@ def _size_leaf(node: ast.expr) -> bool:
         return False
     names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
     plain = all(
-        keyword.arg in _KEYWORDS
-        and isinstance(keyword.value, ast.Constant)
-        and type(keyword.value.value) is bool
+        keyword.arg in _KEYWORDS and isinstance(keyword.value, ast.Constant) and type(keyword.value.value) is bool
         for keyword in node.keywords
     )
     if len(node.args) == 1 and names and isinstance(names[0], str) and is_symbol(names[0]) and plain:

@@ -1,8 +1,9 @@
 """The user's own code that builds the net a state dict belongs to.
 
-A factory is named in the plan as ``file.py:Name`` (relative to the plan's folder) or ``package.module:Name``. It is
-imported and called, which runs it: a factory is trusted as the plan itself is, and for that reason its source is
-hashed, with the files beside it that it imports, so that a prediction made with another source is never reused.
+A factory is named in the plan as ``file.py:Name`` (relative to the plan's folder) or ``package.module:Name``.
+It is imported and called, which runs it: a factory is trusted as the plan itself is, and for that reason its
+source is hashed, with the files beside it that it imports, so that a prediction made with another source is
+never reused.
 """
 
 from __future__ import annotations
@@ -139,9 +140,9 @@ def _run_file(path: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def _files_of_its_own(folder: Path) -> Iterator[Any]:
-    """Let a factory import the files beside it; forget them afterwards, since another folder may have the same names.
+    """Let a factory import the files beside it; yield a function that lists those it did.
 
-    Yields a function that lists those files.
+    They are forgotten afterwards, since another folder may have files of the same names.
     """
     before = set(sys.modules)
 

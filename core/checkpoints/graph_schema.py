@@ -1,8 +1,8 @@
 """The fields of an exported program that are accepted, as tables.
 
-They follow ``torch/_export/serde/schema.py`` (schema version 8). A value is the kind of the field: a record or union
-named here, a leaf checked in :mod:`.scan_graph`, or ``list:``, ``optional:``, ``names:`` (a table keyed by plain
-names) and ``ranges:`` (a table keyed by size expressions) of one.
+They follow ``torch/_export/serde/schema.py`` (schema version 8). A value is the kind of the field: a record
+or union named here, a leaf checked in :mod:`.scan_graph`, or ``list:``, ``optional:``, ``names:`` (a table
+keyed by plain names) and ``ranges:`` (a table keyed by size expressions) of one.
 """
 
 from __future__ import annotations
@@ -129,9 +129,7 @@ UNIONS: dict[str, dict[str, str]] = {
     "OutputSpec": {"user_output": "UserSpec"},
 }
 
-_CHANGES = (
-    "the graph changes {} as it runs, as an export in training mode does; export again after net.eval()"
-)
+_CHANGES = "the graph changes {} as it runs, as an export in training mode does; export again after net.eval()"
 REFUSED_FIELDS: dict[str, str] = {
     "as_custom_obj": "a custom object is unpickled, and its methods are called",
     "custom_obj": "a custom object is unpickled, and its methods are called",

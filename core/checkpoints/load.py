@@ -16,7 +16,7 @@ from ..errors import CheckpointError, nearest
 from .factory import FactoryReference, build
 from .scan_archive import is_zip
 from .scan_onnx import scan_onnx
-from .scan_program import scan_exported
+from .scan_program import ExportedFile, scan_exported
 from .scan_torch import scan_torch_file
 from .state_dict import check_tensors, find_state_dict, fit_state_dict
 
@@ -37,6 +37,7 @@ TRUST = (
     "If you know who made the file and trust them with your machine, give --trust-checkpoint on the command line "
     "(a plan cannot give it)"
 )
+_TRUSTED = "loaded without checks, because the command line trusts it"
 _SAVE_STATE = "    torch.save(net.state_dict(), 'model.pt')\n    # and in the plan: factory: nets.py:YourNet"
 _EXPORT = (
     "    program = torch.export.export(net.eval(), (example,), dynamic_shapes=({0: torch.export.Dim('batch')},))\n"
@@ -86,16 +87,14 @@ def load_checkpoint(
         threads: intra-op threads of onnxruntime.
 
     Raises:
-        CheckpointError: when the file is missing, damaged, of another format, could run code, or does not fit.
-        MissingExtraError: when ``.onnx`` needs a package that is not installed.
+        CheckpointError: when the file is missing, damaged, of another format, could run code, or does not
+        fit. MissingExtraError: when ``.onnx`` needs a package that is not installed.
     """
     kind = _format_of(path)
     data = _read(path)
     _check_content(kind, data, path)
     if kind in ("pt2", "onnx") and factory is not None:
-        raise CheckpointError(
-            f"{path.name} holds the whole net: leave the factory ({factory}) out of the plan"
-        )
+        raise CheckpointError(f"{path.name} holds the whole net: leave the factory ({factory}) out of the plan")
     digest = hashlib.sha256(data)
     if kind == "onnx":
         from .onnx_net import open_onnx
@@ -104,14 +103,12 @@ def load_checkpoint(
         for name in sorted(external):
             digest.update(hashlib.sha256(name.encode() + b"\0" + external[name]).digest())
         fixed = net.batch_size
-        notes = () if fixed is None else (f"takes exactly {fixed} faces at once",)
-        return LoadedCheckpoint(net, kind, digest.hexdigest(), None, False, notes, fixed)
+        limits = () if fixed is None else (f"takes exactly {fixed} faces at once",)
+        return LoadedCheckpoint(net, kind, digest.hexdigest(), None, False, limits, fixed)
     if kind == "pt2":
         return _load_exported(data, path.name, digest.hexdigest(), trust)
     if kind == "safetensors":
-        return _with_factory(
-            _load_safetensors(data, path.name), (), path, factory, folder, kind, digest.hexdigest()
-        )
+        return _with_factory(_load_safetensors(data, path.name), (), path, factory, folder, kind, digest.hexdigest())
     return _load_torch_file(data, path, factory, folder, digest.hexdigest(), trust)
 
 
@@ -142,9 +139,7 @@ def _read(path: Path) -> bytes:
 def _check_content(kind: Format, data: bytes, path: Path) -> None:
     """Refuse a file whose content is plainly another format than its ending says."""
     content = _sniff(data)
-    fits = {"safetensors": ("safetensors",), "pt": ("pt", "zip"), "pt2": ("pt2", "zip"), "onnx": ("onnx",)}[
-        kind
-    ]
+    fits = {"safetensors": ("safetensors",), "pt": ("pt", "zip"), "pt2": ("pt2", "zip"), "onnx": ("onnx",)}[kind]
     if content and content not in fits:
         names = {"zip": "a zip archive", "hdf5": "an HDF5 (Keras) file", "text": "text"}
         shown = names.get(content, f"a .{content} file")
@@ -155,20 +150,14 @@ def _check_content(kind: Format, data: bytes, path: Path) -> None:
 def _sniff(data: bytes) -> str | None:
     """Name the format that the content shows, or ``None`` when it is not plain."""
     if is_zip(data):
-        return (
-            "pt2" if b"/archive_format" in data[-70_000:] else "pt" if b"/data.pkl" in data[:4096] else "zip"
-        )
+        return "pt2" if b"/archive_format" in data[-70_000:] else "pt" if b"/data.pkl" in data[:4096] else "zip"
     if data[:1] == b"\x80":
         return "pt"
     if data[:4] == b"\x89HDF":
         return "hdf5"
     if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= 100_000_000:
         return "safetensors"
-    if (
-        data[:1] == b"\x08"
-        and data[1] < 64
-        and data[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x3a", b"\x42", b"\x72")
-    ):
+    if data[:1] == b"\x08" and data[1] < 64 and data[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x3a", b"\x42", b"\x72"):
         return "onnx"
     return "text" if data[:1] in b"<{#" and data[:200].isascii() else None
 
@@ -202,8 +191,7 @@ def _load_torch_file(
     else:
         content = _load_with_torch(lambda: _load_unrestricted(data), path.name)
         if isinstance(content, torch.nn.Module):
-            notes = ("loaded without checks, because the command line trusts it",)
-            return LoadedCheckpoint(content.eval(), "pt", digest, None, True, notes)
+            return LoadedCheckpoint(content.eval(), "pt", digest, None, True, (_TRUSTED,))
     state, notes = find_state_dict(content, path.name)
     return _with_factory(state, notes, path, factory, folder, "pt", digest, trust)
 
@@ -214,22 +202,24 @@ def _load_unrestricted(data: bytes) -> Any:
     if is_zip(data) and (b"/code/" in data or b"/constants.pkl" in data):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-            return torch.jit.load(io.BytesIO(data), map_location="cpu")
+            return torch.jit.load(  # type: ignore[no-untyped-call]
+                io.BytesIO(data), map_location="cpu"
+            )
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
 
 
 def _load_exported(data: bytes, what: str, digest: str, trust: bool) -> LoadedCheckpoint:
     import torch
 
-    batch, notes, checked = None, ("loaded without checks, because the command line trusts it",), data
+    checked = ExportedFile(data, None, (_TRUSTED,))
     if not trust:
-        file, problems = scan_exported(data, what)
-        if file is None:
+        found, problems = scan_exported(data, what)
+        if found is None:
             raise _refused(what, "pt2", problems)
-        batch, notes, checked = file.batch_size, file.notes, file.data
-    program = _load_with_torch(lambda: torch.export.load(io.BytesIO(checked)), what)
+        checked = found
+    program = _load_with_torch(lambda: torch.export.load(io.BytesIO(checked.data)), what)
     net = _load_with_torch(program.module, what)
-    return LoadedCheckpoint(net, "pt2", digest, None, trust, notes, batch)
+    return LoadedCheckpoint(net, "pt2", digest, None, trust, checked.notes, checked.batch_size)
 
 
 def _load_with_torch(load: Callable[[], Any], what: str) -> Any:
@@ -262,7 +252,7 @@ def _with_factory(
     built = build(factory, folder)
     notes += fit_state_dict(built.net, state, path.name, str(factory))
     if trust:
-        notes += ("loaded without checks, because the command line trusts it",)
+        notes += (_TRUSTED,)
     return LoadedCheckpoint(built.net.eval(), kind, digest, built.sha256, trust, notes)
 
 
@@ -271,7 +261,7 @@ def _refused(what: str, kind: str, problems: tuple[str, ...]) -> CheckpointError
     if len(problems) > len(shown):
         shown.append(f"  - and {len(problems) - len(shown)} more")
     advice = {
-        "module": f"It holds a whole pickled net. Save its state dict instead, and name the net's class:\n{_SAVE_STATE}",
+        "module": f"It is a whole pickled net. Save its state dict instead, and name the net's class:\n{_SAVE_STATE}",
         "torchscript": f"Export the net from its Python code instead (or to .onnx):\n{_EXPORT}",
         "package": f"Save the state dict instead, and name the net's class:\n{_SAVE_STATE}",
         "pt2": f"Export the net again from code you trust:\n{_EXPORT}",

@@ -35,9 +35,7 @@ class OnnxNet:
         if external:
             names = sorted(external)
             buffers = [external[name] for name in names]
-            options.add_external_initializers_from_files_in_memory(
-                names, buffers, [len(each) for each in buffers]
-            )
+            options.add_external_initializers_from_files_in_memory(names, buffers, [len(each) for each in buffers])
         try:
             self._session: Any = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:
@@ -47,9 +45,7 @@ class OnnxNet:
             given = ", ".join(f"{each.name}: {each.type}" for each in inputs)
             raise CheckpointError(f"{what}: expected one float32 input, got {given or 'none'}")
         self.input_name: str = inputs[0].name
-        self.input_shape = tuple(
-            size if isinstance(size, int) and size > 0 else None for size in inputs[0].shape
-        )
+        self.input_shape = tuple(size if isinstance(size, int) and size > 0 else None for size in inputs[0].shape)
         self.batch_size = self.input_shape[0] if self.input_shape else None
         self.output_names: tuple[str, ...] = tuple(each.name for each in self._session.get_outputs())
 
@@ -79,8 +75,8 @@ def open_onnx(data: bytes, found: OnnxFile, path: Path, threads: int) -> tuple[O
     """Open a checked model; return it with the contents of the external files it uses.
 
     Raises:
-        CheckpointError: when an external file lies outside the model's folder, or onnxruntime cannot open the model.
-        MissingExtraError: when onnxruntime is not installed.
+        CheckpointError: when an external file lies outside the model's folder, or onnxruntime cannot open the
+        model. MissingExtraError: when onnxruntime is not installed.
     """
     external = read_external(found, path.parent, path.name)
     return OnnxNet(data, external, path.name, threads), external

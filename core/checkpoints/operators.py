@@ -1,12 +1,13 @@
 """Which operators a graph in a ``.pt2`` file may call.
 
-torch looks an operator's name up by attribute access from the modules ``torch``, ``operator`` and ``math``, and a
-graph may call whatever that finds: ``torch.hub.load``, ``torch.os.system``. So names are matched whole:
+torch looks an operator's name up by attribute access from the modules ``torch``, ``operator`` and ``math``,
+and a graph may call whatever that finds: ``torch.hub.load``, ``torch.os.system``. So names are matched whole:
 
-- ``torch.ops.aten.NAME.OVERLOAD`` when torch knows this overload and it computes tensors and numbers from tensors
-  and numbers; text only where the operator is known to take it (a rounding mode, a padding mode, an equation), so
-  ``aten.from_file`` and the file and string functions of TorchScript stay out;
-- a few ``torch.ops.prims``, and the two higher-order operators that ``torch.no_grad()`` and autocast leave behind;
+- ``torch.ops.aten.NAME.OVERLOAD`` when torch knows this overload and it computes tensors and numbers from
+  tensors and numbers; text only where the operator is known to take it (a rounding mode, a padding mode, an
+  equation), so ``aten.from_file`` and the file and string functions of TorchScript stay out;
+- a few ``torch.ops.prims``, and the two higher-order operators that ``torch.no_grad()`` and autocast leave
+  behind;
 - size arithmetic: a few functions of ``operator`` and ``math``, and ``torch.sym_*``.
 """
 
@@ -16,44 +17,41 @@ import functools
 import re
 from typing import Any
 
-from .scan_pickle import printable
+from .text import printable, words
 
 ARITHMETIC: frozenset[str] = frozenset(
     [
         *(
             f"_operator.{name}"
-            for name in "add and_ eq floordiv ge getitem gt le lt mod mul ne neg or_ pos pow sub truediv".split()
+            for name in words("add and_ eq floordiv ge getitem gt le lt mod mul ne neg or_ pos pow sub truediv")
         ),
-        *(f"math.{name}" for name in "ceil floor trunc".split()),
-        *(f"torch.sym_{name}" for name in "float int ite max min not sum".split()),
+        *(f"math.{name}" for name in words("ceil floor trunc")),
+        *(f"torch.sym_{name}" for name in words("float int ite max min not sum")),
     ]
 )
 SIZE_CHECKS: frozenset[str] = frozenset(
     f"torch.ops.aten.{name}.default"
-    for name in "_assert_scalar sym_constrain_range sym_constrain_range_for_size".split()
+    for name in words("_assert_scalar sym_constrain_range sym_constrain_range_for_size")
 )
 HIGHER_ORDER: frozenset[str] = frozenset(
     f"torch.ops.higher_order.{name}" for name in ("wrap_with_set_grad_enabled", "wrap_with_autocast")
 )
 PRIMS: frozenset[str] = frozenset(
-    f"torch.ops.prims.{name}.default"
-    for name in "broadcast_in_dim convert_element_type fma iota sum var".split()
+    f"torch.ops.prims.{name}.default" for name in words("broadcast_in_dim convert_element_type fma iota sum var")
 )
 # Operators with a text argument that chooses a mode; every other operator that takes text is refused.
-TEXT_ARGUMENTS: frozenset[str] = frozenset(
-    (
-        "_assert_async _convolution_mode _functional_assert_async "
-        "conv1d conv2d conv3d div div_ divide divide_ einsum fft_fft fft_fft2 fft_fftn fft_ifft fft_ifft2 fft_ifftn "
-        "fft_irfft fft_irfft2 fft_irfftn fft_rfft fft_rfft2 fft_rfftn gelu gelu_ index_reduce linalg_matrix_norm "
-        "linalg_norm meshgrid nanquantile pad quantile scatter scatter_reduce searchsorted"
-    ).split()
+TEXT_ARGUMENTS: frozenset[str] = words(
+    "_assert_async _convolution_mode _functional_assert_async "
+    "conv1d conv2d conv3d div div_ divide divide_ einsum fft_fft fft_fft2 fft_fftn fft_ifft fft_ifft2 fft_ifftn "
+    "fft_irfft fft_irfft2 fft_irfftn fft_rfft fft_rfft2 fft_rfftn gelu gelu_ index_reduce linalg_matrix_norm "
+    "linalg_norm meshgrid nanquantile pad quantile scatter scatter_reduce searchsorted"
 )
 # They swap or resize the memory behind a tensor: no net needs that, and unwritten memory must not become an input.
 # (So do the operators with "resize" in their name.)
-REFUSED: frozenset[str] = frozenset("set_ set set_data".split())
+REFUSED: frozenset[str] = words("set_ set set_data")
 
 _ATEN = re.compile(r"torch\.ops\.aten\.([A-Za-z_][A-Za-z0-9_]*)\.([A-Za-z_][A-Za-z0-9_]*)")
-_PLAIN_TYPES = frozenset("Tensor int bool float number complex Device Generator NoneType str".split())
+_PLAIN_TYPES = words("Tensor int bool float number complex Device Generator NoneType str")
 
 
 def check_operator(target: str) -> str | None:

@@ -1,17 +1,18 @@
 """Reading the zip archives torch writes, strictly, so that what was checked is what torch will read.
 
 torch reads archives with its own C++ reader, this module with Python: an archive that two readers could read
-differently would let a harmless member be checked and a hostile one be loaded. So only archives of the exact shape
-torch writes are accepted:
+differently would let a harmless member be checked and a hostile one be loaded. So only archives of the exact
+shape torch writes are accepted:
 
 - the first member starts at byte 0, members do not overlap, nothing follows the end record, no comment;
 - every member is stored, not compressed or encrypted (so no zip bomb: nothing grows), and its checksum holds;
 - the local header of a member says the same name, method and size as the central directory;
-- all names lie under one root folder, are relative, plain ASCII, without ``..``, backslashes or empty parts, and
-  no two are equal, not even when upper and lower case are taken as one (torch's reader looks names up that way).
+- all names lie under one root folder, are relative, plain ASCII, without ``..``, backslashes or empty parts,
+  and no two are equal, not even when upper and lower case are taken as one (torch's reader looks names up
+  that way).
 
-:func:`rewrite` then makes a fresh archive from the checked members, and torch is given that one: whatever else the
-original file holds between its members, torch never sees it.
+:func:`rewrite` then makes a fresh archive from the checked members, and torch is given that one: whatever
+else the original file holds between its members, torch never sees it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ import zlib
 from dataclasses import dataclass
 
 from ..errors import CheckpointError
-from .scan_pickle import looks_like_pickle, printable, scan_pickle
+from .scan_pickle import looks_like_pickle, scan_pickle
+from .text import printable
 
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 _END_RECORD = b"PK\x05\x06"
@@ -67,7 +69,7 @@ def read_archive(data: bytes, what: str) -> Archive:
         OverflowError,
     ) as error:
         raise CheckpointError(
-            f"{what} cannot be read as a zip archive ({error}): it may be truncated or damaged; copy or download it again"
+            f"{what} cannot be read as a zip archive ({error}): it may be truncated; copy or download it again"
         ) from error
     if comment or data[-_END_RECORD_SIZE : -_END_RECORD_SIZE + 4] != _END_RECORD:
         raise _odd(what, "something follows its last record")
@@ -120,9 +122,7 @@ def _check_names(what: str, names: list[str]) -> None:
         if not _NAME.fullmatch(name) or len(parts) < 2 or any(set(part) <= {"."} for part in parts):
             raise _odd(what, f"its member name {printable(name)!r} is not a plain relative path")
         if name.lower() in seen:
-            raise _odd(
-                what, f"its members {seen[name.lower()]!r} and {name!r} have the same name for some readers"
-            )
+            raise _odd(what, f"its members {seen[name.lower()]!r} and {name!r} have the same name for some readers")
         seen[name.lower()] = name
     if len(roots) > 1:
         raise _odd(what, f"its members lie in several folders ({', '.join(sorted(roots)[:3])})")
@@ -138,9 +138,7 @@ def _content_start(data: bytes, entry: zipfile.ZipInfo, what: str) -> int:
     name_start = entry.header_offset + _LOCAL_HEADER.size
     local_name = data[name_start : name_start + name_length]
     if local_name != entry.orig_filename.encode():
-        raise _odd(
-            what, f"its member {name} is called {printable(local_name.decode('latin-1'))} in its own header"
-        )
+        raise _odd(what, f"its member {name} is called {printable(local_name.decode('latin-1'))} in its own header")
     if (flags | entry.flag_bits) & _ENCRYPTED_OR_PATCHED:
         raise _odd(what, f"its member {name} is encrypted or patched")
     if method != zipfile.ZIP_STORED or entry.compress_type != zipfile.ZIP_STORED:
@@ -152,7 +150,7 @@ def _content_start(data: bytes, entry: zipfile.ZipInfo, what: str) -> int:
     start = name_start + name_length + extra_length
     if start + entry.file_size > len(data):
         raise _odd(what, f"its member {name} reaches beyond the end of the file")
-    return start
+    return int(start)
 
 
 def _odd(what: str, why: str) -> CheckpointError:

@@ -1,4 +1,4 @@
-"""Checking ``models/model.json`` of a ``.pt2`` file: every field, every string, against what a plain net holds.
+"""Checking ``models/model.json`` of a ``.pt2`` file: every field, every string, against what a net holds.
 
 torch builds Python source from this file and runs it, so many strings are code in waiting. What was found in
 torch 2.13 and 2.15 (``torch/_export/serde/serialize.py``, ``torch/export/_unlift.py``, ``torch/fx/graph.py``,
@@ -38,7 +38,7 @@ from typing import Any
 from .expressions import check_expression, check_guard
 from .graph_schema import RECORDS, REFUSED_FIELDS, UNIONS
 from .operators import check_operator
-from .scan_pickle import printable
+from .text import printable
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,250}")
 _QUALIFIED = re.compile(r"[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*")
@@ -115,9 +115,9 @@ class _Walk:
 
 def scan_graph(content: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Check the whole of a ``model.json``; return it parsed, and the reasons to refuse it (none when it is plain)."""
-    program, why = parse_json(content)
+    program, fault = parse_json(content)
     if program is None:
-        return {}, (why,)
+        return {}, (fault,)
     walk = _Walk()
     try:
         walk.visit("ExportedProgram", program, "")
@@ -132,9 +132,9 @@ def scan_graph(content: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 def scan_payloads(content: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Check a ``model_weights_config.json`` or ``model_constants_config.json`` in the same way."""
-    config, why = parse_json(content)
+    config, fault = parse_json(content)
     if config is None:
-        return {}, (why,)
+        return {}, (fault,)
     walk = _Walk()
     entries = config.get("config")
     if set(config) != {"config"} or not isinstance(entries, dict):
@@ -168,9 +168,7 @@ def parse_json(content: bytes) -> tuple[dict[str, Any] | None, str]:
 def _check_signature(program: dict[str, Any], walk: _Walk) -> None:
     """The net must take one tensor and give tensors, called as ``net(x)``."""
     module = program["graph_module"]
-    inputs = [
-        spec["user_input"]["arg"] for spec in module["signature"]["input_specs"] if "user_input" in spec
-    ]
+    inputs = [spec["user_input"]["arg"] for spec in module["signature"]["input_specs"] if "user_input" in spec]
     if len(inputs) != 1 or set(inputs[0]) != {"as_tensor"}:
         walk.report("signature", f"takes {len(inputs)} inputs; a net that can be audited takes one tensor")
     for place, argument in enumerate(module["graph"]["inputs"]):
@@ -204,9 +202,7 @@ def _identifier(value: Any) -> str | None:
 def _qualified(value: Any) -> str | None:
     if isinstance(value, str) and (value == "" or _QUALIFIED.fullmatch(value)):
         return None
-    return (
-        f"{printable(str(value), 60)!r} is not a plain parameter name; torch would write it into source code"
-    )
+    return f"{printable(str(value), 60)!r} is not a plain parameter name; torch would write it into source code"
 
 
 def _range_key(value: Any) -> str | None:
@@ -274,11 +270,7 @@ def _is(test: Callable[[Any], bool], what: str) -> Callable[[Any], str | None]:
 
 
 def _device(value: Any) -> str | None:
-    return (
-        None
-        if value == "cpu"
-        else f"is for the device {printable(str(value), 30)!r}; export the net on the CPU"
-    )
+    return None if value == "cpu" else f"is for the device {printable(str(value), 30)!r}; export the net on the CPU"
 
 
 LEAVES: dict[str, Callable[[Any], str | None]] = {

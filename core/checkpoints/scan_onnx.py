@@ -1,11 +1,11 @@
 """Reading an ONNX file just far enough to check it before onnxruntime does.
 
-An ONNX file is a protocol buffer; this module walks its wire format (field numbers from ``onnx.proto``) and needs no
-package. Checked are:
+An ONNX file is a protocol buffer; this module walks its wire format (field numbers from ``onnx.proto``) and
+needs no package. Checked are:
 
-- operator domains: ``ai.onnx``, ``ai.onnx.ml``, the domains of functions that the file itself defines, and those
-  operators of ``com.microsoft`` that onnxruntime's own optimiser and quantiser write. Any other domain needs a
-  library of native code;
+- operator domains: ``ai.onnx``, ``ai.onnx.ml``, the domains of functions that the file itself defines, and
+  those operators of ``com.microsoft`` that onnxruntime's own optimiser and quantiser write. Any other domain
+  needs a library of native code;
 - external data: tensors kept in other files must name a plain file in the model's own folder or below it.
 """
 
@@ -16,20 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..errors import CheckpointError
-from .scan_pickle import printable
+from .text import printable, words
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL = 1
 _DEEPEST = 50
 
 KNOWN_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
-MICROSOFT_OPERATORS: frozenset[str] = frozenset(
-    (
-        "Attention BiasGelu ConvTransposeWithDynamicPads DequantizeLinear DynamicQuantizeMatMul FastGelu FusedConv "
-        "FusedGemm FusedMatMul Gelu MatMulInteger16 MultiHeadAttention NhwcMaxPool QAttention QGemm QLinearAdd "
-        "QLinearAveragePool QLinearConcat QLinearConv QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul "
-        "QLinearReduceMean QLinearSigmoid QLinearSoftmax QuantizeLinear QuickGelu SkipLayerNormalization"
-    ).split()
+MICROSOFT_OPERATORS: frozenset[str] = words(
+    "Attention BiasGelu ConvTransposeWithDynamicPads DequantizeLinear DynamicQuantizeMatMul FastGelu FusedConv "
+    "FusedGemm FusedMatMul Gelu MatMulInteger16 MultiHeadAttention NhwcMaxPool QAttention QGemm QLinearAdd "
+    "QLinearAveragePool QLinearConcat QLinearConv QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul "
+    "QLinearReduceMean QLinearSigmoid QLinearSoftmax QuantizeLinear QuickGelu SkipLayerNormalization"
 )
 
 

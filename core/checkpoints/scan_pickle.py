@@ -1,15 +1,15 @@
 """Reading a pickle without running it: which callables would it import and call?
 
 A pickle is a program for a small stack machine whose opcodes can import any callable and call it. This module
-walks the opcodes with :func:`pickletools.genops`, which decodes and never executes, and keeps just enough of the
-stack and memo to know the name behind every import. What it allows is a list of names, the one that torch's own
-weights-only unpickler starts from; all else is reported, and so is whatever it cannot follow:
+walks the opcodes with :func:`pickletools.genops`, which decodes and never executes, and keeps just enough of
+the stack and memo to know the name behind every import. What it allows is a list of names, the one that
+torch's own weights-only unpickler starts from; all else is reported, and so is whatever it cannot follow:
 
-- ``GLOBAL``, ``INST`` and ``STACK_GLOBAL`` whose ``module.name`` is not on the list, wherever the two strings of
-  a ``STACK_GLOBAL`` come from (literal, memo, duplicate); strings that are not literal text;
+- ``GLOBAL``, ``INST`` and ``STACK_GLOBAL`` whose ``module.name`` is not on the list, wherever the two strings
+  of a ``STACK_GLOBAL`` come from (literal, memo, duplicate); strings that are not literal text;
 - ``EXT1``, ``EXT2``, ``EXT4``: the copyreg registry of the reading process decides what these mean;
-- calls (``REDUCE``, ``OBJ``, ``NEWOBJ``, ``NEWOBJ_EX``) of anything that is not an allowed import itself, such as
-  the result of another call;
+- calls (``REDUCE``, ``OBJ``, ``NEWOBJ``, ``NEWOBJ_EX``) of anything that is not an allowed import itself,
+  such as the result of another call;
 - ``BUILD`` on an import: it would set attributes on a class or function shared by the whole process;
 - persistent ids that are not torch storages;
 - byte strings which are pickles themselves and would not pass;
@@ -24,19 +24,21 @@ from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from dataclasses import dataclass, field
 from typing import Any
 
-_DTYPES = (
+from .text import printable, words
+
+_DTYPES = words(
     "bfloat16 bool complex128 complex32 complex64 float16 float32 float64 int16 int32 int64 int8 uint16 uint32 "
     "uint64 uint8 float8_e4m3fn float8_e5m2 qint32 qint8 quint8"
-).split()
-_STORAGES = (
+)
+_STORAGES = words(
     "BFloat16Storage BoolStorage ByteStorage CharStorage ComplexDoubleStorage ComplexFloatStorage DoubleStorage "
     "FloatStorage HalfStorage IntStorage LongStorage QInt32Storage QInt8Storage QUInt8Storage ShortStorage"
-).split()
-_REBUILDERS = (
+)
+_REBUILDERS = words(
     "_rebuild_device_tensor_from_cpu_tensor _rebuild_device_tensor_from_numpy _rebuild_parameter "
     "_rebuild_parameter_with_state _rebuild_qtensor _rebuild_sparse_tensor _rebuild_tensor _rebuild_tensor_v2 "
     "_rebuild_tensor_v3"
-).split()
+)
 
 ALLOWED_GLOBALS: frozenset[str] = frozenset(
     [
@@ -310,12 +312,6 @@ def scan_whole(data: bytes) -> PickleScan:
 def looks_like_pickle(data: bytes) -> bool:
     """Whether ``data`` starts and ends as a pickle of protocol 2 or later does."""
     return len(data) > 3 and data[0] == 0x80 and 2 <= data[1] <= _HIGHEST_PROTOCOL and data[-1:] == b"."
-
-
-def printable(text: str, length: int = 120) -> str:
-    """Return text from an untrusted file in a form fit for a terminal: one line, no control characters."""
-    shown = text.encode("unicode_escape").decode("ascii")
-    return shown if len(shown) <= length else f"{shown[: length - 3]}..."
 
 
 def _modern_name(module: str, name: str) -> tuple[str, str]:

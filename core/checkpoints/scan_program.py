@@ -1,7 +1,7 @@
 """Checking a ``.pt2`` file (``torch.export.save``) before torch sees it.
 
-``torch.export.load`` unpickles without restriction whenever the restricted way fails, evaluates expressions, runs
-source code it builds, and starts compiled libraries it finds. What is accepted, member by member:
+``torch.export.load`` unpickles without restriction whenever the restricted way fails, evaluates expressions,
+runs source code it builds, and starts compiled libraries it finds. What is accepted, member by member:
 
 ========================================  =========================================================================
 member                                    what is accepted
@@ -11,13 +11,15 @@ member                                    what is accepted
                                           restricted way, so that the unrestricted way is never tried
 ``data/weights/model_weights_config.json``  raw tensors only: ``use_pickle`` must be false (else ``torch.load``
 ``data/constants/…_config.json``          without restriction), only files ``weight_N`` and ``tensor_N``, so no
-                                          ``custom_obj_N`` (TorchScript objects) or ``opaque_obj_N`` (``pickle.loads``)
+                                          ``custom_obj_N`` (TorchScript objects) or ``opaque_obj_N``
+                                          (``pickle.loads``)
 ``data/weights/weight_N``, ``tensor_N``   raw tensors; one that is itself a pickle or an archive is refused
 ``data/weights/model.pt``, constants      (older torch) as sample_inputs
 ``extra/…``                               text, never interpreted
 ``archive_format`` and other notes        short text
 anything else                             refused by name: ``data/aotinductor/`` (compiled libraries),
-                                          ``data/executorch/``, the layout of torch 2.7 and before, more models
+                                          ``data/executorch/``, the layout of torch 2.7 and before, more
+                                          models
 ========================================  =========================================================================
 
 torch then reads a fresh archive written from these checked members.
@@ -40,9 +42,7 @@ _MODEL = "models/model.json"
 _PICKLED = ("data/sample_inputs/model.pt", "data/weights/model.pt", "data/constants/model.pt")
 _CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 _RAW = re.compile(r"data/(weights/weight|constants/tensor)_[0-9]{1,9}")
-_NOTES = re.compile(
-    r"archive_format|archive_version|byteorder|\.data/version|\.data/serialization_id|version"
-)
+_NOTES = re.compile(r"archive_format|archive_version|byteorder|\.data/version|\.data/serialization_id|version")
 _LONGEST_NOTE = 200
 _OLD_LAYOUT = "serialized_exported_program.json"
 
@@ -79,11 +79,7 @@ def scan_exported(data: bytes, what: str) -> tuple[ExportedFile | None, tuple[st
         if name in archive.members:
             _must_load_restricted(name, archive, what)
     batch = _batch_size(program)
-    notes = (
-        ()
-        if batch is None
-        else (f"exported with a fixed batch of {batch}: it only runs on {batch} faces at once",)
-    )
+    notes = () if batch is None else (f"exported with a fixed batch of {batch}: it only runs on {batch} faces at once",)
     return ExportedFile(rewrite(archive), batch, notes), ()
 
 

@@ -1,10 +1,11 @@
 """Checking a file written by ``torch.save``: the zip form and the older form of bare pickles.
 
 - The zip form holds one pickle, ``data.pkl``, raw tensors in ``data/``, and a few notes. Any other member is
-  refused, a pickle hidden among the raw tensors too. An archive with ``code/`` or ``constants.pkl`` is TorchScript,
-  one with Python files or ``.data/extern_modules`` a ``torch.package``: both carry programs.
-- The older form is five pickles (a magic number, a version, the machine, the content, the storage keys) and then
-  raw tensors. All five are read. Anything else that starts as a pickle was not written by ``torch.save``.
+  refused, a pickle hidden among the raw tensors too. An archive with ``code/`` or ``constants.pkl`` is
+  TorchScript, one with Python files or ``.data/extern_modules`` a ``torch.package``: both carry programs.
+- The older form is five pickles (a magic number, a version, the machine, the content, the storage keys) and
+  then raw tensors. All five are read. Anything else that starts as a pickle was not written by
+  ``torch.save``.
 """
 
 from __future__ import annotations
@@ -48,9 +49,7 @@ def scan_torch_file(data: bytes, what: str) -> TorchFile:
     if data[:1] == b"\x80" and data[2:].startswith(_LEGACY_MAGIC):
         return _scan_legacy(data)
     if data[257:262] == b"ustar":
-        return TorchFile(
-            "tar", ("it is a tar file of a torch older than 0.1.10, which only loads unrestricted",)
-        )
+        return TorchFile("tar", ("it is a tar file of a torch older than 0.1.10, which only loads unrestricted",))
     return TorchFile("other", ("it was not written by torch.save",))
 
 

@@ -19,17 +19,16 @@ _UNUSED_IN_EVALUATION = "num_batches_tracked"
 def find_state_dict(content: Any, what: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Take the state dict out of what a ``.pt`` file holds; also return notes on what was done.
 
-    A bare state dict is taken as it is; of a training checkpoint the entry ``state_dict``, ``model_state_dict`` or
-    ``model`` is taken. A prefix that all keys share because the net was wrapped (``module.``) is dropped.
+    A bare state dict is taken as it is; of a training checkpoint the entry ``state_dict``,
+    ``model_state_dict`` or ``model`` is taken. A prefix that all keys share because the net was wrapped
+    (``module.``) is dropped.
 
     Raises:
         CheckpointError: when the file holds no state dict.
     """
     notes: list[str] = []
     if not isinstance(content, Mapping):
-        raise CheckpointError(
-            f"{what} holds a {type(content).__name__}; expected a state dict (net.state_dict())"
-        )
+        raise CheckpointError(f"{what} holds a {type(content).__name__}; expected a state dict (net.state_dict())")
     wrapper = next((key for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
     if wrapper is not None:
         left = sorted(str(key) for key in content if key != wrapper)
@@ -51,11 +50,7 @@ def check_tensors(content: Mapping[Any, Any], what: str) -> None:
 
     if not content:
         raise CheckpointError(f"{what} holds no tensors; expected a state dict (net.state_dict())")
-    odd = [
-        key
-        for key, value in content.items()
-        if not (isinstance(key, str) and isinstance(value, torch.Tensor))
-    ]
+    odd = [key for key, value in content.items() if not (isinstance(key, str) and isinstance(value, torch.Tensor))]
     if odd:
         kinds = ", ".join(f"{key!r} ({type(content[key]).__name__})" for key in odd[:_SHOWN])
         raise CheckpointError(
@@ -100,9 +95,7 @@ def fit_state_dict(net: nn.Module, state: Mapping[str, Tensor], what: str, facto
 
 def _tied_to(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> set[str]:
     """Keys whose tensor in the net is the very same memory as that of a key which the checkpoint has."""
-    place = {
-        key: (value.data_ptr(), value.shape, value.stride()) for key, value in wanted.items() if value.numel()
-    }
+    place = {key: (value.data_ptr(), value.shape, value.stride()) for key, value in wanted.items() if value.numel()}
     present = {place[key] for key in state if key in place}
     return {key for key in place if key not in state and place[key] in present}
 
@@ -136,9 +129,7 @@ def _hint(missing: list[str], unexpected: list[str]) -> list[str]:
     ):
         prefix = _shared_prefix(longer)
         if prefix and shorter and {key[len(prefix) :] for key in longer} & set(shorter):
-            return [
-                f"  {where} keys have {prefix!r} in front; does the factory build the same part of the net?"
-            ]
+            return [f"  {where} keys have {prefix!r} in front; does the factory build the same part of the net?"]
     if missing and unexpected and (near := nearest(missing[0], unexpected)):
         return [f"  {missing[0]}{near}"]
     return []
