@@ -1,1 +1,5 @@
-"""Fairness probes: metrics by group and by intersection of groups."""
+"""Fairness probes: metrics by group and by intersection of groups. Importing registers them."""
+
+from .group_metrics import GroupMetricsParams, group_metrics
+
+__all__ = ["GroupMetricsParams", "group_metrics"]
