@@ -1,1 +1,7 @@
 """The probes that measure performance, fairness and robustness; importing this package registers them."""
+
+from __future__ import annotations
+
+from .robustness import adversarial
+
+__all__ = ["adversarial"]

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from .landmarks import (
 from .manifest import Manifest, group_counts
 from .plan import AttributeSpec, DataSpec
 from .results import AttributeSummary, GroupCount
-from .statistics.groups import Groups, build_groups
+from .statistics.groups import Groups, plan_groups
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -138,13 +138,16 @@ class Faces:
     @property
     def groupings(self) -> tuple[Groups, ...]:
         """Every attribute, then every planned intersection, as groups of faces."""
-        return tuple(build_groups(self.frame, names) for names in [*([name] for name in self.attributes), *self.intersections])
+        columns: dict[str, Any] = {name: self.frame[name] for name in self.attributes}
+        return plan_groups(columns, self.attributes, self.intersections)
 
     def summaries(self) -> dict[str, AttributeSummary]:
         """Return each attribute with its groups' numbers of faces and people."""
         summaries = {}
         for name, spec in self.attributes.items():
-            groups = {group: GroupCount(faces=n, subjects=m) for group, (n, m) in group_counts(self.frame, name).items()}
+            groups = {
+                group: GroupCount(faces=n, subjects=m) for group, (n, m) in group_counts(self.frame, name).items()
+            }
             missing = groups["(missing)"].faces if "(missing)" in groups else 0
             summaries[name] = AttributeSummary(assigned_by=spec.assigned_by, of=spec.of, groups=groups, missing=missing)
         return summaries
@@ -219,7 +222,7 @@ class Faces:
         assert self.height_width is not None
         box = None if self.boxes is None else self.boxes[row]
         try:
-            return read_face(self.folder / self.frame["path"].iat[row], box, self.height_width)
+            return read_face(self.folder / str(self.frame["path"].iat[row]), box, self.height_width)
         except ImageFault as fault:
             return str(fault)
 
@@ -259,9 +262,6 @@ class Faces:
         if self.source is None:
             raise AuditError("the plan names no landmarks; a probe that needs them declares it and is skipped")
         return to_crop(self.source.read(self.rows_of_source[rows]), boxes, self.height_width)
-
-
-
 
 
 def decoding_workers(asked: int | Literal["auto"]) -> int:

@@ -50,7 +50,7 @@ def decode_rgb(content: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is checked here, with a reason
-            image = Image.open(BytesIO(content))
+            image: Image.Image = Image.open(BytesIO(content))
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise ImageFault(f"{width} x {height} pixels, more than {MAX_PIXELS // 1_000_000} megapixels")

@@ -53,7 +53,10 @@ def parse_pairs(text: str) -> dict[str, str]:
 
 
 def format_key(
-    probe: str, metric: str, slice: Mapping[str, str] | None = None, condition: Mapping[str, str] | None = None
+    probe: str,
+    metric: str,
+    slice: Mapping[str, str] | None = None,
+    condition: Mapping[str, str] | None = None,
 ) -> str:
     """Write a key, e.g. ``pgd/accuracy[gender=female]@eps=8/255``."""
     key = f"{probe}/{escape(metric)}"

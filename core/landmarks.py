@@ -17,9 +17,10 @@ KNOWN_POINTS = (5, 68, 478)
 
 # Eye centres, nose tip and mouth corners of an aligned crop, as shares of its width and height: the template to which
 # ArcFace-style aligners bring a face, 112 px (InsightFace, face_align.py). Assumed only where the plan says `aligned`.
-ALIGNED_TEMPLATE = np.array(
-    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
-) / 112.0
+ALIGNED_TEMPLATE = (
+    np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]])
+    / 112.0
+)
 
 
 class LandmarkSource(Protocol):
@@ -117,7 +118,8 @@ def to_crop(
     """
     origin, extent = boxes[:, None, :2], (boxes[:, 2:] - boxes[:, :2])[:, None]
     scale = np.array([height_width[1], height_width[0]])
-    return ((points - origin) / extent * scale).astype(np.float32)
+    carried: NDArray[np.float32] = ((points - origin) / extent * scale).astype(np.float32)
+    return carried
 
 
 def aligned_landmarks(count: int, height_width: tuple[int, int]) -> NDArray[np.float32]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from .errors import ManifestError, Problems, nearest
 from .plan import AttributeSpec, DataSpec, LandmarkColumns
+from .statistics.groups import MISSING
 
-MISSING = "(missing)"
 OUTSIDE = "(outside the bins)"
 FIXED_COLUMNS = ("face_id", "path", "label", "subject", "split", "may_publish")
 MOST_GROUPS = 50
@@ -51,7 +51,11 @@ def read_table(path: Path) -> pd.DataFrame:
             frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:
         raise ManifestError(f"expected a table at {path}, but there is no such file") from None
-    except (OSError, ValueError, UnicodeDecodeError) as error:  # pandas' and pyarrow's own errors are ValueErrors
+    except (
+        OSError,
+        ValueError,
+        UnicodeDecodeError,
+    ) as error:  # pandas' and pyarrow's own errors are ValueErrors
         raise ManifestError(f"{path} cannot be read as a table: {error}") from error
     if frame.empty:
         raise ManifestError(f"{path} has no row")
@@ -81,7 +85,9 @@ def check_manifest(table: pd.DataFrame, spec: DataSpec, classes: Sequence[str], 
     frame["label"] = _labels(table, spec, classes, problems)
     frame["subject"] = _texts(table[spec.subject]) if spec.subject else frame["face_id"]
     if spec.subject and (frame["subject"] == "").any():
-        problems.add(f"{_rows(frame['subject'] == '')}: the subject is empty (every face needs one when a column is named)")
+        problems.add(
+            f"{_rows(frame['subject'] == '')}: the subject is empty (every face needs one when a column is named)"
+        )
     frame["split"] = _texts(table[spec.split]) if spec.split else ""
     publish = _texts(table[spec.may_publish]).str.lower() if spec.may_publish else pd.Series("", index=table.index)
     frame["may_publish"] = publish.isin(["true", "1", "yes"]).to_numpy()
@@ -165,12 +171,16 @@ def group_values(column: pd.Series, spec: AttributeSpec, name: str, problems: Pr
     numbers = pd.to_numeric(texts.where(texts != "", None), errors="coerce")
     unread = numbers.isna() & (texts != "")
     if unread.any():
-        problems.add(f"{_rows(unread)}: the attribute {name!r} has bins but is no number, e.g. {texts[unread].iloc[0]!r}")
+        problems.add(
+            f"{_rows(unread)}: the attribute {name!r} has bins but is no number, e.g. {texts[unread].iloc[0]!r}"
+        )
     names = [f"{low:g} to {high:g}" for low, high in zip(spec.bins, spec.bins[1:], strict=False)]
     places = np.searchsorted(spec.bins, numbers.to_numpy(float), side="right") - 1
     places = np.where(numbers.to_numpy(float) == spec.bins[-1], len(names) - 1, places)
     cut = [names[place] if 0 <= place < len(names) else OUTSIDE for place in places]
-    return pd.Series(cut, dtype=object).where(numbers.notna(), MISSING)
+    groups = pd.Series(cut, dtype=object).where(numbers.notna(), MISSING)
+    order = [group for group in (*names, OUTSIDE, MISSING) if (groups == group).any()]
+    return groups.astype(pd.CategoricalDtype(order))
 
 
 def _boxes(table: pd.DataFrame, columns: Sequence[str], problems: Problems) -> NDArray[np.float64]:
@@ -182,7 +192,9 @@ def _boxes(table: pd.DataFrame, columns: Sequence[str], problems: Problems) -> N
         problems.add(f"{_rows(unread)}: the box is missing or not made of four numbers ({', '.join(columns)})")
     empty = pd.Series((numbers[:, 2] <= numbers[:, 0]) | (numbers[:, 3] <= numbers[:, 1])) & ~unread
     if empty.any():
-        problems.add(f"{_rows(empty)}: the box is empty, expected {columns[0]} < {columns[2]} and {columns[1]} < {columns[3]}")
+        problems.add(
+            f"{_rows(empty)}: the box is empty, expected {columns[0]} < {columns[2]} and {columns[1]} < {columns[3]}"
+        )
     return numbers
 
 
@@ -190,7 +202,10 @@ def _landmarks(table: pd.DataFrame, spec: LandmarkColumns, problems: Problems) -
     numbers = range(spec.first, spec.first + spec.points)
     points = np.stack(
         [
-            np.stack([pd.to_numeric(_texts(table[pattern.format(k)]), errors="coerce").to_numpy(float) for k in numbers], 1)
+            np.stack(
+                [pd.to_numeric(_texts(table[pattern.format(k)]), errors="coerce").to_numpy(float) for k in numbers],
+                1,
+            )
             for pattern in (spec.x, spec.y)
         ],
         axis=2,
@@ -219,5 +234,5 @@ def _mixed_subjects(frame: pd.DataFrame, spec: DataSpec) -> list[str]:
 
 def group_counts(frame: pd.DataFrame, attribute: str) -> Mapping[str, tuple[int, int]]:
     """Return how many faces and people each group has, by group name."""
-    grouped = frame.groupby(attribute, sort=True)["subject"]
+    grouped = frame.groupby(attribute, sort=True, observed=True)["subject"]
     return {str(name): (len(rows), int(rows.nunique())) for name, rows in grouped}

@@ -38,8 +38,8 @@ class Fraction(float):
     def __repr__(self) -> str:
         return f"Fraction({self.text!r})"
 
-    def __getnewargs__(self) -> tuple[str]:
-        return (self.text,)
+    def __reduce__(self) -> tuple[type[Fraction], tuple[str]]:
+        return (Fraction, (self.text,))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

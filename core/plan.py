@@ -6,6 +6,7 @@ Reading and checking a plan file is :mod:`countenance.core.plan_file`'s question
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
@@ -121,7 +122,7 @@ class AttributeSpec(Spec):
     @field_validator("bins")
     @classmethod
     def _bins_rise(cls, bins: list[float] | None) -> list[float] | None:
-        if bins is not None and (len(bins) < 2 or any(a >= b for a, b in zip(bins, bins[1:], strict=False))):
+        if bins is not None and (len(bins) < 2 or any(a >= b for a, b in pairwise(bins))):
             raise ValueError(f"bins are {bins}, expected at least two rising edges")
         return bins
 
@@ -146,7 +147,9 @@ class DataSpec(Spec):
     """The labelled faces."""
 
     manifest: str | None = Field(default=None, description="CSV or Parquet, one row per face")
-    name: str | None = Field(default=None, description="how the report calls the data; the manifest's folder unless given")
+    name: str | None = Field(
+        default=None, description="how the report calls the data; the manifest's folder unless given"
+    )
     id: str | None = Field(default=None, description="column of the face's id; the path unless given")
     path: str = Field(default="path", description="column of the image's path, relative to the manifest")
     label: str | None = Field(default="label", description="column of the label; null where there is none")
@@ -158,7 +161,8 @@ class DataSpec(Spec):
         default=None, description="columns x0, y0, x1, y1 in pixels of the image after EXIF rotation"
     )
     landmarks: str | LandmarkColumns | None = Field(
-        default=None, description="an .npz keyed by the image path without suffix, column patterns, or 'aligned'"
+        default=None,
+        description="an .npz keyed by the image path without suffix, column patterns, or 'aligned'",
     )
     attributes: dict[str, AttributeSpec] = Field(default_factory=dict)
     intersections: list[Annotated[list[str], Field(min_length=2)]] = Field(default_factory=list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -39,6 +39,14 @@ class LoadedPlan:
         """Return the path that the plan means by ``written``."""
         return self.folder / Path(written)
 
+    @property
+    def landmarks_file(self) -> Path | Literal["aligned"] | None:
+        """The landmark file of the plan, ``aligned`` for the template, or ``None`` (none, or in columns)."""
+        written = self.plan.data.landmarks
+        if not isinstance(written, str):
+            return None
+        return "aligned" if written == ALIGNED else self.path(written)
+
 
 def load_plan(path: str | Path) -> LoadedPlan:
     """Read and check a plan file.
@@ -66,7 +74,9 @@ def load_plan(path: str | Path) -> LoadedPlan:
     return check_plan(document, file.parent, problems, text)
 
 
-def check_plan(document: YamlDocument, folder: Path, problems: Problems, text: str = "") -> LoadedPlan:
+def check_plan(
+    document: YamlDocument, folder: Path, problems: Problems, text: str = "", *, check_files: bool = True
+) -> LoadedPlan:
     """Turn parsed YAML into a checked plan; raises :class:`PlanError` with all ``problems``."""
     plan: Plan | None = None
     try:
@@ -77,7 +87,8 @@ def check_plan(document: YamlDocument, folder: Path, problems: Problems, text: s
     entries = plan.probes if plan else _readable_entries(document.content)
     params = _check_probes(entries, document, problems)
     if plan is not None:
-        _check_files(plan, folder, document, problems)
+        if check_files:
+            _check_files(plan, folder, document, problems)
         _check_gates(plan.gates, {entry.key for entry in plan.probes}, document, problems)
     problems.raise_as(PlanError)
     assert plan is not None
@@ -171,7 +182,7 @@ def _is_in_text(
     if isinstance(part, int):
         return True
     known = {name for path in document.lines for name in path}
-    return part in known or part == location[-1] and not any(mark in part for mark in "[(-")
+    return part in known or (part == location[-1] and not any(mark in part for mark in "[(-"))
 
 
 def _field_names(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:

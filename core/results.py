@@ -302,7 +302,12 @@ class AuditResults(Record):
         rows = []
         for probe in self.probes:
             for item in probe.measurements:
-                place = {"key": item.key, "probe": probe.id, "metric": item.metric, "direction": item.direction}
+                place = {
+                    "key": item.key,
+                    "probe": probe.id,
+                    "metric": item.metric,
+                    "direction": item.direction,
+                }
                 rows.append({**place, "slice": item.slice, "condition": item.condition, **dict(item.estimate)})
         return pd.DataFrame(rows)
 
@@ -333,7 +338,9 @@ class AuditResults(Record):
             if attribute is None or row[0] == "&".join(sorted(attribute.split("&"))):
                 cells.setdefault(row, {})[column] = item.estimate.value
         if not cells:
-            raise ResultsError(f"probe {probe_id!r} has no measurement by group" + (f" of {attribute!r}" if attribute else ""))
+            raise ResultsError(
+                f"probe {probe_id!r} has no measurement by group" + (f" of {attribute!r}" if attribute else "")
+            )
         frame = pd.DataFrame.from_dict(cells, orient="index")
         frame.index = pd.MultiIndex.from_tuples(cells, names=["attribute", "group"])
         return frame
@@ -364,7 +371,8 @@ def write_results(results: AuditResults, folder: Path) -> Path:
     text = results.to_json().encode()
     if len(text) > SIZE_LIMIT:
         raise ResultsError(
-            f"results.json would hold {len(text):,} bytes, expected at most {SIZE_LIMIT:,}: audit fewer intersections or labels"
+            f"results.json would hold {len(text):,} bytes, expected at most {SIZE_LIMIT:,}: "
+            "audit fewer intersections or labels"
         )
     path = folder / RESULTS_FILE
     write_atomically(path, text)

@@ -38,7 +38,7 @@ class Target:
 
     def __init__(
         self,
-        net: Callable[[Tensor], Tensor],
+        net: Callable[[Tensor], Any],
         spec: TargetSpec,
         *,
         format: str,
@@ -92,12 +92,12 @@ class Target:
         if self.fixed_batch is None or count == self.fixed_batch:
             return self._run(prepared)
         if count > self.fixed_batch:
-            return torch.cat([self(part) for part in pixels.split(self.fixed_batch)])
+            return torch.cat([self(part) for part in torch.split(pixels, self.fixed_batch)])
         filler = prepared[-1:].expand(self.fixed_batch - count, -1, -1, -1)
         return self._run(torch.cat([prepared, filler]))[:count]
 
     def _run(self, prepared: Tensor) -> Tensor:
-        outputs = self.net(prepared)
+        outputs: Any = self.net(prepared)
         if isinstance(outputs, (tuple, list)) and len(outputs) == 1:
             outputs = outputs[0]
         if not isinstance(outputs, Tensor):
@@ -154,7 +154,7 @@ class Target:
                 outputs = self(pixels)
         except TargetError:
             raise
-        except Exception as error:  # noqa: BLE001 - a user's net may raise anything; the message is passed on
+        except Exception as error:  # a user's net may raise anything; its message is passed on
             first = " ".join(str(error).strip().split("\n")[0].split())
             raise TargetError(
                 f"the model does not take input of {self.input.channel_count} x {height} x {width} "
@@ -201,7 +201,9 @@ class Target:
         total = outputs.sum(1)
         one_of_many = outputs.shape[1] > 1 and self.task in {"expression", "forgery"}
         if one_of_many and float((total - 1).abs().max()) > 1e-3:
-            raise TargetError(f"declared probabilities sum to {float(total[0]):.3g}, expected 1: declare `output: logits`?")
+            raise TargetError(
+                f"declared probabilities sum to {float(total[0]):.3g}, expected 1: declare `output: logits`?"
+            )
 
     def summary(self) -> TargetSummary:
         """Describe the target for the results."""
@@ -225,7 +227,12 @@ class Target:
     def fingerprint(self) -> dict[str, Any]:
         """Return what predictions depend on through the target: bytes, factory and the resolved target block."""
         block = self.spec.model_dump(mode="json", exclude={"name"})
-        return {"checkpoint": self.sha256, "factory": self.factory_sha256, "block": block, "device": str(self.device)}
+        return {
+            "checkpoint": self.sha256,
+            "factory": self.factory_sha256,
+            "block": block,
+            "device": str(self.device),
+        }
 
     def __repr__(self) -> str:
         return f"Target({self.name!r}, {self.task}, {self.format}, {self.size[1]}x{self.size[0]})"

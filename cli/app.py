@@ -1,0 +1,157 @@
+"""The commands and their help; what each does is in its own module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from .console import set_verbose
+
+app = typer.Typer(
+    name="countenance",
+    help="Audit a model that reads faces: explain, slice, probe, and compile a model card.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or its results.json.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"countenance {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the log and, for our own faults, where.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of every command."""
+    set_verbose(verbose)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("countenance-demo"),
+    subjects: Annotated[int, typer.Option(min=40, help="Drawn people.")] = 84,
+    seed: Annotated[int, typer.Option(min=0)] = 7,
+    overwrite: Annotated[bool, typer.Option(help="Start again in a folder of an earlier demo.")] = False,
+) -> int:
+    """Audit two small nets on drawn faces, one with planted faults, and compare them."""
+    from .demo import demo as command
+
+    return command(out, subjects, seed, overwrite)
+
+
+@app.command()
+def init(
+    checkpoint: Annotated[Path, typer.Argument(help=".safetensors, .pt, .pt2 or .onnx, or a predictions table.")],
+    manifest: Annotated[Path, typer.Argument(help="CSV or Parquet, one row per face.")],
+    out: Annotated[Path, typer.Option(help="The plan to write.")] = Path("audit.yaml"),
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing plan.")] = False,
+) -> int:
+    """Write a commented starting plan, and a card.yaml with questions for the author."""
+    from .init import init as command
+
+    return command(checkpoint, manifest, out, overwrite)
+
+
+@app.command()
+def run(
+    plan: Annotated[Path, typer.Argument(help="The plan, a YAML file.")],
+    out: Annotated[Path | None, typer.Option(help="The run folder; runs/NAME-OF-THE-PLAN-FILE unless given.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with a broken-off run.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Start again in an existing run folder.")] = False,
+    strict: Annotated[bool, typer.Option(help="Exit with 4 when a gate is inconclusive.")] = False,
+    trust_checkpoint: Annotated[
+        bool, typer.Option("--trust-checkpoint", help="Load the checkpoint even if that could run code from it.")
+    ] = False,
+    report: Annotated[bool, typer.Option(help="Write report.html and MODEL_CARD.md.")] = True,
+) -> int:
+    """Audit a model as a plan says."""
+    from .run import run as command
+
+    return command(plan, out, resume, overwrite, strict, trust_checkpoint, report)
+
+
+@app.command()
+def report(run: RunArgument) -> int:
+    """Make report.html again from a run folder."""
+    from .documents import report as command
+
+    return command(run)
+
+
+@app.command()
+def card(run: RunArgument) -> int:
+    """Make MODEL_CARD.md again from a run folder."""
+    from .documents import card as command
+
+    return command(run)
+
+
+@app.command()
+def gate(
+    run: RunArgument,
+    plan: Annotated[Path | None, typer.Option(help="Take the gates of this plan instead of the run's own.")] = None,
+    strict: Annotated[bool, typer.Option(help="Exit with 4 when a gate is inconclusive.")] = False,
+) -> int:
+    """Judge the gates on a run's results; exit 1 when one fails."""
+    from .gate import gate as command
+
+    return command(run, plan, strict)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more run folders, the baseline first.")],
+    out: Annotated[Path | None, typer.Option(help="Write the comparison as an HTML page.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every measurement, not only those that are apart.")
+    ] = False,
+) -> int:
+    """Compare runs, measurement by measurement."""
+    from .compare import compare as command
+
+    return command(runs, out, every)
+
+
+@app.command()
+def probes(name: Annotated[str | None, typer.Argument(help="Tell all about one probe.")] = None) -> int:
+    """List the probes: what each shows and hides, needs and takes."""
+    from .probes import probes as command
+
+    return command(name)
+
+
+@app.command()
+def schema(
+    what: Annotated[str, typer.Argument(help="plan, card or results.")] = "plan",
+) -> int:
+    """Print a JSON Schema, for editors."""
+    from .schema import schema as command
+
+    return command(what)
+
+
+@app.command()
+def agreement(
+    heatmaps: Annotated[Path, typer.Argument(help="Folder of grey images NAME_EXPRESSION.png.")],
+    masks: Annotated[Path, typer.Argument(help="Folder of masks EXPRESSION.png or mask_EXPRESSION.png.")],
+    out: Annotated[Path | None, typer.Option(help="Write the table as CSV.")] = None,
+) -> int:
+    """Score a folder of heatmaps against a folder of masks (Otsu threshold, IoU), with the all-ones null."""
+    from .agreement import agreement as command
+
+    return command(heatmaps, masks, out)

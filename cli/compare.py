@@ -1,0 +1,45 @@
+"""``countenance compare``: two or more runs, measurement by measurement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.compare import Comparison
+from ..core.compare import compare as compare_runs
+from ..core.errors import EXIT_OK
+from ..core.results import Estimate
+from .console import print_table, say
+
+
+def compare(runs: list[Path], out: Path | None, every: bool) -> int:
+    """Print the comparison and, if asked, write it as an HTML page."""
+    comparison = compare_runs(*runs)
+    print_comparison(comparison, every)
+    if out is not None:
+        from ..reports.compare import write_comparison
+
+        say(f"wrote {write_comparison(comparison, out)}")
+    return EXIT_OK
+
+
+def print_comparison(comparison: Comparison, every: bool = False, most: int = 40) -> None:
+    """Print the measurements that are apart, regressions first, and how many are not."""
+    shown = [row for row in comparison.rows if every or row.verdict in {"apart", "added", "removed"}]
+    rows = [
+        [("worse" if row.worse else row.verdict), row.key, *map(_tell, row.estimates)]
+        for row in (shown if every else shown[:most])
+    ]
+    styles = ["bold red" if row[0] == "worse" else "" for row in rows]
+    print_table("", ["", "measurement", *comparison.names], rows, styles)
+    if len(shown) > len(rows):
+        say(f"and {len(shown) - len(rows)} more; --all lists every measurement")
+    counts: dict[str, int] = {}
+    for row in comparison.rows:
+        counts[row.verdict] = counts.get(row.verdict, 0) + 1
+    say(", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))
+    for note in comparison.notes:
+        say(note)
+
+
+def _tell(estimate: Estimate | None) -> str:
+    return "" if estimate is None else str(estimate)

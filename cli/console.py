@@ -1,0 +1,126 @@
+"""What the terminal shows: messages, progress bars, tables."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..core.probes import Advance
+    from ..core.results import GateOutcome, ProbeResult
+
+_state = {"verbose": False}
+STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "not measured": "yellow"}
+STATUS_STYLES = {"ok": "green", "skipped": "yellow", "failed": "bold red"}
+
+
+def set_verbose(verbose: bool) -> None:
+    """Show the log on the terminal, or do not."""
+    _state["verbose"] = verbose
+    logger = logging.getLogger("countenance")
+    if verbose and not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
+def is_verbose() -> bool:
+    """Whether the user asked for the log."""
+    return _state["verbose"]
+
+
+@cache
+def console(stderr: bool = False) -> Console:
+    """Return the terminal; text from data is printed with ``markup=False`` or as :class:`rich.text.Text`."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def say(text: str) -> None:
+    """Print a plain line."""
+    console().print(text, markup=False)
+
+
+def complain(text: str) -> None:
+    """Print an error."""
+    from rich.text import Text
+
+    console(stderr=True).print(Text.assemble(("error: ", "bold red"), text), soft_wrap=True)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
+    """Print a table; ``styles`` colours the first column row by row."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=place == 0, overflow="fold")
+    for place, row in enumerate(rows):
+        style = styles[place] if place < len(styles) else ""
+        table.add_row(*(Text(cell, style=style if column == 0 else "") for column, cell in enumerate(row)))
+    console().print(table)
+
+
+def print_gates(outcomes: Sequence[GateOutcome]) -> None:
+    """Print the gates with their verdicts."""
+    if outcomes:
+        rows = [[outcome.verdict, str(outcome.gate.get("measure", "")), outcome.why] for outcome in outcomes]
+        print_table("Gates", ["verdict", "measure", "why"], rows, [STYLES[outcome.verdict] for outcome in outcomes])
+
+
+class TerminalReporter:
+    """Draws the progress of a run: a bar for each probe with images per second and the time left."""
+
+    def message(self, text: str) -> None:
+        """Print one line."""
+        say(text)
+
+    @contextmanager
+    def progress(self, title: str, unit: str, total: int) -> Iterator[Advance]:
+        """Draw a bar on a terminal; elsewhere print nothing but the end."""
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        speed = TextColumn("{task.fields[rate]}")
+        columns = (
+            TextColumn("{task.description:<18}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            speed,
+        )
+        bars = Progress(*columns, TimeRemainingColumn(), console=console(stderr=True), transient=True)
+        start, done = time.monotonic(), 0
+        with bars:
+            task = bars.add_task(title, total=total, rate="")
+
+            def advance(count: int = 1) -> None:
+                nonlocal done
+                done += count
+                rate = done / max(time.monotonic() - start, 1e-6)
+                bars.update(task, advance=count, rate=f"{rate:.0f} {unit}/s")
+
+            yield advance
+
+    def finished(self, result: ProbeResult) -> None:
+        """Print how a probe ended."""
+        from rich.text import Text
+
+        told = (
+            f"{len(result.measurements)} measurements, {result.seconds:.1f} s"
+            if result.status == "ok"
+            else result.reason
+        )
+        status = Text(f"{result.status:<8}", style=STATUS_STYLES[result.status])
+        console().print(Text.assemble(status, f" {result.id:<18} ", told or ""))

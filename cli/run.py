@@ -1,0 +1,61 @@
+"""``countenance run``: audit a model as a plan says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.errors import EXIT_GATE_FAILED, EXIT_INCOMPLETE, EXIT_INCONCLUSIVE, EXIT_OK
+from ..core.results import AuditResults
+from .console import TerminalReporter, print_gates, print_table, say
+from .documents import write_documents
+
+
+def run(plan: Path, out: Path | None, resume: bool, overwrite: bool, strict: bool, trust: bool, report: bool) -> int:
+    """Run the plan, write report and card, print a summary, and return the exit code."""
+    from ..core.plan_file import load_plan
+
+    loaded = load_plan(plan)
+    from ..core.api import run_plan
+
+    folder = out if out is not None else Path("runs") / plan.stem
+    results = run_plan(loaded, folder, resume=resume, overwrite=overwrite, trust=trust, reporter=TerminalReporter())
+    print_summary(results)
+    if report:
+        for path in write_documents(folder):
+            say(f"wrote {path}")
+    return exit_code(results, strict)
+
+
+def exit_code(results: AuditResults, strict: bool) -> int:
+    """Return the exit code: the audit could not complete, a gate failed, inconclusive under strict, or all right."""
+    if any(probe.status == "failed" for probe in results.probes):
+        return EXIT_INCOMPLETE
+    verdicts = {outcome.verdict for outcome in results.gates}
+    if verdicts & {"fail", "not measured"}:
+        return EXIT_GATE_FAILED
+    return EXIT_INCONCLUSIVE if strict and "inconclusive" in verdicts else EXIT_OK
+
+
+def print_summary(results: AuditResults) -> None:
+    """Print what was measured, what was found and how the gates stand."""
+    whole = [
+        [item.key, str(item.estimate)]
+        for item in results.measurements()
+        if not item.slice and item.direction != "none" and not item.metric.startswith("check.")
+    ]
+    print_table(f"{results.name}: {size_of(results)}", ["measurement", "estimate"], whole)
+    findings = results.findings()
+    styles = {"high": "bold red", "medium": "red", "low": "yellow", "note": ""}
+    if findings:
+        rows = [[finding.severity, finding.claim] for finding in findings]
+        print_table("Findings", ["severity", "claim"], rows, [styles[finding.severity] for finding in findings])
+    for text in results.data.not_measured:
+        say(text)
+    print_gates(results.gates)
+
+
+def size_of(results: AuditResults) -> str:
+    """Say how much was audited, e.g. ``204 faces of 102 people``."""
+    people = f" of {results.data.subjects:,} people" if results.data.subjects is not None else ""
+    aside = f", {len(results.data.quarantined)} set aside" if results.data.quarantined else ""
+    return f"{results.data.faces:,} faces{people}{aside}"

@@ -1,0 +1,89 @@
+"""How many faces the model is given at once: chosen once per model and machine, then kept.
+
+Rounding depends on the batch size, so repeats must use the same; a larger batch is often slower on a CPU.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import time
+from pathlib import Path
+
+import torch
+
+from .files import sha256_of_bytes, write_atomically
+from .target import Target
+
+LOG = logging.getLogger("countenance")
+FILE = "batch_sizes.json"
+CANDIDATES = (8, 16, 32, 64, 128)
+UNTUNED = {"cpu": 16}
+UNTUNED_ACCELERATOR = 64
+GOOD_ENOUGH = 1.05
+LONGEST_TRIAL = 2.0
+
+
+def choose_batch_size(asked: int | str, target: Target, cache: Path | None) -> int:
+    """Return the batch size: as asked, the only one the net takes, the kept one, or the fastest of a short trial.
+
+    Without a cache folder nothing could be kept, so nothing is tried: 16 on a CPU, 64 elsewhere.
+    """
+    if target.fixed_batch is not None:
+        return target.fixed_batch
+    if isinstance(asked, int):
+        return asked
+    if cache is None:
+        return UNTUNED.get(target.device.type, UNTUNED_ACCELERATOR)
+    file = cache / FILE
+    kept = _read(file)
+    key = _key(target)
+    if key not in kept:
+        kept[key] = fastest_batch_size(target)
+        write_atomically(file, json.dumps(kept, indent=1, sort_keys=True))
+    return kept[key]
+
+
+def fastest_batch_size(target: Target) -> int:
+    """Return the smallest batch size whose time per face is within 5 % of the best; a very slow one ends the trial."""
+    height, width = target.size
+    seconds: dict[int, float] = {}
+    for size in CANDIDATES:
+        pixels = torch.rand((size, 3, height, width), generator=torch.Generator().manual_seed(size))
+        best = min(_time(target, pixels) for _ in range(2))
+        seconds[size] = best / size
+        if best > LONGEST_TRIAL:
+            break
+    limit = min(seconds.values()) * GOOD_ENOUGH
+    return min(size for size, each in seconds.items() if each <= limit)
+
+
+def _time(target: Target, pixels: torch.Tensor) -> float:
+    start = time.perf_counter()
+    with torch.no_grad():
+        target(pixels).sum().item()
+    return time.perf_counter() - start
+
+
+def _key(target: Target) -> str:
+    parts = [
+        target.sha256,
+        str(target.size),
+        str(target.device),
+        torch.__version__,
+        str(torch.get_num_threads()),
+        platform.node(),
+    ]
+    return sha256_of_bytes("|".join(parts).encode())
+
+
+def _read(file: Path) -> dict[str, int]:
+    if not file.is_file():
+        return {}
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return {str(key): int(size) for key, size in kept.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        LOG.warning("%s cannot be read and is made again: %s", file.name, error)
+        return {}

@@ -1,0 +1,142 @@
+"""Two or more runs, measurement by measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from .errors import UsageError
+from .results import AuditResults, Direction, Estimate, load_results
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Relation = Literal["apart", "overlapping", "no interval", "added", "removed", "not measured"]
+
+
+@dataclass(frozen=True)
+class ComparedRow:
+    """One measurement in every run.
+
+    Attributes:
+        key: the measurement's key.
+        direction: which way is better.
+        estimates: one per run, ``None`` where the run has no such measurement.
+        verdict: ``apart`` when the intervals of some two runs do not touch, ``overlapping`` when all touch (which is
+            no proof of equality: the same faces make the difference more certain than the two intervals show),
+            ``added`` or ``removed`` when the first or the last run has none.
+        change: last minus first value, ``None`` where either is missing.
+    """
+
+    key: str
+    direction: Direction
+    estimates: list[Estimate | None]
+    verdict: Relation
+    change: float | None
+
+    @property
+    def worse(self) -> bool:
+        """Whether the last run is apart from the first on the worse side."""
+        if self.verdict != "apart" or self.change is None or self.direction == "none":
+            return False
+        return self.change < 0 if self.direction == "higher" else self.change > 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several runs compared.
+
+    Attributes:
+        names: one name per run, made different by a number where they are the same.
+        rows: regressions first, then what is apart, then the rest in the order of the first run.
+        same_data: whether all runs audited the very same faces.
+        notes: what limits the comparison.
+    """
+
+    names: list[str]
+    rows: list[ComparedRow]
+    same_data: bool
+    notes: list[str]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per measurement: key, verdict, change, and each run's value with its interval."""
+        import pandas as pd
+
+        table = []
+        for row in self.rows:
+            line: dict[str, object] = {"key": row.key, "verdict": row.verdict, "change": row.change}
+            for name, estimate in zip(self.names, row.estimates, strict=True):
+                line[name] = estimate.value if estimate else None
+                line[f"{name} low"] = estimate.low if estimate else None
+                line[f"{name} high"] = estimate.high if estimate else None
+            table.append(line)
+        return pd.DataFrame(table)
+
+
+def compare(*runs: AuditResults | str | Path) -> Comparison:
+    """Compare two or more runs, given as results or as run folders; the first is what the others are held against.
+
+    Raises:
+        UsageError: for fewer than two runs.
+        ResultsError: for a folder without readable results.
+    """
+    if len(runs) < 2:
+        raise UsageError(f"expected two or more runs to compare, but got {len(runs)}")
+    loaded = [run if isinstance(run, AuditResults) else load_results(run) for run in runs]
+    by_key = [{item.key: item for item in run.measurements()} for run in loaded]
+    keys = list(dict.fromkeys(key for items in by_key for key in items))
+    rows = []
+    for key in keys:
+        found = [items.get(key) for items in by_key]
+        direction = next(item.direction for item in found if item is not None)
+        estimates = [item.estimate if item is not None else None for item in found]
+        rows.append(ComparedRow(key, direction, estimates, _relation(estimates), _change(estimates)))
+    rows.sort(key=lambda row: (not row.worse, row.verdict != "apart"))
+    same = len({run.data.sha256 for run in loaded}) == 1 and bool(loaded[0].data.sha256)
+    return Comparison(_names(loaded), rows, same, _notes(loaded, same))
+
+
+def _relation(estimates: Sequence[Estimate | None]) -> Relation:
+    if estimates[0] is None:
+        return "added"
+    if any(estimate is None for estimate in estimates):
+        return "removed"
+    present = [estimate for estimate in estimates if estimate is not None]
+    if any(estimate.value is None for estimate in present):
+        return "not measured"
+    bounds = [(e.low, e.high) for e in present if e.low is not None and e.high is not None]
+    if len(bounds) < len(present):
+        return "no interval"
+    return "apart" if max(low for low, _ in bounds) > min(high for _, high in bounds) else "overlapping"
+
+
+def _change(estimates: Sequence[Estimate | None]) -> float | None:
+    first, last = estimates[0], estimates[-1]
+    if first is None or last is None or first.value is None or last.value is None:
+        return None
+    return last.value - first.value
+
+
+def _names(runs: Sequence[AuditResults]) -> list[str]:
+    names: list[str] = []
+    for run in runs:
+        name, number = run.name, 2
+        while name in names:
+            name, number = f"{run.name} ({number})", number + 1
+        names.append(name)
+    return names
+
+
+def _notes(runs: Sequence[AuditResults], same: bool) -> list[str]:
+    notes = []
+    if same:
+        notes.append("The runs audited the same faces. Intervals of one run each are wider than a paired test needs.")
+    else:
+        notes.append("The runs audited different data, so a difference may come from the faces and not from the model.")
+    if len({run.schema_version for run in runs}) > 1 or len({run.tool.get("countenance") for run in runs}) > 1:
+        notes.append("The runs were made with different versions of countenance.")
+    if len({run.target.task for run in runs}) > 1:
+        notes.append("The targets have different tasks.")
+    return notes

@@ -1,0 +1,160 @@
+"""Gates: a limit on measurements, and the verdict pass, fail, inconclusive or not measured.
+
+A gate tests a bound and not a point. ``at_most`` fails when the lower bound is above the limit and passes when the
+upper bound is not; ``at_least`` the other way round; between the two it is inconclusive. Where one gate judges
+several groups, *every* group has to pass, which needs no correction (an intersection-union test); *any* group may
+fail it, so the bound that fails a gate is widened for the number of groups (Bonferroni). Widening scales the distance
+from the estimate to its bound by the ratio of the normal quantiles, which is approximate for a skewed interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from scipy.special import ndtri
+
+from .errors import nearest
+from .keys import format_key, parse_key
+from .plan import GateSpec
+from .results import AuditResults, GateOutcome, Measurement, Verdict
+
+ANY = "*"
+
+
+def judge_all(gates: Iterable[GateSpec], results: AuditResults) -> list[GateOutcome]:
+    """Return the outcome of each gate."""
+    return [judge(gate, results) for gate in gates]
+
+
+def judge(gate: GateSpec, results: AuditResults) -> GateOutcome:
+    """Return the verdict on one gate and, in words, why."""
+    written = gate.model_dump(mode="json", exclude_defaults=True)
+    matched = matching(gate, results)
+    if not matched:
+        return GateOutcome(gate=written, verdict="not measured", why=_why_nothing_matches(gate, results))
+    measured = [item for item in matched if item.estimate.value is not None]
+    unmeasured = [item for item in matched if item.estimate.value is None]
+    if not measured:
+        first = unmeasured[0].estimate
+        why = f"{_count(len(unmeasured))} matched and none was measured: {first.reason}"
+        return GateOutcome(gate=written, verdict="not measured", why=why, evidence=[item.key for item in unmeasured])
+    judged = [_judge_one(gate, item, len(measured)) for item in measured]
+    verdict = _overall(gate, [one.verdict for one in judged], bool(unmeasured))
+    deciding = [one for one in judged if one.verdict == verdict] or judged
+    worst = min(deciding, key=lambda one: one.margin)
+    return GateOutcome(
+        gate=written,
+        verdict=verdict,
+        why=_tell(gate, verdict, worst, len(measured), unmeasured),
+        evidence=[one.item.key for one in sorted(judged, key=lambda one: one.margin)[:20]],
+    )
+
+
+def matching(gate: GateSpec, results: AuditResults) -> list[Measurement]:
+    """Return the measurements a gate is about.
+
+    The names in ``where`` must be exactly those of the measurement's slice and condition; a value of ``*`` stands for
+    every value. A key with slice and condition may be written in ``measure`` itself.
+    """
+    key = parse_key(gate.measure)
+    wanted = {**key.slice, **key.condition, **gate.where}
+    found = []
+    for probe in results.probes:
+        if probe.id != key.probe:
+            continue
+        for item in probe.measurements:
+            place = {**item.slice, **item.condition}
+            same_names = item.metric == key.metric and place.keys() == wanted.keys()
+            if same_names and all(value in {ANY, place[name]} for name, value in wanted.items()):
+                found.append(item)
+    return found
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """One measurement judged: its verdict, and how far its estimate is on the right side of the limit."""
+
+    item: Measurement
+    verdict: Verdict
+    margin: float
+
+
+def _judge_one(gate: GateSpec, item: Measurement, count: int) -> _Judged:
+    estimate = item.estimate
+    assert estimate.value is not None
+    at_most = gate.at_most is not None
+    limit = gate.at_most if gate.at_most is not None else gate.at_least
+    assert limit is not None
+    margin = limit - estimate.value if at_most else estimate.value - limit
+    if estimate.low is None or estimate.high is None:
+        return _Judged(item, "inconclusive", margin)
+    widening = _widening(estimate.level or 0.95, count)
+    if at_most:
+        failed = estimate.value - (estimate.value - estimate.low) * widening > limit
+        passed = estimate.high <= limit
+    else:
+        failed = estimate.value + (estimate.high - estimate.value) * widening < limit
+        passed = estimate.low >= limit
+    return _Judged(item, "fail" if failed else "pass" if passed else "inconclusive", margin)
+
+
+def _widening(level: float, count: int) -> float:
+    """Return by how much a bound moves out so that all of ``count`` hold together at ``level``."""
+    tail = (1 - level) / 2
+    return float(ndtri(tail / count) / ndtri(tail))
+
+
+def _overall(gate: GateSpec, verdicts: Sequence[Verdict], unmeasured: bool) -> Verdict:
+    if "fail" in verdicts:
+        return "fail"
+    if "inconclusive" in verdicts or (unmeasured and gate.require == "all"):
+        return "inconclusive"
+    return "pass"
+
+
+def _tell(gate: GateSpec, verdict: Verdict, worst: _Judged, count: int, unmeasured: Sequence[Measurement]) -> str:
+    side = "at most" if gate.at_most is not None else "at least"
+    limit = gate.at_most if gate.at_most is not None else gate.at_least
+    told = f"{worst.item.key} is {worst.item.estimate}; the limit is {side} {limit:g}"
+    if worst.verdict == "inconclusive":
+        if worst.item.estimate.low is None:
+            told += "; it has no interval, so no bound can be tested"
+        else:
+            told += "; the limit lies inside the interval, so these faces cannot settle it"
+    if verdict == "inconclusive" and worst.verdict == "pass":
+        told += "; the gate requires every group to be measured"
+    if count > 1:
+        told = f"of {count} judged, {'the worst' if verdict != 'pass' else 'the nearest to the limit'}: {told}"
+    if unmeasured:
+        told += f" ({_count(len(unmeasured))} not measured, e.g. {unmeasured[0].key}: {unmeasured[0].estimate.reason})"
+    return told
+
+
+def _why_nothing_matches(gate: GateSpec, results: AuditResults) -> str:
+    key = parse_key(gate.measure)
+    probe = results.probe(key.probe)
+    if probe is None:
+        ids = [item.id for item in results.probes]
+        return f"no probe has the id {key.probe!r}{nearest(key.probe, ids)}"
+    if probe.status != "ok":
+        return f"the probe {key.probe} was {probe.status}: {probe.reason}"
+    metrics = sorted({item.metric for item in probe.measurements})
+    if key.metric not in metrics:
+        return (
+            f"{key.probe} has no metric {key.metric!r}{nearest(key.metric, metrics)}; it has {', '.join(metrics[:12])}"
+        )
+    wanted = {**key.slice, **key.condition, **gate.where}
+    offered = {
+        format_key(key.probe, key.metric, dict.fromkeys(item.slice, "..."), dict.fromkeys(item.condition, "..."))
+        for item in probe.measurements
+        if item.metric == key.metric
+    }
+    return (
+        f"no measurement matches where = {wanted or 'nothing'}: name every part of the slice and condition, "
+        f"'*' for any value; there is {', '.join(sorted(offered)[:6])}"
+    )
+
+
+def _count(number: int) -> str:
+    return "1 measurement" if number == 1 else f"{number} measurements"

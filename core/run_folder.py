@@ -1,0 +1,152 @@
+"""The run folder: where an audit writes, what stands in it, and how a broken-off run is gone on with."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from .errors import ResultsError, UsageError
+from .files import replace_atomically, sha256_of_bytes, write_atomically
+from .results import RESULTS_FILE, Artifact, AuditResults, load_results
+
+PREDICTIONS_FILE = "predictions.parquet"
+SCORES_FILE = "scores.parquet"
+LOG_FILE = "log.txt"
+PARTS = ".parts"
+OURS = (
+    RESULTS_FILE,
+    PREDICTIONS_FILE,
+    SCORES_FILE,
+    LOG_FILE,
+    "plan.yaml",
+    "card.yaml",
+    "report.html",
+    "MODEL_CARD.md",
+)
+OUR_FOLDERS = ("tables", "artifacts", PARTS)
+_SCORE_SCHEMA = pa.schema(
+    [
+        ("face_id", pa.string()),
+        ("probe_id", pa.string()),
+        ("score", pa.string()),
+        ("condition", pa.string()),
+        ("value", pa.float64()),
+        ("weight", pa.float64()),
+    ]
+)
+
+
+class RunFolder:
+    """A folder that one audit fills; see the module's constants for what stands in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path, *, resume: bool = False, overwrite: bool = False) -> RunFolder:
+        """Make the folder, or take an existing one if it is empty or the caller said what to do with it.
+
+        Raises:
+            UsageError: when it exists and neither ``resume`` nor ``overwrite`` was said, or holds no run.
+        """
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"expected a folder for the run at {path}, but there is a file")
+        if path.is_dir() and any(path.iterdir()):
+            if not resume and not overwrite:
+                raise UsageError(
+                    f"the run folder {path} exists: say --resume to go on with it, --overwrite to start again, "
+                    "or --out for another folder"
+                )
+            if not any((path / name).is_file() for name in (RESULTS_FILE, LOG_FILE)):
+                raise UsageError(f"{path} is not empty and holds no run: choose another folder with --out")
+            if overwrite:
+                clear(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot make the run folder {path}: {error.strerror or error}") from error
+        return cls(path)
+
+    def earlier(self) -> AuditResults | None:
+        """Return what a broken-off run left, or ``None``; raises :class:`ResultsError` when it cannot be read."""
+        if not (self.path / RESULTS_FILE).is_file():
+            return None
+        return load_results(self.path)
+
+    def write_table(self, probe_id: str, name: str, frame: pd.DataFrame, title: str) -> Artifact:
+        """Write ``tables/PROBE_ID.NAME.csv``."""
+        return self._write(f"tables/{probe_id}.{name}.csv", frame.to_csv(index=False).encode(), "table", title)
+
+    def write_arrays(self, probe_id: str, name: str, arrays: Mapping[str, NDArray[Any]], title: str) -> Artifact:
+        """Write ``artifacts/PROBE_ID.NAME.npz``; equal arrays give equal bytes."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, **{key: np.asarray(value) for key, value in arrays.items()})
+        return self._write(f"artifacts/{probe_id}.{name}.npz", buffer.getvalue(), "artifact", title)
+
+    def write_json(self, probe_id: str, name: str, content: Any, title: str) -> Artifact:
+        """Write ``artifacts/PROBE_ID.NAME.json``."""
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, sort_keys=True)
+        return self._write(f"artifacts/{probe_id}.{name}.json", text.encode(), "artifact", title)
+
+    def _write(self, path: str, content: bytes, kind: Any, title: str) -> Artifact:
+        write_atomically(self.path / path, content)
+        return Artifact(path=path, sha256=sha256_of_bytes(content), kind=kind, title=title)
+
+    def write_predictions(self, table: pd.DataFrame) -> None:
+        """Write ``predictions.parquet``."""
+        replace_atomically(self.path / PREDICTIONS_FILE, lambda temporary: table.to_parquet(temporary, index=False))
+
+    def write_scores(self, probe_id: str, parts: Sequence[pd.DataFrame]) -> None:
+        """Keep one probe's per-face scores until :meth:`join_scores` puts all of them into one file."""
+        if parts:
+            table = pa.Table.from_pandas(pd.concat(parts), schema=_SCORE_SCHEMA, preserve_index=False)
+            replace_atomically(
+                self.path / PARTS / f"{probe_id}.parquet", lambda temporary: pq.write_table(table, temporary)
+            )
+
+    def join_scores(self, probe_ids: Sequence[str]) -> None:
+        """Write ``scores.parquet`` from the parts of these probes, in their order, part by part."""
+        parts = [self.path / PARTS / f"{probe_id}.parquet" for probe_id in probe_ids]
+
+        def join(temporary: Path) -> None:
+            with pq.ParquetWriter(temporary, _SCORE_SCHEMA) as writer:
+                for part in parts:
+                    if part.is_file():
+                        writer.write_table(pq.read_table(part, schema=_SCORE_SCHEMA))
+
+        replace_atomically(self.path / SCORES_FILE, join)
+        shutil.rmtree(self.path / PARTS, ignore_errors=True)
+
+
+def clear(path: Path) -> None:
+    """Remove what a run wrote, and nothing else."""
+    for name in OURS:
+        (path / name).unlink(missing_ok=True)
+    for name in OUR_FOLDERS:
+        shutil.rmtree(path / name, ignore_errors=True)
+
+
+def read_table_of(results: AuditResults, folder: Path, probe_id: str, name: str) -> pd.DataFrame | None:
+    """Return a probe's table from the run folder, or ``None`` if the probe wrote none of this name.
+
+    Raises:
+        ResultsError: when it is listed but cannot be read.
+    """
+    probe = results.probe(probe_id)
+    listed = probe.artifact(f"{name}.csv") if probe else None
+    if listed is None:
+        return None
+    try:
+        return pd.read_csv(folder / listed.path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{folder / listed.path} cannot be read: {error}") from error

@@ -1,0 +1,419 @@
+"""Runs an audit: predictions once, then probe by probe, with seeds, timing, errors, skipping and writing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from .batch_size import choose_batch_size
+from .errors import AuditError
+from .faces import Faces, decoding_workers
+from .files import sha256_of_file
+from .gates import judge_all
+from .keys import format_pairs
+from .plan_file import LoadedPlan
+from .predict import Pass, cached_predict, clean_predictions, package_versions
+from .predictions import Predictions, to_table
+from .probes import (
+    Advance,
+    ArrayOutput,
+    JsonOutput,
+    Note,
+    Output,
+    Probe,
+    ProbeContext,
+    ProbeParams,
+    ProgressFactory,
+    Scores,
+    TableOutput,
+    find_probe,
+)
+from .progress import Reporter, SilentReporter
+from .results import (
+    Artifact,
+    AuditResults,
+    DataSummary,
+    Finding,
+    Measurement,
+    ProbeResult,
+    Quarantined,
+    write_results,
+)
+from .run_folder import RunFolder
+from .setup import Material, predictions_summary
+from .statistics.rules import StatisticsRules
+from .statistics.slicing import Slicer
+from .target import Target
+
+LOG = logging.getLogger("countenance")
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An audit whose predictions are made: what every probe shares."""
+
+    faces: Faces
+    target: Target | None
+    predictions: Predictions
+    batch_size: int
+    data_hash: str
+    padded: int
+    quarantined: tuple[Quarantined, ...]
+    notes: tuple[str, ...]
+
+
+class Runner:
+    """One run of one plan.
+
+    Args:
+        loaded: the checked plan.
+        folder: where to write, or ``None`` to keep the results in memory only.
+        cache: where predictions are kept, or ``None``.
+        reporter: is told what happens.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedPlan,
+        folder: RunFolder | None = None,
+        cache: Path | None = None,
+        reporter: Reporter | None = None,
+    ) -> None:
+        self.loaded = loaded
+        self.plan = loaded.plan
+        self.folder = folder
+        self.cache = cache
+        self.reporter = reporter or SilentReporter()
+        self.rules = StatisticsRules(min_subjects=self.plan.data.min_subjects)
+        self.started = datetime.now(UTC)
+        self._clock = time.perf_counter()
+
+    def run(self, load: Callable[[], Material], earlier: AuditResults | None = None) -> AuditResults:
+        """Run every probe of the plan and return the results, which are also written after each probe.
+
+        Args:
+            load: gives target and faces; called with the run's thread settings in place.
+            earlier: results of a broken-off run of the same plan to go on with.
+
+        Raises:
+            CountenanceError: when the audit cannot begin, or the run folder cannot be written.
+            KeyboardInterrupt: after what was measured has been written.
+        """
+        threads = torch.get_num_threads()
+        torch.set_num_threads(compute_threads())
+        try:
+            ready = self._prepare(load(), earlier)
+            kept = self._kept(earlier, ready)
+            results = self._results(ready, [])
+            slicer = Slicer(ready.faces.subject_codes, ready.faces.groupings, self.rules)
+            done: list[ProbeResult] = []
+            try:
+                for entry in self.plan.probes:
+                    result = kept.get(entry.key)
+                    if result is None:
+                        result = self._run_probe(entry.key, find_probe(entry.probe), ready, slicer)
+                    done.append(result)
+                    self.reporter.finished(result)
+                    results = self._results(ready, done)
+                    self._write(results)
+            except KeyboardInterrupt:
+                self._write(self._results(ready, done))
+                raise
+            results = results.model_copy(update={"gates": judge_all(self.plan.gates, results)})
+            if self.folder is not None:
+                self.folder.join_scores([entry.key for entry in self.plan.probes])
+            self._write(results)
+            return results
+        finally:
+            torch.set_num_threads(threads)
+
+    def _prepare(self, material: Material, earlier: AuditResults | None) -> _Ready:
+        if material.predictions is not None:
+            path = self.loaded.path(self.plan.target.predictions or "")
+            given = sha256_of_file(path) if path.is_file() else ""
+            ready = _Ready(material.faces, None, material.predictions, 0, given, 0, (), material.notes)
+        else:
+            assert material.target is not None
+            ready = self._predict(material, material.target, earlier)
+        if self.folder is not None:
+            self.folder.write_predictions(to_table(ready.predictions, ready.faces))
+        return ready
+
+    def _predict(self, material: Material, target: Target, earlier: AuditResults | None) -> _Ready:
+        faces = material.faces
+        asked = self.plan.run.batch_size
+        if earlier is not None and asked == "auto" and earlier.target.sha256 == target.sha256:
+            asked = earlier.plan.get("run", {}).get("batch_size", asked)  # rounding depends on it
+        batch_size = choose_batch_size(asked, target, self.cache)
+        with self.reporter.progress("predictions", "faces", len(faces)) as advance:
+            found, data_hash = cached_predict(target, faces, batch_size, self.plan.seed, advance, self.cache)
+        LOG.info(
+            "%d faces predicted (%s), batch size %d, %d unusable images",
+            len(found.rows), "kept from before" if found.reused else "run now", batch_size, len(found.faults),
+        )  # fmt: skip
+        usable = faces.take(found.rows)
+        return _Ready(
+            faces=usable,
+            target=target,
+            predictions=clean_predictions(found, target, usable),
+            batch_size=batch_size,
+            data_hash=data_hash,
+            padded=len(found.padded),
+            quarantined=tuple(_quarantined(faces, found)),
+            notes=material.notes,
+        )
+
+    def _kept(self, earlier: AuditResults | None, ready: _Ready) -> dict[str, ProbeResult]:
+        """Return the probes of a broken-off run that need not run again, if nothing they depend on changed."""
+        if earlier is None:
+            return {}
+        now = self._results(ready, [])
+        same = (
+            earlier.plan == now.plan
+            and earlier.data.sha256 == now.data.sha256
+            and earlier.target == now.target
+            and earlier.tool == now.tool
+        )
+        if not same:
+            self.reporter.message("plan, target, data or versions changed since the broken-off run: starting again")
+            return {}
+        self.started = datetime.fromisoformat(earlier.started)
+        return {probe.id: probe for probe in earlier.probes if probe.status != "failed"}
+
+    def _run_probe(self, probe_id: str, probe: Probe, ready: _Ready, slicer: Slicer) -> ProbeResult:
+        params = self.loaded.params[probe_id]
+        about = _about(probe_id, probe, params)
+        missing = missing_needs(probe, ready.faces, ready.predictions, ready.target)
+        if missing:
+            LOG.info("%s skipped: %s", probe_id, missing)
+            return ProbeResult(**about, status="skipped", reason=missing)
+        LOG.info("%s starts", probe_id)
+        start = time.perf_counter()
+        collector = _Collector(probe_id, ready.faces, slicer, self.folder)
+        context = ProbeContext(
+            probe_id=probe_id,
+            faces=ready.faces,
+            predictions=ready.predictions,
+            target=ready.target,
+            rules=self.rules,
+            seed=self.plan.seed,
+            batch_size=ready.batch_size,
+            progress=_progress_of(self.reporter, probe_id),
+        )
+        failure = None
+        try:
+            for output in probe.function(context, params):
+                collector.take(output)
+        except AuditError as error:
+            failure = str(error)
+            LOG.error("%s failed: %s", probe_id, error)
+        except Exception as error:  # noqa: BLE001 - one probe's fault must not cost the others' results
+            failure = f"{type(error).__name__}: {error}"
+            LOG.error("%s failed:\n%s", probe_id, traceback.format_exc())
+        seconds = round(time.perf_counter() - start, 3)
+        if failure is not None:
+            return ProbeResult(**about, status="failed", reason=failure, seconds=seconds)
+        collector.finish()
+        LOG.info("%s took %.1f s", probe_id, seconds)
+        return ProbeResult(
+            **about,
+            status="ok",
+            seconds=seconds,
+            notes=collector.notes,
+            measurements=collector.measurements,
+            findings=collector.findings,
+            artifacts=collector.artifacts,
+        )
+
+    def _results(self, ready: _Ready, probes: list[ProbeResult]) -> AuditResults:
+        resolved = self.plan.model_dump(mode="json")
+        resolved["run"]["batch_size"] = ready.batch_size or self.plan.run.batch_size
+        resolved["run"]["workers"] = decoding_workers(self.plan.run.workers)
+        resolved["run"]["threads"] = compute_threads()
+        for entry, written in zip(self.plan.probes, resolved["probes"], strict=True):
+            written.update(id=entry.key, **self.loaded.params[entry.key].model_dump(mode="json"))
+        device = str(ready.target.device) if ready.target else "none"
+        resolved["run"]["device"] = device
+        target = ready.target.summary() if ready.target else predictions_summary(self.plan, ready.data_hash)
+        versions = package_versions()
+        tool = {
+            **versions,
+            "python": platform.python_version(),
+            "device": device,
+            "machine": platform.machine(),
+        }
+        return AuditResults(
+            name=self.plan.name,
+            tool=tool,
+            started=self.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            seconds=round(time.perf_counter() - self._clock, 3),
+            target=target,
+            data=self._data_summary(ready),
+            plan=resolved,
+            probes=list(probes),
+        )
+
+    def _data_summary(self, ready: _Ready) -> DataSummary:
+        faces = ready.faces
+        data = self.plan.data
+        labels = faces.frame["label"].dropna().value_counts().to_dict()
+        name = data.name or Path(data.manifest or self.plan.target.predictions or "").parent.name
+        return DataSummary(
+            name=name,
+            faces=len(faces),
+            subjects=int(faces.frame["subject"].nunique()) if faces.has_subjects else None,
+            sha256=ready.data_hash,
+            labels={str(label): int(count) for label, count in sorted(labels.items())},
+            attributes=faces.summaries(),
+            intersections=[list(names) for names in faces.intersections],
+            landmarks=faces.landmarks_kind,
+            boxes_padded=ready.padded,
+            quarantined=list(ready.quarantined),
+            not_measured=[*not_measurable(faces, ready.predictions), *ready.notes],
+        )
+
+    def _write(self, results: AuditResults) -> None:
+        if self.folder is not None:
+            write_results(results, self.folder.path)
+
+
+class _Collector:
+    """Takes what one probe yields: scores become measurements, tables and arrays become files."""
+
+    def __init__(self, probe_id: str, faces: Faces, slicer: Slicer, folder: RunFolder | None) -> None:
+        self.probe_id = probe_id
+        self.faces = faces
+        self.slicer = slicer
+        self.folder = folder
+        self.measurements: list[Measurement] = []
+        self.findings: list[Finding] = []
+        self.artifacts: list[Artifact] = []
+        self.notes: list[str] = []
+        self._parts: list[pd.DataFrame] = []
+
+    def take(self, output: Output) -> None:
+        """Take one thing a probe yielded; raises ``TypeError`` for what a probe may not yield."""
+        if isinstance(output, Scores):
+            self.measurements += self.slicer.measure(output, self.probe_id)
+            if output.keep and self.folder is not None:
+                self._parts.append(self._rows_of(output))
+        elif isinstance(output, Measurement):
+            self.measurements.append(output)
+        elif isinstance(output, Finding):
+            self.findings.append(output)
+        elif isinstance(output, Note):
+            self.notes.append(output.text)
+        elif self.folder is None:
+            return  # nowhere to put files: results are kept in memory only
+        elif isinstance(output, TableOutput):
+            self.artifacts.append(self.folder.write_table(self.probe_id, output.name, output.frame, output.title))
+        elif isinstance(output, ArrayOutput):
+            self.artifacts.append(self.folder.write_arrays(self.probe_id, output.name, output.arrays, output.title))
+        elif isinstance(output, JsonOutput):
+            self.artifacts.append(self.folder.write_json(self.probe_id, output.name, output.content, output.title))
+        else:
+            raise TypeError(f"a probe may not yield {type(output).__name__}")
+
+    def finish(self) -> None:
+        """Write the per-face scores."""
+        if self.folder is not None:
+            self.folder.write_scores(self.probe_id, self._parts)
+
+    def _rows_of(self, scores: Scores) -> pd.DataFrame:
+        name = scores.metric + (f"[{format_pairs(scores.slice)}]" if scores.slice else "")
+        ids = self.faces.frame["face_id"].to_numpy(dtype=object)[scores.rows]
+        return pd.DataFrame(
+            {
+                "face_id": ids,
+                "probe_id": self.probe_id,
+                "score": name,
+                "condition": format_pairs(scores.condition),
+                "value": np.asarray(scores.values, dtype=np.float64),
+                "weight": 1.0 if scores.weights is None else np.asarray(scores.weights, dtype=np.float64),
+            }
+        )
+
+
+def missing_needs(probe: Probe, faces: Faces, predictions: Predictions, target: Target | None) -> str:
+    """Say why a probe cannot run on this target and these faces; an empty text when it can."""
+    if predictions.task not in probe.tasks:
+        return f"it measures {' and '.join(sorted(probe.tasks))} targets, this one's task is {predictions.task}"
+    if target is None and probe.needs & {"model", "gradients", "layers", "images"}:
+        return "the target is a table of predictions: there is no model to run"
+    reasons = {
+        "gradients": f"the target gives no gradients ({target.format if target else ''})",
+        "layers": f"the target has no layers to look into ({target.format if target else ''})",
+        "labels": "the faces have no labels",
+        "landmarks": "the faces have no landmarks (data.landmarks in the plan)",
+    }
+    given = {
+        "gradients": target is not None and "gradients" in target.gives,
+        "layers": target is not None and "layers" in target.gives,
+        "labels": predictions.labelled,
+        "landmarks": faces.landmarks_kind != "none",
+    }
+    return "; ".join(reasons[need] for need in reasons if need in probe.needs and not given[need])
+
+
+def not_measurable(faces: Faces, predictions: Predictions) -> list[str]:
+    """Say what these data do not allow to measure."""
+    told = []
+    if not predictions.labelled:
+        told.append("The faces have no labels: accuracy and error rates were not measured.")
+    if not faces.has_subjects:
+        told.append(
+            "No column names the person of each face: every face was taken as another person, so intervals are too "
+            "narrow if people appear more than once."
+        )
+    if not faces.attributes:
+        told.append("No attribute of the people was given: nothing was measured by group.")
+    if faces.height_width is not None and faces.landmarks_kind == "none":
+        told.append("No landmarks were given: nothing was measured on the canonical face.")
+    if faces.aligned:
+        told.append("Landmarks were not given: the crops were assumed to be aligned to the five-point template.")
+    return told
+
+
+def compute_threads() -> int:
+    """Return how many threads the model computes with: one fewer than the processors, which decode images meanwhile."""
+    return max(1, (os.cpu_count() or 2) - 1)
+
+
+def _progress_of(reporter: Reporter, title: str) -> ProgressFactory:
+    def open_bar(unit: str, total: int) -> AbstractContextManager[Advance]:
+        return reporter.progress(title, unit, total)
+
+    return open_bar
+
+
+def _about(probe_id: str, probe: Probe, params: ProbeParams) -> dict[str, Any]:
+    return {
+        "id": probe_id,
+        "probe": probe.name,
+        "version": probe.version,
+        "title": probe.title,
+        "pillar": probe.pillar,
+        "shows": probe.shows,
+        "hides": probe.hides,
+        "citation": probe.citation,
+        "params": params.model_dump(mode="json"),
+    }
+
+
+def _quarantined(faces: Faces, found: Pass) -> Iterable[Quarantined]:
+    for row, reason in sorted(found.faults.items()):
+        number = int(faces.rows_of_source[row]) + 1
+        yield Quarantined(row=number, face_id=str(faces.frame["face_id"].iat[row]), reason=reason)
