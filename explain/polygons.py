@@ -32,9 +32,7 @@ def rasterise(polygon: FloatArray, width: int, height: int) -> BoolArray:
     """
     polygon = np.asarray(polygon, dtype=np.float64)
     if polygon.ndim != 2 or polygon.shape[0] < 3 or polygon.shape[1] != 2 or not np.isfinite(polygon).all():
-        raise ValueError(
-            f"Expected `polygon` to be at least 3 finite (x, y) corners, but got {polygon.shape}"
-        )
+        raise ValueError(f"Expected `polygon` to be at least 3 finite (x, y) corners, but got {polygon.shape}")
     x = np.arange(width, dtype=np.float64)
     winding = np.zeros((height, width), dtype=np.int32)
     for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):

@@ -51,9 +51,7 @@ def score_folder(heatmaps: Path, masks: Path, threshold: Threshold = "otsu") -> 
     return pd.DataFrame(rows).sort_values(["network", "expression"], ignore_index=True)
 
 
-def _score_file(
-    file: Path, masks: MaskSet, threshold: Threshold, problems: Problems
-) -> dict[str, str | float] | None:
+def _score_file(file: Path, masks: MaskSet, threshold: Threshold, problems: Problems) -> dict[str, str | float] | None:
     network, _, word = file.stem.rpartition("_")
     expression = expression_of(word)
     mask = masks.get(expression)

@@ -106,9 +106,7 @@ class CanonicalWarp:
         positions *= np.array([2 / max(width - 1, 1), 2 / max(height - 1, 1)], dtype=np.float32)
         positions -= 1
         grid = torch.from_numpy(positions).to(images)
-        return torch.nn.functional.grid_sample(
-            images, grid, mode="bilinear", padding_mode="border", align_corners=True
-        )
+        return torch.nn.functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
     def folded_share(self, landmarks: FloatArray, width: int, height: int) -> FloatArray:
         """Return the share of the canvas, per face, whose triangle is flat or turned over in the picture.

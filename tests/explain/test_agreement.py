@@ -87,9 +87,7 @@ def test_scores_equal_scikit_learns(seed: int) -> None:
     heatmap, mask = noise(seed), noise(seed + 100) > 130
     scores = agreement(heatmap, mask)
     evidence = heatmap > scores.threshold
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        mask.ravel(), evidence.ravel(), average="binary"
-    )
+    precision, recall, f1, _ = precision_recall_fscore_support(mask.ravel(), evidence.ravel(), average="binary")
     assert (scores.precision, scores.recall, scores.f1) == pytest.approx((precision, recall, f1))
     assert scores.auroc == pytest.approx(roc_auc_score(mask.ravel(), heatmap.ravel()))
     assert auroc(heatmap.astype(float), mask) == pytest.approx(scores.auroc)

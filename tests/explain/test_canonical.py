@@ -45,9 +45,7 @@ def test_478_points_stand_for_the_68() -> None:
     """Both shapes come from the same faces, so corresponding points lie close together on the canvas."""
     distance = np.linalg.norm(to_68(canonical_face(478).points) - canonical_face(68).points, axis=1)
     assert np.median(distance) < 4
-    inner = [
-        INDEX[name] for name in ("right_eye_1", "left_eye_4", "nose_base_3", "outer_lip_1", "outer_lip_7")
-    ]
+    inner = [INDEX[name] for name in ("right_eye_1", "left_eye_4", "nose_base_3", "outer_lip_1", "outer_lip_7")]
     assert distance[inner].max() < 3.5
 
 

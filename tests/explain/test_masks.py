@@ -11,9 +11,7 @@ from countenance.explain.expressions import EKMAN_EXPRESSIONS, expression_of, no
 from countenance.explain.masks import MaskError, ekman_mask_data, ekman_masks, ekman_polygons, load_masks
 
 
-def save(
-    path: Path, size: tuple[int, int] = (224, 275), box: tuple[int, int, int, int] = (50, 60, 150, 200)
-) -> None:
+def save(path: Path, size: tuple[int, int] = (224, 275), box: tuple[int, int, int, int] = (50, 60, 150, 200)) -> None:
     picture = Image.new("L", size)
     picture.paste(255, box)
     picture.save(path)

@@ -34,9 +34,7 @@ def winding_by_angle(polygon: FloatArray, x: float, y: float) -> int:
     return round(float(steps.sum() / (2 * np.pi)))
 
 
-corner = st.tuples(st.integers(-40, 200), st.integers(-40, 200)).map(
-    lambda c: (c[0] / 10 + 0.031, c[1] / 10 + 0.017)
-)
+corner = st.tuples(st.integers(-40, 200), st.integers(-40, 200)).map(lambda c: (c[0] / 10 + 0.031, c[1] / 10 + 0.017))
 
 
 @settings(max_examples=60, deadline=None)
@@ -65,9 +63,7 @@ def test_pillow_draws_the_same_but_for_the_edge() -> None:
     assert np.count_nonzero(ours ^ theirs) / np.count_nonzero(ours) < 0.08
 
 
-@pytest.mark.parametrize(
-    "bad", [np.zeros((2, 2)), np.zeros((3, 3)), np.array([[0, 0], [1, np.nan], [1, 1.0]])]
-)
+@pytest.mark.parametrize("bad", [np.zeros((2, 2)), np.zeros((3, 3)), np.array([[0, 0], [1, np.nan], [1, 1.0]])])
 def test_bad_polygons_are_refused(bad: FloatArray) -> None:
     with pytest.raises(ValueError, match="polygon"):
         rasterise(bad, 5, 5)

@@ -1,0 +1,133 @@
+"""Class activation maps of a model, whichever form it comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx
+
+from ..core.errors import UsageError, nearest
+from .cam import RULES, normalise
+from .capture import ModuleSource
+from .program import ProgramSource, as_module, is_program
+from .source import FeatureSource
+
+
+@dataclass(frozen=True)
+class CamBatch:
+    """Maps of a batch of faces.
+
+    Attributes:
+        maps: ``(n, h, w)`` at the input's size, in 0..1; NaN throughout where a face has no usable map.
+        outputs: ``(n, k)`` the net's raw outputs.
+        problems: for each face None, or why it has no usable map.
+    """
+
+    maps: Tensor
+    outputs: Tensor
+    problems: tuple[str | None, ...]
+
+
+class CamEngine:
+    """Explains a convolutional net by class activation maps at one layer.
+
+    The net is left as it was: hooks gone, parameters and modes restored, also after an exception.
+
+    Args:
+        net: a ``torch.nn.Module``, or the module of an exported program.
+        example_input: ``(n, c, h, w)`` normalised as the net wants it; used to find or check the layer.
+        layer: dotted name of the layer to explain by, or None to find the last feature map.
+        method: name of a rule in :data:`countenance.explain.cam.RULES`.
+        scores: turns raw outputs ``(n, k)`` into class scores ``(n, classes)``; if None they are the scores.
+
+    Raises:
+        LayerError: if no layer fits, or not the one that was named.
+        UsageError: if there is no such method.
+    """
+
+    def __init__(
+        self,
+        net: Callable[[Tensor], Tensor],
+        example_input: Tensor,
+        layer: str | None = None,
+        *,
+        method: str = "gradcam",
+        scores: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        if method not in RULES:
+            raise UsageError(
+                f"expected `method` to be one of {', '.join(RULES)}, but got {method!r}" + nearest(method, RULES)
+            )
+        self._rule = RULES[method]
+        self._scores = scores
+        self._source: FeatureSource
+        if is_program(net):
+            assert isinstance(net, fx.GraphModule)
+            self._source = ProgramSource(net, layer)
+        else:
+            self._source = ModuleSource(as_module(net), example_input, layer)
+
+    @property
+    def layer_name(self) -> str:
+        """Name of the layer whose feature map is used."""
+        return self._source.layer_name
+
+    def maps(self, net_input: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps ``(n, h, w)`` and raw outputs ``(n, k)``.
+
+        The map of a face without a usable one is NaN throughout; :meth:`explain` also says why.
+        """
+        batch = self.explain(net_input, classes)
+        return batch.maps, batch.outputs
+
+    def explain(self, net_input: Tensor, classes: Tensor) -> CamBatch:
+        """Explain why each face's class is scored as it is.
+
+        Args:
+            net_input: ``(n, c, h, w)`` as the net takes it, that is after ``Target.prepare``.
+            classes: ``(n,)`` the class to explain for each face, an index into the scores.
+
+        Raises:
+            UsageError: if the shapes do not fit or a class does not exist.
+        """
+        if net_input.ndim != 4 or classes.shape != net_input.shape[:1]:
+            raise UsageError(
+                f"expected an input (n, c, h, w) and n classes, "
+                f"but got {tuple(net_input.shape)} and {tuple(classes.shape)}"
+            )
+        size = self._source.fixed_batch or len(net_input)
+        parts = [
+            self._explain(net_input[at : at + size], classes[at : at + size]) for at in range(0, len(net_input), size)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return CamBatch(
+            torch.cat([part.maps for part in parts]),
+            torch.cat([part.outputs for part in parts]),
+            tuple(problem for part in parts for problem in part.problems),
+        )
+
+    def _explain(self, net_input: Tensor, classes: Tensor) -> CamBatch:
+        count = len(net_input)
+        missing = (self._source.fixed_batch or count) - count
+        if missing:
+            net_input = torch.cat([net_input, net_input[-1:].expand(missing, -1, -1, -1)])
+        chosen = classes.long()
+
+        def objective(outputs: Tensor) -> Tensor:
+            scores = outputs if self._scores is None else self._scores(outputs)
+            if int(chosen.min()) < 0 or int(chosen.max()) >= scores.shape[1]:
+                raise UsageError(
+                    f"expected classes from 0 to {scores.shape[1] - 1}, "
+                    f"but got {int(chosen.min())} to {int(chosen.max())}"
+                )
+            return scores[:count].gather(1, chosen.to(scores.device)[:, None]).sum()
+
+        captured = self._source.capture(net_input, objective)
+        with torch.no_grad():
+            raw = self._rule(captured.features[:count], captured.gradients[:count])
+            height, width = net_input.shape[-2:]
+            normal = normalise(raw, (height, width))
+        return CamBatch(normal.maps, captured.outputs[:count], normal.problems)

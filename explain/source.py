@@ -1,0 +1,134 @@
+"""What attribution needs of a net: a feature map, its gradient, and the outputs, from one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ..core.errors import TargetError
+
+Objective = Callable[[Tensor], Tensor]
+"""Turns outputs ``(n, k)`` into the scalar whose gradient is wanted."""
+
+
+class LayerError(TargetError):
+    """The net has no feature map to explain by, or not under the name that was given."""
+
+
+@dataclass(frozen=True)
+class Captured:
+    """One pass through a net, seen at one layer.
+
+    Attributes:
+        features: ``(n, c, h, w)`` the layer's output.
+        gradients: ``(n, c, h, w)`` of the objective at the features.
+        outputs: ``(n, k)`` the net's outputs.
+    """
+
+    features: Tensor
+    gradients: Tensor
+    outputs: Tensor
+
+
+class FeatureSource(Protocol):
+    """A net with one layer chosen in it."""
+
+    layer_name: str
+    """Name of the layer."""
+    fixed_batch: int | None
+    """The only batch size the net takes, or None if it takes any."""
+
+    def capture(self, net_input: Tensor, objective: Objective) -> Captured:
+        """Run the net on ``(n, c, h, w)`` and differentiate the objective at the layer."""
+        ...
+
+
+@contextmanager
+def frozen(net: nn.Module) -> Iterator[None]:
+    """Keep the net's parameters out of the graph; as they were afterwards, also after an exception.
+
+    Only what follows the layer then builds a graph: the net before it runs as without gradients.
+    """
+    wanted = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    try:
+        for parameter in wanted:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in wanted:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Put every module in evaluation mode; each in its own mode afterwards, also after an exception."""
+    training = [module for module in net.modules() if module.training]
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+@contextmanager
+def differentiable() -> Iterator[None]:
+    """Allow gradients, whatever mode the caller is in (``no_grad`` or ``inference_mode``)."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+def plain(net_input: Tensor) -> Tensor:
+    """Return an input that is no part of a graph and no inference tensor. Call inside ``differentiable``."""
+    return net_input.clone() if net_input.is_inference() else net_input.detach()
+
+
+def one_output(outputs: Any) -> Tensor:
+    """Return outputs as ``(n, k)``.
+
+    Raises:
+        TargetError: if the net returns something else than one tensor with one row per face.
+    """
+    if isinstance(outputs, tuple | list) and len(outputs) == 1:
+        outputs = outputs[0]
+    if not isinstance(outputs, Tensor) or outputs.ndim not in (1, 2):
+        got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise TargetError(f"expected the model to return one tensor (n, k), but got {got}")
+    return outputs[:, None] if outputs.ndim == 1 else outputs
+
+
+def is_feature_map(shape: tuple[int, ...], outputs: int, input_size: tuple[int, int]) -> bool:
+    """Tell whether a tensor can serve as a feature map: channels first, several positions, no class map.
+
+    Args:
+        shape: of the tensor.
+        outputs: number of outputs k; a map with k channels holds the classes themselves.
+        input_size: height and width of the net's input, whose proportions a map keeps.
+    """
+    if len(shape) != 4:
+        return False
+    _, channels, height, width = shape
+    proportion = (height / width) / (input_size[0] / input_size[1]) if height and width else 0.0
+    return height * width > 1 and channels != outputs and 0.5 <= proportion <= 2
+
+
+def is_token_map(shape: tuple[int, ...]) -> bool:
+    """Tell whether a tensor looks like tokens: (n, tokens, width), or (n, h, w, channels) as Swin has it."""
+    if len(shape) == 3:
+        return shape[1] > 1 and shape[2] > 1
+    if len(shape) != 4:
+        return False
+    _, height, width, channels = shape
+    return height == width > 1 and channels > 4 * width
+
+
+TOKENS = (
+    "token maps follow the last feature map, as in a transformer, whose class activation maps are not built; "
+    "name a layer with a channels-first feature map to explain by that"
+)
