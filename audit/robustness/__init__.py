@@ -1,5 +1,5 @@
 """Robustness probes: what a perturbation within stated bounds does to the model. Importing registers them."""
 
-from .adversarial import AdversarialParams, adversarial
+from . import adversarial
 
-__all__ = ["AdversarialParams", "adversarial"]
+__all__ = ["adversarial"]

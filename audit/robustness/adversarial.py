@@ -37,9 +37,7 @@ class AdversarialParams(ProbeParams):
     steps: int = Field(default=20, ge=1, le=10_000, description="gradient steps of one restart (pgd)")
     restarts: int = Field(default=1, ge=1, le=1000, description="random starts for faces that stand (pgd)")
     step_size: Fraction | None = Field(default=None, description="2.5 eps / steps unless given (pgd)")
-    faces: int | None = Field(
-        default=None, ge=1, description="a sample, spread over people; all unless given"
-    )
+    faces: int | None = Field(default=None, ge=1, description="a sample, spread over people; all unless given")
 
     @field_validator("eps", mode="before")
     @classmethod
@@ -51,9 +49,7 @@ class AdversarialParams(ProbeParams):
     def _sorted_within_bounds(cls, value: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
         for eps in value:
             if not 0 < eps <= 1:
-                raise ValueError(
-                    f"expected each eps above 0 and at most 1 (pixels are 0 to 1), but got {eps}"
-                )
+                raise ValueError(f"expected each eps above 0 and at most 1 (pixels are 0 to 1), but got {eps}")
         if len({float(eps) for eps in value}) < len(value):
             raise ValueError(f"expected each eps once, but got {', '.join(map(str, value))}")
         return tuple(sorted(value))

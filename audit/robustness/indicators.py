@@ -43,9 +43,7 @@ def check_scores(ledger: Ledger, attack: str, eps: list[str]) -> Iterator[Scores
     yield _share("check.unstable", ledger.rows, ledger.unstable, {})
 
 
-def _share(
-    metric: str, rows: NDArray[np.int64], marked: NDArray[np.bool_], condition: dict[str, str]
-) -> Scores:
+def _share(metric: str, rows: NDArray[np.int64], marked: NDArray[np.bool_], condition: dict[str, str]) -> Scores:
     return Scores(
         metric,
         rows,
@@ -89,9 +87,7 @@ def find_failures(
             "high",
             f"{unlimited.stood} of {unlimited.tried} faces that stood up to {attack} were still answered "
             f"right when pgd was allowed any pixel values: {_MASKED}",
-            caveats=[
-                "Without a limit every model can be made to err, so here the search fails, not the attacker."
-            ],
+            caveats=["Without a limit every model can be made to err, so here the search fails, not the attacker."],
         )
 
 
@@ -136,9 +132,7 @@ def _marked(
             severity,
             f"On {count} of {total} attacked faces at eps {eps[worst]}, {attack} {what}: {so}",
             evidence=[
-                evidence(f"check.{name}", attack, each)
-                for each, found in zip(eps, counts, strict=True)
-                if found
+                evidence(f"check.{name}", attack, each) for each, found in zip(eps, counts, strict=True) if found
             ],
         )
 

@@ -24,9 +24,7 @@ class PairedCount:
     p_value: float
 
 
-def compare_flips(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], subjects: NDArray[np.int64]
-) -> PairedCount:
+def compare_flips(first: NDArray[np.bool_], second: NDArray[np.bool_], subjects: NDArray[np.int64]) -> PairedCount:
     """Compare two conditions on the same faces: does the second flip more than the first?
 
     McNemar's exact test, carried from faces to people so that it holds when the faces of a person resemble

@@ -28,5 +28,6 @@ def sample_rows(
     starts = np.flatnonzero(np.r_[True, of_subject[1:] != of_subject[:-1]])
     turn = np.empty(len(rows), dtype=np.int64)
     turn[by_subject] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
-    chosen = shuffled[np.argsort(turn[shuffled], kind="stable")][:count]
+    # A fresh draw decides among those whose turn it is; the first shuffle would favour people of many faces.
+    chosen = np.lexsort((random.random(len(rows)), turn))[:count]
     return np.sort(rows[chosen])

@@ -20,9 +20,7 @@ class FGSM:
 
     name: str = "fgsm"
 
-    def __call__(
-        self, scores: Scorer, pixels: Tensor, labels: Tensor, rows: NDArray[np.int64], eps: float
-    ) -> Attacked:
+    def __call__(self, scores: Scorer, pixels: Tensor, labels: Tensor, rows: NDArray[np.int64], eps: float) -> Attacked:
         """Attack a batch; see :class:`~.outcome.Attack`. Nothing is random, so ``rows`` changes nothing."""
         loss, gradient, _, not_finite = loss_and_gradient(scores, pixels, labels)
         points = LinfBall(pixels, eps).step(pixels, gradient, eps)

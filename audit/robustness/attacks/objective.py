@@ -39,9 +39,7 @@ def has_answer(logits: Tensor) -> Tensor:
     return torch.isfinite(logits.amax(1))  # amax carries NaN on
 
 
-def loss_and_gradient(
-    scores: Scorer, points: Tensor, labels: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def loss_and_gradient(scores: Scorer, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return loss, gradient by the pixels, whether each face is still right, and whether gradients failed.
 
     Gradients that are not finite are returned as zero and marked: a step along NaN would lose the face.

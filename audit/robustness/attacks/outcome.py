@@ -43,9 +43,7 @@ class Attack(Protocol):
         """The name that stands in measurement keys, e.g. ``pgd``."""
         ...
 
-    def __call__(
-        self, scores: Scorer, pixels: Tensor, labels: Tensor, rows: NDArray[np.int64], eps: float
-    ) -> Attacked:
+    def __call__(self, scores: Scorer, pixels: Tensor, labels: Tensor, rows: NDArray[np.int64], eps: float) -> Attacked:
         """Attack a batch.
 
         Args:

@@ -43,9 +43,7 @@ class PGD:
     random_start: bool = True
     name: str = "pgd"
 
-    def __call__(
-        self, scores: Scorer, pixels: Tensor, labels: Tensor, rows: NDArray[np.int64], eps: float
-    ) -> Attacked:
+    def __call__(self, scores: Scorer, pixels: Tensor, labels: Tensor, rows: NDArray[np.int64], eps: float) -> Attacked:
         """Attack a batch; see :class:`~.outcome.Attack`."""
         best = _Best(pixels)
         for restart in range(self.restarts):
