@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import io
 import pickletools
+import warnings
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,6 +67,7 @@ ALLOWED_GLOBALS: frozenset[str] = frozenset(
 
 _HIGHEST_PROTOCOL = 5
 _NESTING = 3
+_HOLDS = "it holds"
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class _Machine:
     """The part of the unpickler's state that decides what is imported and called."""
 
     depth: int
+    size: int
     protocol: int = 0
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
@@ -163,9 +166,12 @@ class _Machine:
     def step(self, opcode: pickletools.OpcodeInfo, argument: Any) -> None:
         """Apply one opcode."""
         name = opcode.name
-        if name in ("FRAME", "STOP"):
+        if name == "STOP":
             return
-        if name == "PROTO":
+        if name == "FRAME":
+            if argument > self.size:
+                raise _Malformed("it says a length that the file does not have")
+        elif name == "PROTO":
             if argument > _HIGHEST_PROTOCOL:
                 raise _Malformed(f"it says protocol {argument}")
             self.protocol = argument
@@ -177,6 +183,8 @@ class _Machine:
             self.look_inside(bytes(argument))
             self.stack.append(_Opaque())
         elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            if argument > self.size:  # a reader would set memory aside for all numbers below it
+                raise _Malformed(f"it writes memo {argument}")
             self.memo[argument] = self.top()
         elif name == "MEMOIZE":
             self.memo[len(self.memo)] = self.top()
@@ -264,12 +272,13 @@ class _Machine:
         if not looks_like_pickle(content):
             return
         if self.depth >= _NESTING:
-            self.report("it holds pickles inside pickles inside pickles")
+            self.report(f"{_HOLDS} pickles inside pickles inside pickles")
             return
         inner = scan_pickle(content, depth=self.depth + 1)
-        if inner.imports:
-            for problem in inner.problems:
-                self.report(f"it holds another pickle: {problem}")
+        for problem in inner.problems:
+            # Bytes that only happen to start and end as a pickle does import nothing before they fail.
+            if inner.imports or problem.startswith(_HOLDS):
+                self.report(problem if problem.startswith(_HOLDS) else f"{_HOLDS} another pickle: {problem}")
 
 
 def scan_pickle(data: bytes, start: int = 0, depth: int = 0) -> PickleScan:
@@ -277,22 +286,24 @@ def scan_pickle(data: bytes, start: int = 0, depth: int = 0) -> PickleScan:
 
     A stream that cannot be followed to its end is reported as a problem, never passed.
     """
-    machine = _Machine(depth)
+    machine = _Machine(depth, len(data))
     end = len(data)
     finished = False
     stream = io.BytesIO(data)
     stream.seek(start)
     try:
-        for opcode, argument, position in pickletools.genops(stream):
-            machine.step(opcode, argument)
-            if opcode.name == "STOP":
-                end = (position or 0) + 1
-                finished = True
-                if len(machine.stack) != 1 or machine.stack[0] is _MARK:
-                    raise _Malformed("it ends with something other than one value")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # an odd escape in old text only warns, but no pickler writes one
+            for opcode, argument, position in pickletools.genops(stream):
+                machine.step(opcode, argument)
+                if opcode.name == "STOP":
+                    end = (position or 0) + 1
+                    finished = True
+                    if len(machine.stack) != 1 or machine.stack[0] is _MARK:
+                        raise _Malformed("it ends with something other than one value")
     except _Malformed as error:
         machine.report(f"it is malformed: {error}")
-    except (ValueError, IndexError, KeyError, OverflowError, MemoryError, UnicodeError) as error:
+    except (ValueError, IndexError, KeyError, OverflowError, MemoryError, Warning) as error:
         machine.report(f"it cannot be read as a pickle: {printable(str(error))}")
     else:
         if not finished:
