@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from . import performance
+from .fairness import group_metrics
 from .robustness import adversarial
 
-__all__ = ["adversarial"]
+__all__ = ["adversarial", "group_metrics", "performance"]

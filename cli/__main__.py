@@ -1,0 +1,7 @@
+"""Lets ``python -m countenance.cli`` be the command."""
+
+from __future__ import annotations
+
+from . import main
+
+main()
