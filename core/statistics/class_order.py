@@ -11,6 +11,7 @@ from scipy.stats import random_table
 
 DRAWS = 500
 LEAST_GAIN = 0.1
+LEAST_EXCESS = 0.25
 LEAST_FACES = 10
 
 
@@ -43,11 +44,11 @@ class ClassOrder:
 def class_order(confusion: NDArray[np.int64], random: np.random.Generator) -> ClassOrder | None:
     """Return the better order of classes that the confusion matrix suggests, or ``None``.
 
-    The best renaming is the assignment of outputs to labels with most right answers (Hungarian method).
-    Choosing it after the fact raises accuracy even where there is nothing to find, so it is held against
-    the same choice on random tables with the same row and column sums. It is returned when it raises
-    accuracy by 0.1 or more, goes beyond 99 % of the random tables, and each class it moves, of 10 faces or
-    more, would be answered better.
+    The best renaming is the assignment of outputs to labels with most right answers (Hungarian method). Choosing it
+    after the fact raises accuracy even where there is nothing to find, so it is held against the same choice on
+    random tables with the same row and column sums. It is returned when it raises accuracy by 0.1 or more, goes
+    beyond 99 % of the random tables and a quarter of the way from their mean to 1, and each class it moves, of 10
+    faces or more, would be answered better.
 
     Args:
         confusion: faces by label (rows) and answer (columns), shape (k, k).
@@ -66,14 +67,14 @@ def class_order(confusion: NDArray[np.int64], random: np.random.Generator) -> Cl
         return None
     tables = random_table(rows, columns).rvs(size=DRAWS, random_state=random)
     by_chance = [table[linear_sum_assignment(table, maximize=True)].sum() / faces for table in tables]
-    high = float(np.quantile(by_chance, 0.99))
-    if reordered <= high:
+    mean, high = float(np.mean(by_chance)), float(np.quantile(by_chance, 0.99))
+    if reordered <= high or reordered - mean < LEAST_EXCESS * (1 - mean):
         return None
     return ClassOrder(
         accuracy=accuracy,
         chance=float((rows / faces) @ (columns / faces)),
         reordered=reordered,
-        reordered_by_chance=float(np.mean(by_chance)),
+        reordered_by_chance=mean,
         reordered_by_chance_high=high,
         moved=tuple((int(answer_of[label]), int(label)) for label in moved),
     )

@@ -132,7 +132,7 @@ def rate_intervals(sums: GroupSums, level: float) -> Intervals:
     """
     p = np.nan_to_num(sums.value)
     n = effective_n(sums, p * (1 - p))
-    safe = np.maximum(n, np.finfo(float).tiny)
+    safe = np.where(n > 0, n, 1.0)
     m = np.maximum(sums.subjects, 1).astype(np.float64)
     alone = sums.one_face_each
     pooled = int(((sums.subjects > 1) & (sums.n > 0)).sum()) >= GROUPS_TO_POOL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,6 +104,9 @@ class Slicer:
             width = scores.bounds[1] - scores.bounds[0] if scores.bounds else math.inf
             variance = float(squares(np.full(lines.groups, overall_value)).sum()) / everything
         needed = 0.0 if overall else self.rules.effective_needed(variance, width)
+        faces_per_weight = divide(sums.faces.astype(np.float64), sums.n, 1.0)
+        n_effective = intervals.n_effective * faces_per_weight  # in faces, also for F1, which counts some twice
+        intervals = replace(intervals, n_effective=n_effective)
         return [self._estimate(scores, sums, intervals, group, needed) for group in range(lines.groups)]
 
     def _estimate(self, scores: Scores, sums: GroupSums, intervals: Intervals, group: int, needed: float) -> Estimate:
@@ -121,7 +125,7 @@ class Slicer:
             n=faces,
             subjects=subjects,
             n_effective=float(intervals.n_effective[group]),
-            count=float(sums.x[group]) if scores.kind == "rate" else None,
+            count=float(sums.x[group]) if scores.kind == "rate" and scores.weights is None else None,
         )
 
     def _too_small(self, scores: Scores, sums: GroupSums, n_effective: float, group: int, needed: float) -> str | None:
@@ -132,7 +136,7 @@ class Slicer:
             return f"no face here counts towards {scores.metric}{place}"
         if subjects < self.rules.min_subjects:
             return f"{self.count_people(subjects)}; {self.rules.min_subjects} are needed"
-        if n_effective < needed:
+        if n_effective < needed * (1 - 1e-9):  # rounding must not ask for one more
             more = math.ceil((needed / n_effective - 1) * subjects)
             have = f"n_eff {math.floor(n_effective)} of {math.ceil(needed)} needed"
             return f"{have}: about {more:,} more {self._people[more != 1]}"
