@@ -164,13 +164,9 @@ class ActionUnits:
     def __post_init__(self) -> None:
         for unit, value in self.intensity.items():
             if unit not in NAMES:
-                raise UnknownActionUnit(
-                    f"Expected an action unit of {sorted(NAMES)}, but got AU{unit}. Leave it out."
-                )
+                raise UnknownActionUnit(f"Expected an action unit of {sorted(NAMES)}, but got AU{unit}. Leave it out.")
             if not 0.0 <= value <= 1.0:
-                raise UnknownActionUnit(
-                    f"Expected the intensity of AU{unit} to be 0 to 1, but got {value}. Scale it."
-                )
+                raise UnknownActionUnit(f"Expected the intensity of AU{unit} to be 0 to 1, but got {value}. Scale it.")
         if not -0.5 <= self.asymmetry <= 0.5:
             raise UnknownActionUnit(f"Expected `asymmetry` to be -0.5 to 0.5, but got {self.asymmetry}.")
 

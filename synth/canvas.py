@@ -95,9 +95,7 @@ class Canvas:
 def _spline_weights(count: int, closed: bool, steps: int) -> NDArray[np.float64]:
     """Give the matrix that turns knots into samples of the Catmull-Rom curve through them."""
     t = np.linspace(0, 1, steps, endpoint=False)[:, None]
-    basis = np.hstack(
-        (-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3)
-    )
+    basis = np.hstack((-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3))
     rows = []
     for start in range(count if closed else count - 1):
         block = np.zeros((steps, count))

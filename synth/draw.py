@@ -48,9 +48,7 @@ def draw_face(face: Face, size: int = DEFAULT_SIZE) -> DrawnFace:
         size: side of the square picture in pixels, 32 or more.
     """
     if size < SMALLEST_SIZE:
-        raise UsageError(
-            f"Expected `size` to be {SMALLEST_SIZE} or more, but got {size}. Draw larger, then resize."
-        )
+        raise UsageError(f"Expected `size` to be {SMALLEST_SIZE} or more, but got {size}. Draw larger, then resize.")
     scene = Scene(face, size)
     _draw_background(scene)
     draw_hair_behind(scene)
@@ -110,22 +108,16 @@ def _draw_body(scene: Scene) -> None:
     neck = np.array([[thick, 1.0], [thick * 0.95, 1.7], [thick * 1.1, 2.0], [1.5, 2.25], [1.7, 2.9]])
     outline = np.concatenate((neck, (neck * (-1.0, 1.0))[::-1]))
     skin = scene.skin * np.float32(0.80)
-    across = np.clip(1 + 0.35 * light.strength * light.right * scene.x, 0.6, 1.25)[..., None].astype(
-        np.float32
-    )
+    across = np.clip(1 + 0.35 * light.strength * light.right * scene.x, 0.6, 1.25)[..., None].astype(np.float32)
     body = canvas.mask(place(outline))
     canvas.fill(body, skin * across)
     inside = np.zeros((canvas.size, canvas.size), dtype=np.float32)
     inside[body.rows, body.columns] = body.cover
     jaw = moved(curve(scene.points[3:14]), (0.0, 0.12))
-    canvas.tint(
-        canvas.stroke(place(jaw), 0.34 * unit, blur=0.10 * unit).times(inside), (0.58, 0.48, 0.46), 0.8
-    )
+    canvas.tint(canvas.stroke(place(jaw), 0.34 * unit, blur=0.10 * unit).times(inside), (0.58, 0.48, 0.46), 0.8)
     cloth = rgb(CLOTHES[scene.look.clothes % len(CLOTHES)])
     drop = 0.28 if scene.look.presentation == "feminine" else 0.14
-    top = np.array(
-        [[0.0, 2.06 + drop], [0.42, 2.02 + drop / 2], [0.78, 1.93], [1.25, 2.02], [1.95, 2.25], [2.3, 3.0]]
-    )
+    top = np.array([[0.0, 2.06 + drop], [0.42, 2.02 + drop / 2], [0.78, 1.93], [1.25, 2.02], [1.95, 2.25], [2.3, 3.0]])
     shirt = np.concatenate((top, (top[1:] * (-1.0, 1.0))[::-1]))
     canvas.fill(canvas.mask(place(shirt), blur=0.01 * unit), cloth * across)
     collar = np.concatenate(((top[:3] * (-1.0, 1.0))[::-1], top[1:3]))
@@ -139,9 +131,7 @@ def _draw_ears(scene: Scene) -> None:
         at = scene.place(np.array([[side * 1.15 * width, 0.20]]))[0]
         ring = ellipse(at, (0.135 * size * scene.unit, 0.29 * size * scene.unit))
         scene.canvas.fill(scene.canvas.mask(ring), scene.skin * np.float32(0.86 * toward))
-        inner = ellipse(
-            moved(at, (side * 0.02 * scene.unit, 0)), (0.07 * size * scene.unit, 0.19 * size * scene.unit)
-        )
+        inner = ellipse(moved(at, (side * 0.02 * scene.unit, 0)), (0.07 * size * scene.unit, 0.19 * size * scene.unit))
         scene.canvas.tint(scene.canvas.mask(inner, blur=0.03 * scene.unit), (0.68, 0.54, 0.52), 0.8)
 
 
@@ -151,14 +141,10 @@ def _draw_flush(scene: Scene) -> None:
     rosy = 0.35 * (1 - scene.darkness) + 0.10 + 0.2 * (scene.look.rouge > 0.5)
     for x, y, rx, ry in ((-0.68, 0.55, 0.26, 0.18), (0.68, 0.55, 0.26, 0.18), (0.0, 0.52, 0.13, 0.11)):
         at = scene.place(np.array([[x, y]]))[0]
-        canvas.tint(
-            canvas.mask(ellipse(at, (rx * unit, ry * unit)), blur=0.12 * unit), (1.04, 0.84, 0.82), rosy
-        )
+        canvas.tint(canvas.mask(ellipse(at, (rx * unit, ry * unit)), blur=0.12 * unit), (1.04, 0.84, 0.82), rosy)
     for corner in ((36, 39), (42, 45)):
         at = scene.place((moved(scene.rest[list(corner)].mean(0), (0.0, -0.03)))[None])[0]
-        canvas.tint(
-            canvas.mask(ellipse(at, (0.30 * unit, 0.19 * unit)), blur=0.08 * unit), (0.84, 0.76, 0.75), 0.5
-        )
+        canvas.tint(canvas.mask(ellipse(at, (0.30 * unit, 0.19 * unit)), blur=0.08 * unit), (0.84, 0.76, 0.75), 0.5)
 
 
 def _finish(scene: Scene) -> None:

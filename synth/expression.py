@@ -118,8 +118,7 @@ def draw_expression(
     weights = np.array([choice.weight for choice in choices])
     prototype = choices[int(rng.choice(len(choices), p=weights / weights.sum()))]
     units = {
-        unit: float(np.clip(strength * rng.uniform(low, high), 0, 1))
-        for unit, (low, high) in prototype.units.items()
+        unit: float(np.clip(strength * rng.uniform(low, high), 0, 1)) for unit, (low, high) in prototype.units.items()
     }
     for unit in (1, 2, 4, 7, 12, 15, 17, 24):  # nobody's face rests quite still
         if unit not in units:

@@ -61,9 +61,7 @@ class Face:
     noise_seed: int = 0
 
 
-def draw_face_parameters(
-    rng: np.random.Generator, person: Person, expression: str, *, tag: bool = False
-) -> Face:
+def draw_face_parameters(rng: np.random.Generator, person: Person, expression: str, *, tag: bool = False) -> Face:
     """Draw at random how a person is seen showing an expression.
 
     Args:

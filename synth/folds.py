@@ -117,13 +117,9 @@ def _frown(scene: Scene, folds: _Folds) -> None:
 def _chin(scene: Scene, folds: _Folds) -> None:
     units, p = scene.face.units, scene.points
     y = p[57, 1] + 0.13
-    folds.add(
-        [(-0.2, y + 0.03), (0.0, y), (0.2, y + 0.03)], 0.15 + 0.15 * scene.look.age + 0.45 * units[17], 0.04
-    )
+    folds.add([(-0.2, y + 0.03), (0.0, y), (0.2, y + 0.03)], 0.15 + 0.15 * scene.look.age + 0.45 * units[17], 0.04)
     if units[17] > 0.3:
         chin = np.array([0.0, p[8, 1] - 0.20])
         offsets = np.array([(-0.10, -0.02), (0.0, 0.04), (0.10, -0.02), (-0.05, 0.09), (0.06, 0.09)])
         pits = [ellipse(at, 0.022 * scene.unit, 10) for at in scene.place(chin + offsets)]
-        scene.canvas.tint(
-            scene.canvas.mask(*pits, blur=0.018 * scene.unit), (0.62, 0.54, 0.52), 0.8 * units[17]
-        )
+        scene.canvas.tint(scene.canvas.mask(*pits, blur=0.018 * scene.unit), (0.62, 0.54, 0.52), 0.8 * units[17])

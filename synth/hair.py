@@ -104,9 +104,7 @@ def draw_hair_over(scene: Scene) -> None:
     if style in ("afro", "curly"):
         top = _bumpy(scene, top)
     outline = scene.place(np.concatenate((top, rim)))
-    shadow = canvas.stroke(
-        scene.place(moved(rim[4:-4], (0.0, 0.05))), 0.12 * scene.unit, blur=0.06 * scene.unit
-    )
+    shadow = canvas.stroke(scene.place(moved(rim[4:-4], (0.0, 0.05))), 0.12 * scene.unit, blur=0.06 * scene.unit)
     canvas.tint(shadow, (0.60, 0.52, 0.50), 0.35 if style == "buzz" else 0.6)
     if style == "buzz":
         canvas.fill(canvas.mask(outline, blur=0.05 * scene.unit), _strands(scene) * np.float32(0.75), 0.85)
@@ -168,9 +166,7 @@ def _strands(scene: Scene) -> Pixels:
 def _cloud(rng: np.random.Generator, size: int, cells: int) -> Pixels:
     """Give a smooth random map of the whole picture, 0 to 1."""
     coarse = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
-    return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32) / np.float32(
-        255
-    )
+    return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32) / np.float32(255)
 
 
 def stubble_mask(scene: Scene, mask: Mask, cells: int = 100) -> Mask:

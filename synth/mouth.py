@@ -24,9 +24,7 @@ def draw_mouth(scene: Scene) -> None:
     """Draw lips and, where they are parted, teeth and tongue."""
     canvas, place, unit, p = scene.canvas, scene.place, scene.unit, scene.points
     edges = {name: place(edge) for name, edge in lip_edges(p).items()}
-    below = canvas.stroke(
-        moved(edges["lower_outer"][6:-6], (0, 0.055 * unit)), 0.08 * unit, blur=0.035 * unit
-    )
+    below = canvas.stroke(moved(edges["lower_outer"][6:-6], (0, 0.055 * unit)), 0.08 * unit, blur=0.035 * unit)
     canvas.tint(below, (0.72, 0.64, 0.62), 0.6)
 
     lips = lip_colour(scene.skin, scene.look.rouge) * np.float32(1 - 0.04 * scene.look.age)
@@ -91,14 +89,10 @@ def draw_nose(scene: Scene) -> None:
     canvas, place, unit, p = scene.canvas, scene.place, scene.unit, scene.points
     under = place(moved(curve(p[31:36]), (0.0, 0.035)))
     canvas.tint(canvas.stroke(under, 0.09 * unit, blur=0.04 * unit), (0.62, 0.50, 0.48), 0.75)
-    canvas.tint(
-        canvas.stroke(place(curve(p[31:36])), 0.028 * unit, blur=0.012 * unit), (0.5, 0.36, 0.34), 0.7
-    )
+    canvas.tint(canvas.stroke(place(curve(p[31:36])), 0.028 * unit, blur=0.012 * unit), (0.5, 0.36, 0.34), 0.7)
     for wing, inner, side in ((31, 32, -1.0), (35, 34, 1.0)):
         hole = place((0.45 * p[wing] + 0.55 * p[inner] + (0.0, -0.005))[None])[0]
-        canvas.fill(
-            canvas.mask(ellipse(hole, (0.062 * unit, 0.03 * unit)), blur=0.012 * unit), scene.ink, 0.8
-        )
+        canvas.fill(canvas.mask(ellipse(hole, (0.062 * unit, 0.03 * unit)), blur=0.012 * unit), scene.ink, 0.8)
         edge = p[wing] + np.array([[-0.02, -0.15], [0.035, -0.10], [0.035, -0.03], [-0.03, 0.015]]) * (
             side,
             1.0,

@@ -74,9 +74,7 @@ class Look:
         for name, value, allowed in choices:
             if value not in allowed:
                 listed = ", ".join(str(each) for each in allowed)
-                raise UsageError(
-                    f"Expected `{name}` to be one of {listed}, but got {value!r}. Choose one of them."
-                )
+                raise UsageError(f"Expected `{name}` to be one of {listed}, but got {value!r}. Choose one of them.")
 
     @property
     def skin_tone(self) -> str:

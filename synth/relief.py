@@ -18,9 +18,7 @@ def shade_of(scene: Scene) -> tuple[Pixels, Pixels]:
     """
     height = _height(scene)
     pose, light = scene.face.pose, scene.face.light
-    height = (
-        height - np.float32(np.sin(pose.yaw) * 0.8) * scene.x - np.float32(np.sin(pose.pitch) * 0.8) * scene.y
-    )
+    height = height - np.float32(np.sin(pose.yaw) * 0.8) * scene.x - np.float32(np.sin(pose.pitch) * 0.8) * scene.y
     slope_y, slope_x = np.gradient(height * np.float32(scene.unit))
     length = np.sqrt(1 + slope_x**2 + slope_y**2)
     lamp = np.array([1.05 * light.right, -0.95 * light.above, 1.0])
@@ -38,9 +36,7 @@ def light_skin(scene: Scene, mask: Mask, shade: Pixels, gloss: Pixels) -> None:
     dark = np.clip(-shade * np.float32(strength), 0, 1)[..., None]
     bright = np.clip(shade * np.float32(strength * 1.3), 0, 1)[..., None]
     deep = scene.skin * (np.array([0.36, 0.27, 0.25], dtype=np.float32) + np.float32(0.18 * scene.darkness))
-    pale = scene.skin + (1 - scene.skin) * np.array([0.50, 0.42, 0.34], dtype=np.float32) * (
-        1 - 0.25 * scene.darkness
-    )
+    pale = scene.skin + (1 - scene.skin) * np.array([0.50, 0.42, 0.34], dtype=np.float32) * (1 - 0.25 * scene.darkness)
     colour = scene.skin + dark * (deep - scene.skin) + bright * (pale - scene.skin)
     shine = np.float32(0.10 + 0.16 * scene.darkness) * gloss[..., None]
     colour = colour + shine * (np.array([1.0, 0.95, 0.88], dtype=np.float32) - colour)

@@ -28,9 +28,7 @@ def draw_beard(scene: Scene) -> None:
     if kind in ("moustache", "goatee"):
         _paint(scene, [_moustache(p)], colour, 0.88)
     if kind == "goatee":
-        chin = np.array(
-            [p[59] + (0.0, 0.06), p[57] + (0.0, 0.09), p[55] + (0.0, 0.06), p[9], p[8] + (0.0, 0.02), p[7]]
-        )
+        chin = np.array([p[59] + (0.0, 0.06), p[57] + (0.0, 0.09), p[55] + (0.0, 0.06), p[9], p[8] + (0.0, 0.02), p[7]])
         _paint(scene, [curve(chin, closed=True)], colour, 0.88)
 
 
