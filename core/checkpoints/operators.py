@@ -69,7 +69,7 @@ def training_argument(target: str) -> str | None:
     match = _ATEN.fullmatch(target)
     schema = _schemas(match[1]).get(match[2]) if match else None
     names = [argument.name for argument in schema.arguments] if schema else []
-    return next((name for name in ("training", "train") if name in names), None)
+    return next((name for name in ("training", "train", "dropout_p") if name in names), None)
 
 
 def draws_random_numbers(target: str) -> bool:

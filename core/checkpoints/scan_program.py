@@ -44,6 +44,10 @@ _CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_cons
 _RAW = re.compile(r"data/(weights/weight|constants/tensor)_[0-9]{1,9}")
 _NOTES = re.compile(r"archive_format|archive_version|byteorder|\.data/version|\.data/serialization_id|version")
 _LONGEST_NOTE = 200
+_OWN_STATISTICS = (
+    "it has a norm without running statistics; where that is a batch norm, a prediction depends on the other faces of "
+    "the batch"
+)
 _OLD_LAYOUT = "serialized_exported_program.json"
 
 
@@ -74,12 +78,13 @@ def scan_exported(data: bytes, what: str) -> tuple[ExportedFile | None, tuple[st
     problems += [f"{_MODEL}: {problem}" for problem in found]
     if problems:
         return None, tuple(problems)
-    _refuse_training_mode(program, what)
+    notes = _refuse_training_mode(program, what)
     for name in _PICKLED:
         if name in archive.members:
             _must_load_restricted(name, archive, what)
     batch = _batch_size(program)
-    notes = () if batch is None else (f"exported with a fixed batch of {batch}: it only runs on {batch} faces at once",)
+    if batch is not None:
+        notes += (f"exported with a fixed batch of {batch}: it only runs on {batch} faces at once",)
     return ExportedFile(rewrite(archive), batch, notes), ()
 
 
@@ -121,21 +126,24 @@ def _must_load_restricted(name: str, archive: Archive, what: str) -> None:
         ) from error
 
 
-def _refuse_training_mode(program: dict[str, Any], what: str) -> None:
+def _refuse_training_mode(program: dict[str, Any], what: str) -> tuple[str, ...]:
+    """Refuse a graph in training mode; return a note when predictions may depend on the batch all the same."""
+    own_statistics = False
     for node in _nodes(program["graph_module"]["graph"]):
         switch = training_argument(node["target"])
         arguments = {argument["name"]: argument["arg"] for argument in node["inputs"]}
-        trains = bool(switch) and arguments.get(switch) == {"as_bool": True}
-        if trains and "running_mean" in arguments and "as_none" in arguments["running_mean"]:
-            trains = False  # track_running_stats=False: batch statistics are all it has, in evaluation too
+        trains = bool(switch) and any(arguments.get(switch, {}).get(kind) for kind in ("as_bool", "as_float", "as_int"))
+        if trains and "as_none" in arguments.get("running_mean", {"as_none": True}) and "momentum" in arguments:
+            own_statistics, trains = True, False  # a norm without running statistics, in evaluation mode too
         if trains or draws_random_numbers(node["target"]):
-            why = "draws random numbers" if not trains else "is in training mode"
+            why = "is in training mode" if trains else "draws random numbers"
             raise CheckpointError(
                 f"{what} was exported in training mode: its operator {node['target']} {why}, so a prediction would "
                 "depend on chance or on the other faces of the batch. Export it again:\n"
                 "    net.eval()\n"
                 "    torch.export.save(torch.export.export(net, (example,)), 'model.pt2')"
             )
+    return (_OWN_STATISTICS,) if own_statistics else ()
 
 
 def _nodes(graph: dict[str, Any]) -> list[dict[str, Any]]:
