@@ -1,0 +1,1 @@
+"""Figures of the report as plotly graph objects; they draw what results hold and measure nothing."""

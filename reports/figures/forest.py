@@ -1,0 +1,181 @@
+"""Forest plots: one row for each group or class, with the interval, n, and why a row was not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from ...cards.tables import ref
+from ...cards.tree import Part, TableBlock
+from ...cards.wording import estimate_text, number, plural
+from ...core.results import Estimate, Measurement
+from .panel import Panel
+from .theme import INK, MUTED, SERIES, SYMBOLS, figure, plain
+
+ROW = 30
+MOST_ROWS = 60
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """A row: its name, the block it stands in (an attribute), and one measurement for each series or none."""
+
+    name: str
+    block: str
+    cells: tuple[Measurement | None, ...]
+
+
+def forest(
+    name: str,
+    rows: Sequence[ForestRow],
+    series: Sequence[str],
+    alt: str,
+    reference: Measurement | None = None,
+    caption: str = "",
+) -> Panel:
+    """Draw rows of estimates with their intervals.
+
+    Args:
+        name: of the panel.
+        rows: in drawing order; rows of one block stand together under its name.
+        series: name of each measurement of a row; several are told apart by colour and symbol.
+        alt: one sentence for those who cannot see the drawing.
+        reference: the same measure over all faces, drawn as a vertical line.
+        caption: what to read from it.
+    """
+    shown, left_out = rows[:MOST_ROWS], len(rows) - MOST_ROWS
+    places, ticks, height = _places(shown)
+    low, high = _range(shown, reference)
+    several = len(series) > 1
+    drawn = figure(
+        height=max(170, ROW * height + (95 if several else 70)),
+        showlegend=several,
+        xaxis={"range": [low, high], "side": "bottom", "showgrid": True, "zeroline": False},
+        yaxis={
+            "range": [height - 0.4, -0.7],
+            "tickvals": [place for place, _ in ticks],
+            "ticktext": [text for _, text in ticks],
+            "showgrid": False,
+            "zeroline": False,
+            "tickfont": {"color": INK, "size": 13},
+        },
+    )
+    for position, label in enumerate(series):
+        offset = (position - (len(series) - 1) / 2) * 0.26
+        _draw_series(drawn, shown, places, position, label, offset)
+    _draw_unmeasured(drawn, shown, places, low + 0.012 * (high - low))
+    if reference is not None and reference.estimate.value is not None:
+        drawn.add_vline(x=reference.estimate.value, line={"color": MUTED, "width": 1.5, "dash": "dot"})
+        drawn.add_annotation(
+            x=reference.estimate.value, y=1, yref="paper", yanchor="bottom", showarrow=False,
+            text=f"all faces {number(reference.estimate.value)}", font={"size": 11, "color": MUTED},
+        )  # fmt: skip
+        drawn.update_layout(margin={"t": 22})
+    if left_out > 0:
+        caption = (
+            f"{caption} Drawn are the first {MOST_ROWS} rows; {plural(left_out, 'more row')} in the table.".strip()
+        )
+    return Panel(name, drawn, forest_table(rows, series, name), alt, caption)
+
+
+def _places(rows: Sequence[ForestRow]) -> tuple[list[float], list[tuple[float, str]], int]:
+    """Give each row a height, with a line for the name of each block where there are several."""
+    blocks = list(dict.fromkeys(row.block for row in rows))
+    places, ticks, next_line = [], [], 0
+    block = None
+    for row in rows:
+        if len(blocks) > 1 and row.block != block:
+            block = row.block
+            ticks.append((float(next_line), f"<b>{plain(row.block, 34)}</b>"))
+            next_line += 1
+        places.append(float(next_line))
+        ticks.append((float(next_line), plain(row.name, 34)))
+        next_line += 1
+    return places, ticks, next_line
+
+
+def _range(rows: Sequence[ForestRow], reference: Measurement | None) -> tuple[float, float]:
+    cells = [cell.estimate for row in rows for cell in row.cells if cell is not None]
+    cells += [reference.estimate] if reference is not None else []
+    known = [value for cell in cells for value in (cell.value, cell.low, cell.high) if value is not None]
+    if not known:
+        return 0.0, 1.0
+    low, high = min(known), max(known)
+    if low >= 0 and high <= 1:
+        if high - low > 0.4:
+            return -0.02, 1.02
+        margin = max(0.03, 0.15 * (high - low))
+        return max(-0.01, low - margin), min(1.01, high + margin)
+    margin = 0.08 * ((high - low) or abs(high) or 1.0)
+    return low - margin, high + margin
+
+
+def _draw_series(
+    drawn: go.Figure, rows: Sequence[ForestRow], places: Sequence[float], position: int, label: str, offset: float
+) -> None:
+    cells = [(row, place, row.cells[position]) for row, place in zip(rows, places, strict=True)]
+    known = [
+        (row, place, cell.estimate)
+        for row, place, cell in cells
+        if cell is not None and cell.estimate.value is not None
+    ]
+    colour = SERIES[position % len(SERIES)]
+    drawn.add_scatter(
+        x=[estimate.value for _, _, estimate in known],
+        y=[place + offset for _, place, _ in known],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [_arm(estimate, estimate.high) for _, _, estimate in known],
+            "arrayminus": [_arm(estimate, estimate.low) for _, _, estimate in known],
+            "color": colour,
+            "thickness": 1.8,
+            "width": 4,
+        },
+        mode="markers",
+        name=plain(label),
+        marker={"size": 9, "color": colour, "symbol": SYMBOLS[position % len(SYMBOLS)]},
+        hoverinfo="text",
+        hovertext=[f"{plain(row.name)}<br>{plain(label)} {estimate_text(estimate)}" for row, _, estimate in known],
+        cliponaxis=False,
+    )
+
+
+def _arm(estimate: Estimate, end: float | None) -> float:
+    return 0.0 if end is None or estimate.value is None else abs(end - estimate.value)
+
+
+def _draw_unmeasured(drawn: go.Figure, rows: Sequence[ForestRow], places: Sequence[float], left: float) -> None:
+    """Write the reason into rows without any number, beside a hollow marker."""
+    silent = [
+        (place, next((cell.estimate.reason or "" for cell in row.cells if cell is not None), ""))
+        for row, place in zip(rows, places, strict=True)
+        if all(cell is None or cell.estimate.value is None for cell in row.cells)
+    ]
+    if silent:
+        drawn.add_scatter(
+            x=[left] * len(silent),
+            y=[place for place, _ in silent],
+            mode="markers+text",
+            marker={"size": 8, "color": "rgba(0,0,0,0)", "line": {"color": MUTED, "width": 1.3}},
+            text=[f" not measured: {plain(reason, 48)}" for _, reason in silent],
+            textposition="middle right",
+            textfont={"size": 11.5, "color": MUTED},
+            hoverinfo="text",
+            hovertext=[f"not measured: {plain(reason, 200)}" for _, reason in silent],
+            showlegend=False,
+            cliponaxis=False,
+        )
+
+
+def forest_table(rows: Sequence[ForestRow], series: Sequence[str], name: str) -> TableBlock:
+    """Return the numbers of a forest plot as a table."""
+    blocks = {row.block for row in rows}
+    body: list[tuple[Part, ...]] = []
+    for row in rows:
+        place = (row.block,) if len(blocks) > 1 else ()
+        body.append((*place, row.name, *(ref(cell) if cell is not None else "–" for cell in row.cells)))
+    head = ("attribute", "group") if len(blocks) > 1 else (next(iter(blocks), "group") or "group",)
+    return TableBlock((*head, *series), tuple(body), name)

@@ -1,0 +1,46 @@
+"""What a figure is in the report: a drawing, the same numbers as a table, and words for those who cannot see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import plotly.graph_objects as go
+
+from ...cards.tree import TableBlock
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One drawing.
+
+    Attributes:
+        name: what tells it from its siblings, e.g. ``recall of happy``.
+        drawing: the plotly figure, in the light colours.
+        table: the numbers of the drawing; its text alternative.
+        alt: one sentence that says what is drawn.
+        caption: what to read from it, below the drawing; may be empty.
+    """
+
+    name: str
+    drawing: go.Figure
+    table: TableBlock
+    alt: str
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class FigureGroup:
+    """Drawings that belong together: a choice between them, or all side by side.
+
+    Attributes:
+        title: heading.
+        caption: how to read them; may be empty.
+        panels: at least one.
+        layout: ``choice`` shows one at a time, ``grid`` shows all.
+    """
+
+    title: str
+    panels: tuple[Panel, ...]
+    caption: str = ""
+    layout: Literal["choice", "grid"] = "choice"

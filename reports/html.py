@@ -1,0 +1,115 @@
+"""From a page to one HTML file: templates, styles, scripts and figure data, all inside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..cards.tree import BulletList, Heading, MeasurementRef, Paragraph, Statement, TableBlock
+from ..cards.wording import interval, number, pairs_text, plural, sample
+from .figures.panel import Panel
+from .figures.theme import DARK
+
+
+def _text(folder: str, name: str) -> str:
+    return (files(__package__) / folder / name).read_text(encoding="utf-8")
+
+
+def _kind(block: object) -> str:
+    kinds = {
+        Heading: "heading",
+        Paragraph: "paragraph",
+        BulletList: "list",
+        TableBlock: "table",
+        Statement: "statement",
+    }
+    return kinds[type(block)]
+
+
+@cache
+def environment() -> Environment:
+    """Return the template environment: everything is escaped, an unknown name is an error."""
+    made = Environment(
+        loader=FunctionLoader(lambda name: _text("templates", name)),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"number": number, "interval": interval, "sample": sample, "pairs": pairs_text, "kind": _kind}
+    made.tests["ref"] = lambda part: isinstance(part, MeasurementRef)
+    made.globals["plural"] = plural
+    return made
+
+
+class FigureStore:
+    """Collects the drawings of a page; the page's script draws them by number."""
+
+    def __init__(self) -> None:
+        self.drawings: list[Any] = []
+
+    def add(self, panel: Panel) -> int:
+        """Keep a drawing and return its number."""
+        self.drawings.append(json.loads(panel.drawing.to_json()))
+        return len(self.drawings) - 1
+
+
+@cache
+def plotly_script() -> str:
+    """Return the plotly library as installed, fit to stand inside a page."""
+    from plotly.offline import get_plotlyjs
+
+    return _inside_script(str(get_plotlyjs()))
+
+
+def _inside_script(text: str) -> str:
+    """Make sure that nothing in a script can end it."""
+    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def json_for_script(content: Any) -> Markup:
+    """Write JSON that cannot leave the script element it stands in."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _hash_for_policy(script: str) -> str:
+    """Return the source expression by which a content security policy knows a script."""
+    return "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
+
+
+def render(template: str, **content: Any) -> str:
+    """Render a page; only its own two scripts can run in it, and it can load nothing.
+
+    Args:
+        template: name of the file in ``templates``.
+        content: what the template is given; ``store``, ``style``, ``library``, ``script`` and ``policy`` are
+        added.
+    """
+    store = FigureStore()
+    library, script = plotly_script(), _inside_script(_text("static", "report.js"))
+    allowed = " ".join(map(_hash_for_policy, (library, script)))
+    policy = (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"script-src {allowed}; base-uri 'none'; form-action 'none'"
+    )
+    body = environment().get_template(template)
+    return body.render(
+        store=store,
+        style=Markup(_text("static", "report.css")),
+        library=Markup(library),
+        script=Markup(script),
+        policy=policy,
+        colours=json_for_script(DARK),
+        as_json=json_for_script,
+        **content,
+    )

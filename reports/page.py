@@ -1,0 +1,208 @@
+"""What the report's template is given: the run, its probes by pillar, its figures, and anchors for the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..cards.build import size_text, task_title
+from ..cards.measured import ASSIGNED, quarantine_reasons
+from ..cards.slices import by_grouping, group_name
+from ..cards.tables import overall_tables, ref
+from ..cards.tree import Card, MeasurementRef, Part, TableBlock
+from ..cards.wording import measurement_title, metric_title, pairs_text
+from ..core.files import sha256_of_bytes
+from ..core.results import AuditResults, Finding, GateOutcome, ProbeResult
+from .drawing import figures_of
+from .figures.panel import FigureGroup
+from .run_folder import RunFolder
+from .worries import Worry, gate_name, worries
+
+PILLARS = {
+    "performance": "Performance",
+    "fairness": "Fairness",
+    "explanation": "Explanation",
+    "robustness": "Robustness",
+    "integrity": "Integrity",
+}
+MOST_ROWS = 400
+
+
+@dataclass(frozen=True)
+class ProbeView:
+    """A probe with its figures and tables."""
+
+    probe: ProbeResult
+    figures: tuple[FigureGroup, ...]
+    tables: tuple[TableBlock, ...]
+    rest: TableBlock | None
+    params: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Pillar:
+    """The probes of one pillar."""
+
+    name: str
+    title: str
+    probes: tuple[ProbeView, ...]
+
+
+@dataclass
+class Anchors:
+    """Which measurement has a place in the page: the first table that quotes it carries its anchor."""
+
+    placed: dict[str, str] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+
+    def name(self, key: str) -> str:
+        """Return the anchor of a key."""
+        return f"m-{sha256_of_bytes(key.encode())[:12]}"
+
+    def place(self, key: str) -> str:
+        """Return the anchor when this is the first place of the key in the page, else an empty string."""
+        if key in self.placed:
+            return ""
+        self.placed[key] = self.name(key)
+        return self.placed[key]
+
+    def link(self, key: str) -> str:
+        """Return the anchor of a key that a table of the page quotes, else an empty string."""
+        return self.name(key) if key in self.known else ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report."""
+
+    run: RunFolder
+    card: Card
+    worries: tuple[Worry, ...]
+    more_worries: int
+    pillars: tuple[Pillar, ...]
+    quarantined: tuple[tuple[str, int], ...]
+    anchors: Anchors
+
+    @property
+    def results(self) -> AuditResults:
+        """The results of the run."""
+        return self.run.results
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Every finding, the most severe first; the n-th has the anchor ``finding-n``."""
+        return self.results.findings()
+
+    @property
+    def verdicts(self) -> list[tuple[str, int]]:
+        """How many gates came to each verdict, the gravest first."""
+        found = [gate.verdict for gate in self.results.gates]
+        order = ("fail", "not measured", "inconclusive", "pass")
+        return [(verdict, found.count(verdict)) for verdict in order if verdict in found]
+
+    @property
+    def task(self) -> str:
+        """The task in words."""
+        return task_title(self.results.target.task)
+
+    @property
+    def size(self) -> str:
+        """How many faces of how many people."""
+        return size_text(self.results)
+
+    @property
+    def permitted(self) -> bool:
+        """Whether the plan lets the report show faces that may be published."""
+        return bool(dict(self.results.plan.get("report") or {}).get("faces") == "permitted")
+
+    @property
+    def label_table(self) -> TableBlock:
+        """Faces of each label."""
+        rows = tuple((label, f"{count:,}") for label, count in self.results.data.labels.items())
+        return TableBlock(("label", "faces"), rows, "Labels")
+
+    @property
+    def attribute_tables(self) -> list[TableBlock]:
+        """Faces and people of each group, a table for each attribute."""
+        tables = []
+        for name, attribute in self.results.data.attributes.items():
+            groups = attribute.groups.items()
+            rows = tuple((group_name([group]), f"{size.faces:,}", f"{size.subjects:,}") for group, size in groups)
+            caption = f"{name}: {ASSIGNED.get(attribute.assigned_by, attribute.assigned_by)}"
+            tables.append(TableBlock(("group", "faces", "people"), rows, caption))
+        return tables
+
+    @property
+    def quarantine_table(self) -> TableBlock:
+        """Rows set aside, counted by reason."""
+        rows = tuple((reason, f"{count:,}") for reason, count in self.quarantined)
+        return TableBlock(("reason", "rows"), rows, "Rows whose image could not be used")
+
+    def metric_title(self, item: MeasurementRef) -> str:
+        """Name the metric of a headline number."""
+        return metric_title(item.key.partition("/")[2])
+
+    def finding_number(self, finding: Finding) -> int:
+        """Return n of the anchor ``finding-n``."""
+        return next(n for n, other in enumerate(self.findings, start=1) if other is finding)
+
+    def gate_name(self, gate: GateOutcome) -> str:
+        """Name a gate."""
+        return gate_name(gate)
+
+
+def build_page(run: RunFolder) -> Page:
+    """Collect everything the report shows."""
+    shown, more = worries(run)
+    pillars = tuple(_pillars(run))
+    anchors = Anchors()
+    for pillar in pillars:
+        for view in pillar.probes:
+            anchors.known |= {part.key for part in _quoted(view)}
+    return Page(run, run.card, tuple(shown), more, pillars, tuple(quarantine_reasons(run.results.data)), anchors)
+
+
+def _pillars(run: RunFolder) -> Iterator[Pillar]:
+    names = dict.fromkeys([*PILLARS, *(probe.pillar for probe in run.results.probes)])
+    for name in names:
+        probes = tuple(_view(run, probe) for probe in run.results.probes if probe.pillar == name)
+        if probes:
+            yield Pillar(name or "other", PILLARS.get(name, name.capitalize() or "Other"), probes)
+
+
+def _view(run: RunFolder, probe: ProbeResult) -> ProbeView:
+    figures = tuple(figures_of(run, probe))
+    whole = [table for table in by_grouping(probe.measurements, run.results.data.attributes) if not table.attributes]
+    tables = tuple(block for grouped in whole for block in overall_tables(grouped))
+    params = tuple((name, _param(value)) for name, value in probe.params.items())
+    drawn = {ref.key for ref in _quoted_in([*tables, *(panel.table for group in figures for panel in group.panels)])}
+    evidence = {key for finding in run.results.findings() for key in finding.evidence}
+    evidence |= {key for gate in run.results.gates for key in gate.evidence}
+    left = [item for item in probe.measurements if item.key not in drawn]
+    left.sort(key=lambda item: item.key not in evidence)
+    rows: list[tuple[Part, ...]] = [
+        (measurement_title(item.model_copy(update={"slice": {}})), pairs_text(item.slice), ref(item))
+        for item in left[:MOST_ROWS]
+    ]
+    caption = "Other measurements"
+    if len(left) > MOST_ROWS:
+        caption += f" (the first {MOST_ROWS} of {len(left):,}; all stand in results.json)"
+    rest = TableBlock(("measure", "of", "estimate"), tuple(rows), caption) if rows else None
+    return ProbeView(probe, figures, tables, rest, params)
+
+
+def _param(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return "not set" if value is None else str(value)
+
+
+def _quoted(view: ProbeView) -> Iterator[MeasurementRef]:
+    tables = [*view.tables, *(panel.table for group in view.figures for panel in group.panels)]
+    yield from _quoted_in([*tables, *([view.rest] if view.rest is not None else [])])
+
+
+def _quoted_in(tables: Sequence[TableBlock]) -> Iterator[MeasurementRef]:
+    for table in tables:
+        for row in table.rows:
+            yield from (cell for cell in row if isinstance(cell, MeasurementRef))

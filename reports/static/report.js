@@ -1,0 +1,79 @@
+"use strict";
+(() => {
+  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const colours = JSON.parse(document.getElementById("colours").textContent);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const config = {
+    responsive: true, displaylogo: false, scrollZoom: false, doubleClick: false,
+    modeBarButtons: [["toImage"]], toImageButtonOptions: { format: "svg", filename: "countenance" },
+  };
+  let printing = false;
+
+  // Figures are stored in the light colours; a value of a colour property is exchanged where the page is dark.
+  function themed(value, key) {
+    if (typeof value === "string") return /color/i.test(key) ? colours[value] || value : value;
+    if (Array.isArray(value)) return value.map((entry) => themed(entry, key));
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, themed(entry, /color/i.test(key) ? key : name)]));
+    }
+    return value;
+  }
+
+  function draw(plot) {
+    const stored = figures[Number(plot.dataset.figure)];
+    const shown = dark.matches && !printing ? themed(stored, "") : structuredClone(stored);
+    plot.dataset.drawn = "yes";
+    return Plotly.react(plot, shown.data, shown.layout, config);
+  }
+
+  const plots = [...document.querySelectorAll(".plot")];
+  const visible = (plot) => plot.closest("[hidden]") === null;
+
+  async function drawAll() {
+    for (const plot of plots.filter(visible)) {
+      if (!plot.dataset.drawn) {
+        await draw(plot);
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
+    }
+    document.documentElement.dataset.figures = "drawn";
+  }
+
+  function redraw() {
+    plots.filter((plot) => plot.dataset.drawn).forEach(draw);
+  }
+
+  function choose(group, position) {
+    [...group.querySelectorAll(".panel")].forEach((panel, index) => { panel.hidden = index !== position; });
+    const plot = group.querySelectorAll(".panel")[position].querySelector(".plot");
+    draw(plot);
+  }
+
+  for (const chooser of document.querySelectorAll("select.chooser")) {
+    chooser.addEventListener("change", () => choose(chooser.closest("figure"), Number(chooser.value)));
+  }
+
+  // A link to a number opens what hides it: the panel of a choice and every closed part around it.
+  function reveal() {
+    const place = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+    if (!place) return;
+    const panel = place.closest(".panel");
+    if (panel && panel.hidden) {
+      const group = panel.closest("figure");
+      const position = [...group.querySelectorAll(".panel")].indexOf(panel);
+      group.querySelector("select.chooser").value = String(position);
+      choose(group, position);
+    }
+    for (let around = place; around; around = around.parentElement) {
+      if (around.tagName === "DETAILS") around.open = true;
+    }
+    place.scrollIntoView({ block: "center" });
+  }
+
+  addEventListener("hashchange", reveal);
+  dark.addEventListener("change", redraw);
+  addEventListener("beforeprint", () => { printing = true; redraw(); });
+  addEventListener("afterprint", () => { printing = false; redraw(); });
+  if (matchMedia("(max-width: 64rem)").matches) document.querySelector("details.contents")?.removeAttribute("open");
+  drawAll().then(reveal);
+})();

@@ -1,0 +1,85 @@
+"""What should I worry about? At most five lines, the gravest first, each with a place in the report to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from ..cards.wording import plural
+from ..core.results import AuditResults, GateOutcome
+from .run_folder import RunFolder
+
+MOST = 5
+Grade = Literal["high", "medium", "low", "note"]
+
+
+@dataclass(frozen=True)
+class Worry:
+    """One line: how grave, what kind of thing it is, what it says, and the anchor of its evidence."""
+
+    grade: Grade
+    kind: str
+    text: str
+    anchor: str
+
+
+def gate_name(gate: GateOutcome) -> str:
+    """Name a gate by what it measures and its limit: ``recall [gender=*] at least 0.75``."""
+    spec = gate.gate
+    where = ", ".join(f"{name} = {value}" for name, value in sorted(dict(spec.get("where") or {}).items()))
+    limits = (("at_least", "at least"), ("at_most", "at most"))
+    limit = " ".join(f"{words} {spec[name]:g}" for name, words in limits if isinstance(spec.get(name), (int, float)))
+    return " ".join(part for part in (str(spec.get("measure", "")), f"({where})" if where else "", limit) if part)
+
+
+def worries(run: RunFolder) -> tuple[list[Worry], int]:
+    """Return the gravest lines, at most five, and how many more there are."""
+    found = list(_all(run))
+    return found[:MOST], max(0, len(found) - MOST)
+
+
+def _all(run: RunFolder) -> Iterator[Worry]:
+    results = run.results
+    if run.changed:
+        text = f"{plural(len(run.changed), 'file')} of the run folder changed since the audit and were not drawn."
+        yield Worry("high", "evidence", text, "provenance")
+    for position, gate in enumerate(results.gates, start=1):
+        if gate.verdict == "fail":
+            hazard = gate.gate.get("hazard")
+            text = f"{gate_name(gate)}: {gate.why}" + (f" Hazard: {hazard}." if hazard else "")
+            yield Worry("high", "gate failed", text, f"gate-{position}")
+    yield from _findings(results, ("high",))
+    for probe in results.probes:
+        if probe.status == "failed":
+            text = f"{probe.title or probe.id} could not be completed: {probe.reason}"
+            yield Worry("high", "probe failed", text, f"probe-{probe.id}")
+    yield from _findings(results, ("medium",))
+    for position, gate in enumerate(results.gates, start=1):
+        if gate.verdict in ("not measured", "inconclusive"):
+            yield Worry("medium", f"gate {gate.verdict}", f"{gate_name(gate)}: {gate.why}", f"gate-{position}")
+    yield from _small_groups(results)
+    yield from _findings(results, ("low",))
+    for probe in results.probes:
+        if probe.status == "skipped":
+            yield Worry("low", "probe skipped", f"{probe.title or probe.id}: {probe.reason}", f"probe-{probe.id}")
+
+
+def _findings(results: AuditResults, severities: tuple[str, ...]) -> Iterator[Worry]:
+    for position, finding in enumerate(results.findings(), start=1):
+        if finding.severity in severities:
+            yield Worry(finding.severity, "finding", finding.claim, f"finding-{position}")
+
+
+def _small_groups(results: AuditResults) -> Iterator[Worry]:
+    """Say once how much of the planned comparison by group the data could not carry."""
+    by_group = [item for item in results.measurements() if set(item.slice) & set(results.data.attributes)]
+    groups = {tuple(sorted(p for p in item.slice.items() if p[0] in results.data.attributes)) for item in by_group}
+    seen = {
+        tuple(sorted(p for p in item.slice.items() if p[0] in results.data.attributes))
+        for item in by_group
+        if item.estimate.value is not None
+    }
+    if len(seen) < len(groups):
+        text = f"{len(groups) - len(seen)} of {plural(len(groups), 'group')} were too small for any measurement."
+        yield Worry("medium", "not measured", text, "card-absent")
