@@ -1,1 +1,10 @@
-"""Where a model's evidence lies: canonical face, masks, attribution, alignment scores and their probes."""
+"""Where a model's evidence lies: canonical face, masks, attribution, alignment scores and their probes.
+
+Importing this package registers its probes.
+"""
+
+from __future__ import annotations
+
+from .global_heatmaps import global_heatmaps
+
+__all__ = ["global_heatmaps"]

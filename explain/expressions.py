@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 EKMAN_EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 """The six expressions that have a mask."""
 
@@ -27,8 +29,15 @@ def expression_of(name: str) -> str:
     return _EXPRESSION.get(lowered, lowered)
 
 
-def no_mask_reason(name: str) -> str:
-    """Return, for a class without a mask, why there is none."""
+def no_mask_reason(name: str, own: Collection[str] | None = None) -> str:
+    """Return, for a class without a mask, why there is none.
+
+    Args:
+        name: of the class.
+        own: expressions for which a user's own set has masks; None for the project's six.
+    """
+    if own is not None:
+        return f"{name} has no mask: the given ones are of {', '.join(sorted(own))}"
     expression = expression_of(name)
     if expression == "neutral":
         return "neutral has no mask: a face at rest moves no region"

@@ -57,7 +57,7 @@ def random_placement(evidence: BoolArray, mask: BoolArray) -> PlacementNull:
     """
     observed = iou(evidence, mask)
     spectrum = np.fft.rfft2(mask) * np.conj(np.fft.rfft2(evidence))
-    overlap = np.rint(np.fft.irfft2(spectrum, s=mask.shape))
+    overlap = np.abs(np.rint(np.fft.irfft2(spectrum, s=mask.shape)))  # rounding leaves some at minus zero
     total = np.count_nonzero(evidence) + np.count_nonzero(mask)
     scores = overlap / (total - overlap)
     low, high = np.quantile(scores, (0.025, 0.975))
