@@ -84,7 +84,7 @@ def build(reference: FactoryReference, folder: Path) -> Built:
             )
         try:
             net = make(**reference.arguments)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             called = ", ".join(f"{key}={value!r}" for key, value in reference.arguments.items())
             raise CheckpointError(
                 f"factory {reference}: calling {reference.name}({called}) failed: {type(error).__name__}: {error}"
@@ -115,7 +115,7 @@ def _imported(reference: FactoryReference, folder: Path) -> Iterator[tuple[Modul
 def _import(reference: FactoryReference, load: Any) -> ModuleType:
     try:
         module: ModuleType = load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CheckpointError(
             f"factory {reference}: importing {reference.source} failed: {type(error).__name__}: {error}"
         ) from error

@@ -266,6 +266,8 @@ def _refused(what: str, kind: str, problems: tuple[str, ...]) -> CheckpointError
         "package": f"Save the state dict instead, and name the net's class:\n{_SAVE_STATE}",
         "pt2": f"Export the net again from code you trust:\n{_EXPORT}",
     }.get(kind, f"Save a plain state dict with torch, and name the net's class:\n{_SAVE_STATE}")
+    if kind == "other":
+        return CheckpointError("\n".join([f"{what} is not a checkpoint that torch.save writes:", *shown, advice]))
     return CheckpointError(
         "\n".join([f"{what} was refused before loading, because it could run code:", *shown, advice, TRUST])
     )

@@ -56,21 +56,7 @@ def read_archive(data: bytes, what: str) -> Archive:
     Raises:
         CheckpointError: when the archive is damaged, or not of the shape torch writes.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            comment = archive.comment
-    except (
-        zipfile.BadZipFile,
-        struct.error,
-        ValueError,
-        NotImplementedError,
-        EOFError,
-        OverflowError,
-    ) as error:
-        raise CheckpointError(
-            f"{what} cannot be read as a zip archive ({error}): it may be truncated; copy or download it again"
-        ) from error
+    entries, comment = _directory(data, what)
     if comment or data[-_END_RECORD_SIZE : -_END_RECORD_SIZE + 4] != _END_RECORD:
         raise _odd(what, "something follows its last record")
     if not entries or len(entries) > _MOST_MEMBERS:
@@ -94,6 +80,15 @@ def read_archive(data: bytes, what: str) -> Archive:
     return Archive(root, {entry.filename[len(root) + 1 :]: members[entry.filename] for entry in entries})
 
 
+def member_names(data: bytes, what: str) -> set[str]:
+    """List the members of an archive of any shape, without the root folder, only to tell what it is.
+
+    Raises:
+        CheckpointError: when it cannot be read as an archive at all.
+    """
+    return {entry.filename.partition("/")[2] for entry in _directory(data, what)[0]}
+
+
 def rewrite(archive: Archive) -> bytes:
     """Write the checked members into a fresh archive of the plainest form."""
     buffer = io.BytesIO()
@@ -112,6 +107,25 @@ def hidden_pickle(content: bytes) -> str | None:
         if scan.imports and scan.end == len(content):
             return f"is a pickle that imports {printable(scan.imports[0])}"
     return None
+
+
+def _directory(data: bytes, what: str) -> tuple[list[zipfile.ZipInfo], bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            comment = archive.comment
+    except (
+        zipfile.BadZipFile,
+        struct.error,
+        ValueError,
+        NotImplementedError,
+        EOFError,
+        OverflowError,
+    ) as error:
+        raise CheckpointError(
+            f"{what} cannot be read as a zip archive ({error}): it may be truncated; copy or download it again"
+        ) from error
+    return entries, comment
 
 
 def _check_names(what: str, names: list[str]) -> None:

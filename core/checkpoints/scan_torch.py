@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .scan_archive import hidden_pickle, is_zip, read_archive
+from .scan_archive import hidden_pickle, is_zip, member_names, read_archive
 from .scan_pickle import PickleScan, scan_pickle, scan_whole
 
 _NOTES = {
@@ -39,7 +39,7 @@ class TorchFile:
 
 
 def scan_torch_file(data: bytes, what: str) -> TorchFile:
-    """Check a ``.pt`` file; kinds: state, module, torchscript, package, tar, other.
+    """Check a ``.pt`` file; kinds: state, module, torchscript, package, tar, pickle, other.
 
     Raises:
         CheckpointError: when the file is an archive that is damaged or not of the shape torch writes.
@@ -50,17 +50,19 @@ def scan_torch_file(data: bytes, what: str) -> TorchFile:
         return _scan_legacy(data)
     if data[257:262] == b"ustar":
         return TorchFile("tar", ("it is a tar file of a torch older than 0.1.10, which only loads unrestricted",))
+    if data[:1] == b"\x80":
+        return TorchFile("pickle", ("it is a pickle that torch.save did not write",))
     return TorchFile("other", ("it was not written by torch.save",))
 
 
 def _scan_zip(data: bytes, what: str) -> TorchFile:
-    members = read_archive(data, what).members
-    names = set(members)
+    names = member_names(data, what)
     if "constants.pkl" in names or any(name.startswith("code/") for name in names):
         return TorchFile("torchscript", ("it is a TorchScript archive, which carries a program",))
     if ".data/extern_modules" in names or any(name.endswith(".py") for name in names):
         return TorchFile("package", ("it is a torch.package, which carries Python code",))
-    if "data.pkl" not in names:
+    members = read_archive(data, what).members
+    if "data.pkl" not in members:
         return TorchFile("other", ("it has no data.pkl, so torch.save did not write it",))
     scan = scan_whole(members["data.pkl"])
     problems = [f"data.pkl: {problem}" for problem in scan.problems]

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import torch
 
-from countenance.core.checkpoints.scan_pickle import ALLOWED_GLOBALS, scan_pickle, scan_whole
+from countenance.core.checkpoints.allowed_imports import ALLOWED_GLOBALS
+from countenance.core.checkpoints.scan_pickle import scan_pickle, scan_whole
 
 PROTO2, PROTO4 = b"\x80\x02", b"\x80\x04"
 EXTENSION = 241
