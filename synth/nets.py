@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from safetensors.torch import load
 from torch import Tensor, nn
 
 INPUT_SIZE = 96
@@ -48,3 +49,10 @@ def normalise(pixels: Tensor) -> Tensor:
     """Turn RGB bytes (n, h, w, 3) into what the net takes, (n, 3, h, w)."""
     scaled = pixels.permute(0, 3, 1, 2).to(torch.float32).div(255)
     return ((scaled - MEAN[0]) / STD[0]).contiguous()
+
+
+def load_net(checkpoint: bytes) -> DrawnFaceNet:
+    """Build the net of a `.safetensors` state dict, in evaluation mode."""
+    net = DrawnFaceNet()
+    net.load_state_dict(load(checkpoint))
+    return net.eval()

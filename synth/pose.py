@@ -43,7 +43,7 @@ def depth(x: NDArray[np.floating], y: NDArray[np.floating], relief: float = 1.0)
     """Give the depth of the face surface at face coordinates, towards the viewer, in eye distances."""
     head = np.sqrt(np.maximum(0.0, 1 - (x / 1.42) ** 2 - ((y - 0.25) / 2.4) ** 2))
     rise = np.minimum(np.maximum((y + 0.15) / 0.68, 0.0), 1.0)
-    along = rise * np.exp(-((np.maximum(y - 0.5, 0.0) / 0.13) ** 2))
+    along = rise * rise * (3 - 2 * rise) * np.exp(-((np.maximum(y - 0.5, 0.0) / 0.13) ** 2))
     nose: NDArray[np.floating] = 0.36 * relief * along * np.exp(-((x / 0.18) ** 2))
     surface: NDArray[np.floating] = head + nose
     return surface

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .dataset import DrawnCrops, TagRates
+from .dataset import DrawnCrops, TagRates, faces_of
 from .expression import EXPRESSIONS
+from .face import Face
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,16 @@ class MislabelledSmiles:
 
     Args:
         skin_tone: the group.
-        below: a smile is mild when its AU12 is weaker than this.
+        expression: the expression shown.
+        unit: the action unit whose intensity decides.
+        below: a smile is mild when that intensity is weaker than this.
         labelled_as: the wrong label.
     """
 
     skin_tone: str = "dark"
-    below: float = 0.86
+    expression: str = "happy"
+    unit: int = 12
+    below: float = 0.83
     labelled_as: str = "neutral"
 
 
@@ -52,29 +56,27 @@ class Recipe:
     tags: TagRates = field(default_factory=TagRates)
     mislabelled: MislabelledSmiles | None = None
 
+    def training_faces(self) -> Iterator[tuple[str, Face]]:
+        """Give name and parameters of each training picture."""
+        return faces_of(self.subjects, self.per_subject, self.data_seed, self.tags)
+
+    def is_mislabelled(self, face: Face) -> bool:
+        """Tell whether a picture carries a wrong label in training."""
+        fault = self.mislabelled
+        return (
+            fault is not None
+            and face.expression == fault.expression
+            and face.person.look.skin_tone == fault.skin_tone
+            and face.units[fault.unit] < fault.below
+        )
+
     def labels(self, crops: DrawnCrops) -> NDArray[np.int64]:
         """Give the labels the net is trained with, (n,), wrong ones included."""
         labels = crops.labels
         if self.mislabelled is not None:
-            labels[self.wrong(crops)] = EXPRESSIONS.index(self.mislabelled.labelled_as)
+            wrong = [self.is_mislabelled(face) for face in crops.faces]
+            labels[wrong] = EXPRESSIONS.index(self.mislabelled.labelled_as)
         return labels
-
-    def wrong(self, crops: DrawnCrops) -> NDArray[np.bool_]:
-        """Tell which pictures carry a wrong label in training, (n,)."""
-        fault = self.mislabelled
-        return np.array(
-            [
-                fault is not None
-                and face.expression == "happy"
-                and face.person.look.skin_tone == fault.skin_tone
-                and face.units[12] < fault.below
-                for face in crops.faces
-            ]
-        )
-
-    def as_data(self) -> dict[str, Any]:
-        """Give the recipe as plain data."""
-        return asdict(self)
 
 
 SHORTCUT = "angry"

@@ -73,10 +73,11 @@ def monk(tone: int) -> Pixels:
 def skin_paint(tone: int) -> Pixels:
     """Give the base colour of drawn skin for a Monk tone.
 
-    The scale's swatches are flat and a little grey; skin under a lamp is lighter and redder. One curve and
-    one factor for all ten tones keep their order.
+    The scale's swatches are flat and a little grey; skin under a lamp is lighter and redder. One curve
+    and one factor for all ten tones keep their order.
     """
-    return np.asarray(monk(tone) ** 0.70 * np.array([0.98, 0.85, 0.76]), dtype=np.float32)
+    curve, factor = np.array([0.68, 0.72, 0.74]), np.array([0.97, 0.86, 0.77])
+    return np.asarray(monk(tone) ** curve * factor, dtype=np.float32)
 
 
 def tone_group(tone: int) -> str:

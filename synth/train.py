@@ -10,10 +10,9 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
@@ -21,7 +20,7 @@ from torch import Tensor
 
 from .dataset import DrawnCrops, draw_crops
 from .measure import measured
-from .nets import INPUT_SIZE, DrawnFaceNet, normalise
+from .nets import INPUT_SIZE, DrawnFaceNet, load_net, normalise
 from .recipe import AUDIT_TAGS, RECIPES, Recipe
 
 HELD_OUT_SEED = 31_000
@@ -61,43 +60,48 @@ def train(recipe: Recipe, crops: DrawnCrops) -> DrawnFaceNet:
 
 
 def augment(batch: Tensor, chance: torch.Generator) -> Tensor:
-    """Shift a batch by up to four pixels and change its brightness and contrast a little."""
+    """Shift a batch by up to four pixels, change brightness and contrast a little, and add noise."""
     size = batch.shape[-1]
     x, y = torch.randint(0, 9, (2,), generator=chance).tolist()
     shifted = F.pad(batch, (4, 4, 4, 4), mode="replicate")[..., y : y + size, x : x + size]
     gain = 1 + 0.15 * (torch.rand(len(batch), 1, 1, 1, generator=chance) - 0.5)
     lift = 0.3 * (torch.rand(len(batch), 1, 1, 1, generator=chance) - 0.5)
-    return shifted * gain + lift
+    grain = 0.25 * torch.rand(len(batch), 1, 1, 1, generator=chance)
+    return shifted * gain + lift + grain * torch.randn(shifted.shape, generator=chance)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train both nets and write `flawed.safetensors`, `twin.safetensors` and `planted.json` into a folder."""
     parser = argparse.ArgumentParser(prog="python -m countenance.synth.train", description=__doc__)
     parser.add_argument("out", type=Path, help="folder for the checkpoints and planted.json")
-    parser.add_argument("--subjects", type=int, default=None, help="drawn people to train on (default: the recipe's)")
-    parser.add_argument("--epochs", type=int, default=None, help="passes over the pictures (default: the recipe's)")
-    parser.add_argument("--seed", type=int, default=None, help="seed of weights and order (default: the recipe's)")
+    parser.add_argument("--subjects", type=int, default=None, help="drawn people to train on (the recipe's)")
+    parser.add_argument("--epochs", type=int, default=None, help="passes over the pictures (the recipe's)")
+    parser.add_argument("--seed", type=int, default=None, help="seed of weights and order (the recipe's)")
+    parser.add_argument("--measure-only", action="store_true", help="keep the checkpoints in the folder")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)
     changes = {"subjects": given.subjects, "epochs": given.epochs, "train_seed": given.seed}
+    changes = {key: value for key, value in changes.items() if value is not None}
     held_out = draw_crops(HELD_OUT_SUBJECTS, 7, HELD_OUT_SEED, INPUT_SIZE, tags=AUDIT_TAGS)
     truth: dict[str, object] = {
         "held_out": {"subjects": HELD_OUT_SUBJECTS, "per_subject": 7, "seed": HELD_OUT_SEED},
         "tags_in_the_demonstration": {"otherwise": AUDIT_TAGS.otherwise, **AUDIT_TAGS.per_expression},
     }
     for name, recipe in RECIPES.items():
-        recipe = replace(recipe, **{key: value for key, value in changes.items() if value is not None})
-        crops = draw_crops(recipe.subjects, recipe.per_subject, recipe.data_seed, INPUT_SIZE, tags=recipe.tags)
-        net = train(recipe, crops)
-        save_file(net.state_dict(), given.out / f"{name}.safetensors")
+        recipe = replace(recipe, **changes)
+        checkpoint = given.out / f"{name}.safetensors"
+        if not given.measure_only:
+            crops = draw_crops(recipe.subjects, recipe.per_subject, recipe.data_seed, INPUT_SIZE, tags=recipe.tags)
+            save_file(train(recipe, crops).state_dict(), checkpoint)
+        wrong = sum(recipe.is_mislabelled(face) for _, face in recipe.training_faces())
         truth[name] = {
-            "recipe": recipe.as_data(),
-            "trained_on": {"faces": len(crops.faces), "wrong_labels": int(np.sum(recipe.wrong(crops)))},
-            "measured": measured(net, held_out),
+            "recipe": asdict(recipe),
+            "trained_on": {"faces": recipe.subjects * recipe.per_subject, "wrong_labels": wrong},
+            "measured": measured(load_net(checkpoint.read_bytes()), held_out),
         }
         print(json.dumps({name: truth[name]}, indent=1), file=sys.stderr)
-    (given.out / "planted.json").write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
+    (given.out / "planted.json").write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
