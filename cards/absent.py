@@ -11,7 +11,12 @@ from .tree import Item, Paragraph, Part, Section, TableBlock
 from .wording import plural
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_NO_FACE = re.compile(r"no face here counts towards .*", re.DOTALL)
+_NO_FACE = re.compile(r"no face (here counts towards|is labelled|is answered) .*", re.DOTALL)
+_NO_FACE_IN_SHORT = {
+    "here counts towards": "no face counts towards it",
+    "is labelled": "no face has the label",
+    "is answered": "no face got this answer",
+}
 
 
 def reasons_in_short(measurements: Iterable[Measurement]) -> list[str]:
@@ -20,18 +25,18 @@ def reasons_in_short(measurements: Iterable[Measurement]) -> list[str]:
     for measurement in measurements:
         reason = measurement.estimate.reason
         if measurement.estimate.value is None and reason:
-            kinds.setdefault(_shape(reason), []).append(_NUMBER.findall(_unplaced(reason)))
+            kinds.setdefault(_shape(reason), []).append(_NUMBER.findall(short_reason(reason)))
     return [_merged(shape, numbers) for shape, numbers in kinds.items()]
 
 
-def _unplaced(reason: str) -> str:
-    """Leave out which metric and class a reason speaks of: in a summary the table says it."""
-    return _NO_FACE.sub("no face here counts towards it", reason)
+def short_reason(reason: str) -> str:
+    """Leave out which metric and class a reason speaks of, where the place it stands in says it."""
+    return _NO_FACE.sub(lambda match: _NO_FACE_IN_SHORT[match[1]], reason)
 
 
 def _shape(reason: str) -> str:
     """Replace the numbers, and singulars beside them: ``1 person`` and ``9 people`` are of one kind."""
-    plain = re.sub(r"\b1 person\b", "1 people", _unplaced(reason))
+    plain = re.sub(r"\b1 person\b", "1 people", short_reason(reason))
     plain = re.sub(r"\b1 face\b", "1 faces", plain)
     plain = re.sub(r"\b1 more person\b", "1 more people", plain)
     return _NUMBER.sub("\x00", plain)
@@ -70,7 +75,7 @@ def _not_measured(results: AuditResults) -> Item:
     for probe in results.probes:
         if probe.status != "ok":
             rows.append((probe.title or probe.id, f"the whole probe {probe.status}", probe.reason or ""))
-        for grouped in by_grouping(probe.measurements, results.data.attributes):
+        for grouped in by_grouping(probe, results.data.attributes):
             cells = [(group, cell) for (group, _), cell in grouped.cells.items() if cell.estimate.value is None]
             if cells:
                 where = plural(len(cells), "measurement")

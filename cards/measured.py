@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from ..core.results import AuditResults, DataSummary
@@ -18,6 +19,8 @@ ASSIGNED = {
     "model": "assigned by a model, with that model's errors",
 }
 _MANY_REASONS = 8
+_PATH = re.compile(r"[\\/]|\.\w{3,4}:?$")
+_BOX = re.compile(r"the box [-\d., ]*\d")
 
 
 def factors(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
@@ -49,8 +52,9 @@ def factors(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
 
 def metrics(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
     """Section 4: which measures, which thresholds, how uncertainty was treated."""
-    seen = dict.fromkeys(item.metric for item in results.measurements())
-    rows = tuple((metric_title(metric), metric_meaning(metric) or "see the probe that measures it") for metric in seen)
+    seen = dict.fromkeys((item.metric, probe.probe) for probe in results.probes for item in probe.measurements)
+    named = dict.fromkeys((metric_title(*metric), metric_meaning(*metric)) for metric in seen)
+    rows = tuple((title, meaning or "see the probe that measures it") for title, meaning in named)
     table = [TableBlock(("measure", "what it is"), rows, "Measures in this audit")] if rows else []
     return (
         stated(statements, "metrics.performance_measures", "Model performance measures", blocks=table),
@@ -140,8 +144,9 @@ def quarantine_reasons(data: DataSummary) -> list[tuple[str, int]]:
     """
     counts: Counter[str] = Counter()
     for row in data.quarantined:
-        words = row.reason.replace(row.face_id, "…") if row.face_id else row.reason
-        counts[" ".join("…" if "/" in word or "\\" in word else word for word in words.split())] += 1
+        reason = row.reason.replace(row.face_id, "…") if row.face_id else row.reason
+        words = ["…" if _PATH.search(word) else word for word in reason.split()]
+        counts[_BOX.sub("the box", " ".join(words)).lstrip("…: ")] += 1
     ranked = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     if len(ranked) > _MANY_REASONS:
         rest = sum(count for _, count in ranked[_MANY_REASONS:])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..core.results import AuditResults
 from .sentences import group_sentences, overall_sentences, robustness_sentences
-from .slices import Column, by_grouping
+from .slices import by_grouping
 from .statements import Statements
 from .stating import stated
 from .tables import definitions, group_blocks, overall_tables
@@ -35,7 +35,7 @@ def quantitative_analyses(results: AuditResults, statements: Statements) -> tupl
 
 def _overall(results: AuditResults) -> Iterator[Block]:
     for probe in results.probes:
-        for grouped in by_grouping(probe.measurements, results.data.attributes):
+        for grouped in by_grouping(probe, results.data.attributes):
             if not grouped.attributes:
                 yield Heading(probe.title or probe.id)
                 yield from overall_tables(grouped)
@@ -45,15 +45,15 @@ def _overall(results: AuditResults) -> Iterator[Block]:
 
 
 def _by_group(results: AuditResults, intersectional: bool) -> Iterator[Block]:
-    columns: dict[Column, None] = {}
+    metrics: dict[tuple[str, str], None] = {}
     for probe in results.probes:
-        for grouped in by_grouping(probe.measurements, results.data.attributes):
+        for grouped in by_grouping(probe, results.data.attributes):
             if grouped.attributes and (len(grouped.attributes) > 1) == intersectional:
                 yield Heading(f"{probe.title or probe.id}, by {grouped.title}")
                 yield from group_blocks(grouped, results.data)
-                columns |= dict.fromkeys(grouped.columns)
-    if columns:
-        yield definitions(list(columns))
+                metrics |= dict.fromkeys((column.metric, probe.probe) for column in grouped.columns)
+    if metrics:
+        yield definitions(metrics)
         yield BulletList(tuple(group_sentences(results, intersectional)))
 
 

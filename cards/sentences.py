@@ -13,9 +13,15 @@ from ..core.results import AuditResults, Measurement, ProbeResult
 from .slices import by_grouping, group_name
 from .tables import ref
 from .tree import Paragraph, Part
-from .wording import measurement_title, metric_meaning, metric_title
+from .wording import measurement_title, metric_title
 
-NULL = ".null_"
+NULL = ".null"
+
+
+def is_null(metric: str) -> bool:
+    """Whether a metric is what chance or a blank map gives: ``NAME.null`` or ``NAME.null_SOMETHING``."""
+    _, dot, kind = metric.rpartition(".")
+    return dot == "." and (kind == "null" or kind.startswith("null_"))
 
 
 def nulls_of(measurement: Measurement, probe: ProbeResult) -> list[Measurement]:
@@ -23,7 +29,8 @@ def nulls_of(measurement: Measurement, probe: ProbeResult) -> list[Measurement]:
     return [
         other
         for other in probe.measurements
-        if other.metric.startswith(measurement.metric + NULL)
+        if is_null(other.metric)
+        and other.metric.startswith(measurement.metric + NULL)
         and other.slice == measurement.slice
         and other.condition == measurement.condition
     ]
@@ -40,13 +47,12 @@ def against_nulls(measurement: Measurement, probe: ProbeResult) -> Paragraph | N
         "; by comparison ",
     ]
     for position, null in enumerate(nulls):
-        meaning = metric_meaning(null.metric) or metric_title(null.metric)
-        parts += ["; " if position else "", f"{metric_title(null.metric)} ", ref(null), f" ({meaning})"]
-    parts.append(_verdict(measurement, nulls))
+        parts += ["; " if position else "", f"{metric_title(null.metric, probe.probe)} ", ref(null)]
+    parts.append(_verdict(measurement, nulls, probe.probe))
     return Paragraph(tuple(parts))
 
 
-def _verdict(measurement: Measurement, nulls: list[Measurement]) -> str:
+def _verdict(measurement: Measurement, nulls: list[Measurement], probe: str) -> str:
     estimate = measurement.estimate
     if estimate.low is None or estimate.high is None:
         return ". No interval was computed, so whether it differs from these is open."
@@ -55,16 +61,16 @@ def _verdict(measurement: Measurement, nulls: list[Measurement]) -> str:
     inside = [null for null in nulls if null not in higher and null not in lower]
     told = []
     if lower:
-        told.append(f"it exceeds {_names(lower)}")
+        told.append(f"it exceeds {_names(lower, probe)}")
     if higher:
-        told.append(f"it falls short of {_names(higher)}")
+        told.append(f"it falls short of {_names(higher, probe)}")
     if inside:
-        told.append(f"it does not differ from {_names(inside)} beyond the sampling error")
+        told.append(f"it does not differ from {_names(inside, probe)} beyond the sampling error")
     return ". By its interval " + "; ".join(told) + "."
 
 
-def _names(measurements: list[Measurement]) -> str:
-    names = [metric_title(item.metric) for item in measurements]
+def _names(measurements: list[Measurement], probe: str) -> str:
+    names = [metric_title(item.metric, probe) for item in measurements]
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
@@ -76,7 +82,7 @@ def overall_sentences(results: AuditResults) -> Iterator[Paragraph]:
     """Yield a sentence for each measurement over all faces that has a null."""
     for probe in results.probes:
         for measurement in probe.measurements:
-            if NULL not in measurement.metric and not set(measurement.slice) & set(results.data.attributes):
+            if not is_null(measurement.metric) and not set(measurement.slice) & set(results.data.attributes):
                 sentence = against_nulls(measurement, probe)
                 if sentence is not None:
                     yield sentence
@@ -98,7 +104,7 @@ def robustness_sentences(results: AuditResults) -> Iterator[Paragraph]:
 def group_sentences(results: AuditResults, intersectional: bool) -> Iterator[Paragraph]:
     """Yield the range of accuracy over the measured groups of each attribute, and how to read it."""
     probe = results.probe("group_metrics")
-    for grouped in by_grouping(probe.measurements if probe else (), results.data.attributes):
+    for grouped in by_grouping(probe, results.data.attributes) if probe is not None else ():
         if not grouped.attributes or (len(grouped.attributes) > 1) != intersectional:
             continue
         cells = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..core.results import Measurement
+from ..core.results import Measurement, ProbeResult
 from .wording import place_title
 
 Pairs = tuple[tuple[str, str], ...]
@@ -13,7 +13,7 @@ Pairs = tuple[tuple[str, str], ...]
 _ORDER = (
     "accuracy", "balanced_accuracy", "macro_f1", "auroc", "recall", "precision", "f1",
     "fnr", "fpr", "base_rate", "fdr", "for", "selection_rate", "ece", "confidence_minus_accuracy",
-    "iou", "iou.null_ones", "iou.null_random", "iou.null_other_masks", "specificity",
+    "iou", "specificity", "margin", "energy_in_mask", "energy_outside_face",
 )  # fmt: skip
 
 
@@ -25,15 +25,9 @@ class Column:
     rest: Pairs
     condition: Pairs
 
-    @property
-    def title(self) -> str:
-        """As shown, e.g. ``recall of happy``."""
-        return place_title(self.metric, dict(self.rest), dict(self.condition))
-
-    @property
-    def title_without_rest(self) -> str:
-        """As shown in a table that names the rest in its caption."""
-        return place_title(self.metric, {}, dict(self.condition))
+    def title(self, probe: str = "") -> str:
+        """As shown, e.g. ``recall of happy``; ``probe`` is the name of the probe that measured it."""
+        return place_title(self.metric, dict(self.rest), dict(self.condition), probe)
 
 
 @dataclass(frozen=True)
@@ -41,12 +35,14 @@ class Grouped:
     """Measurements of one probe by one attribute or intersection.
 
     Attributes:
+        probe: name of the probe (not its id in the plan).
         attributes: names, sorted; empty for measurements over all faces.
         groups: the values of the attributes, in the order the results give them.
         columns: what was measured, in reading order.
         cells: the measurement of each (group, column) that exists.
     """
 
+    probe: str
     attributes: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     columns: tuple[Column, ...]
@@ -56,10 +52,6 @@ class Grouped:
     def title(self) -> str:
         """As shown, e.g. ``ethnicity × gender``."""
         return " × ".join(self.attributes)
-
-    def without_rest(self, rest: Pairs) -> tuple[Column, ...]:
-        """Return the columns that share this rest of the slice."""
-        return tuple(column for column in self.columns if column.rest == rest)
 
     def rests(self) -> list[Pairs]:
         """Return the different rests of the slice, in reading order."""
@@ -79,11 +71,11 @@ def column_of(measurement: Measurement, attributes: Iterable[str]) -> tuple[Pair
     return group, Column(measurement.metric, rest, tuple(sorted(measurement.condition.items())))
 
 
-def by_grouping(measurements: Iterable[Measurement], attributes: Iterable[str]) -> list[Grouped]:
-    """Sort measurements into tables: one without group, one for each attribute, one for each intersection.
+def by_grouping(result: ProbeResult, attributes: Iterable[str]) -> list[Grouped]:
+    """Sort a probe's measurements into tables: without group, one for each attribute, one for each intersection.
 
     Args:
-        measurements: of one probe.
+        result: of the probe.
         attributes: names of the audited attributes; any other name in a slice is no group.
 
     Returns:
@@ -91,12 +83,13 @@ def by_grouping(measurements: Iterable[Measurement], attributes: Iterable[str]) 
     """
     known = tuple(attributes)
     found: dict[tuple[str, ...], dict[tuple[tuple[str, ...], Column], Measurement]] = {}
-    for measurement in measurements:
+    for measurement in result.measurements:
         group, column = column_of(measurement, known)
         names = tuple(name for name, _ in group)
         found.setdefault(names, {})[tuple(value for _, value in group), column] = measurement
     return [
         Grouped(
+            probe=result.probe,
             attributes=names,
             groups=tuple(dict.fromkeys(group for group, _ in cells)),
             columns=tuple(sorted(dict.fromkeys(column for _, column in cells), key=_reading_order)),
@@ -107,5 +100,6 @@ def by_grouping(measurements: Iterable[Measurement], attributes: Iterable[str]) 
 
 
 def _reading_order(column: Column) -> int:
-    """Known metrics in their usual order, others after them as they come (sorting is stable)."""
-    return _ORDER.index(column.metric) if column.metric in _ORDER else len(_ORDER)
+    """Known metrics in their usual order with their nulls, others after them as they come (sorting is stable)."""
+    metric = column.metric.partition(".null")[0]
+    return _ORDER.index(metric) if metric in _ORDER else len(_ORDER)

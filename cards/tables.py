@@ -27,46 +27,74 @@ def overall_tables(grouped: Grouped) -> Iterator[TableBlock]:
     """Yield tables over all faces: a row for each metric, for each strength of a condition, for each class."""
     plain = [column for column in grouped.columns if not column.rest and not column.condition]
     if plain:
-        rows = tuple((column.title, ref(grouped.cells[(), column]), metric_meaning(column.metric)) for column in plain)
+        rows = tuple(
+            (column.title(grouped.probe), ref(grouped.cells[(), column]), metric_meaning(column.metric, grouped.probe))
+            for column in plain
+        )
         yield TableBlock(("measure", "estimate", "what it is"), rows, "Over all faces")
-    yield from _by_condition(grouped)
-    yield from _by_class(grouped)
+    conditioned = [column for column in grouped.columns if column.condition and not column.rest]
+    for family in _families(conditioned):
+        yield from _by_condition(grouped, family)
+    placed = [column for column in grouped.columns if column.rest]
+    for names in dict.fromkeys(_names(column.rest) for column in placed):
+        yield from _by_class(grouped, [column for column in placed if _names(column.rest) == names])
 
 
-def _by_condition(grouped: Grouped) -> Iterator[TableBlock]:
+def _families(columns: Sequence[Column]) -> Iterator[list[Column]]:
+    """Keep metrics with a common first part (``check.unchanged``, ``check.no_gradient``) in a table of their own."""
+    parts: dict[str, list[Column]] = {}
+    for column in columns:
+        parts.setdefault(column.metric.rpartition(".")[0], []).append(column)
+    yield from parts.values()
+
+
+def _by_condition(grouped: Grouped, columns: Sequence[Column]) -> Iterator[TableBlock]:
     """Rows: the numbers of the condition (``eps = 8/255``); columns: metric and the rest (``attack = pgd``)."""
-    placed = [column for column in grouped.columns if column.condition and not column.rest]
-    rows = dict.fromkeys(_numbers(column.condition) for column in placed)
-    kinds = list(dict.fromkeys((column.metric, _words(column.condition)) for column in placed))
+    rows = dict.fromkeys(_numbers(column.condition) for column in columns)
+    kinds = dict.fromkeys((column.metric, _words(column.condition)) for column in columns)
     for part in _chunks(kinds):
         body: list[tuple[Part, ...]] = []
         for numbers in rows:
             cells = [_cell(grouped, (), metric, (), (*words, *numbers)) for metric, words in part]
-            body.append((pairs_text(dict(numbers)) or "condition", *cells))
-        titles = tuple(place_title(metric, {}, dict(words)) for metric, words in part)
-        filled = tuple(row for row in body if any(cell != NOTHING for cell in row[1:]))
-        yield TableBlock(("condition", *titles), filled, "Over all faces, by condition")
-
-
-def _by_class(grouped: Grouped) -> Iterator[TableBlock]:
-    placed = [column for column in grouped.columns if column.rest]
-    kinds = list(dict.fromkeys((column.metric, column.condition) for column in placed))
-    for part in _chunks(kinds):
-        rows: list[tuple[Part, ...]] = []
-        for rest in (rest for rest in grouped.rests() if rest):
-            cells = [_cell(grouped, (), metric, rest, condition) for metric, condition in part]
             if any(cell != NOTHING for cell in cells):
-                name = dict(rest)["label"] if [key for key, _ in rest] == ["label"] else pairs_text(dict(rest))
-                rows.append((name, *cells))
-        titles = tuple(place_title(metric, {}, dict(condition)) for metric, condition in part)
-        yield TableBlock(("class", *titles), tuple(rows), "Over all faces, by class")
+                body.append((pairs_text(dict(numbers)) or "condition", *cells))
+        titles = tuple(place_title(metric, {}, dict(words), grouped.probe) for metric, words in part)
+        yield TableBlock(("condition", *titles), tuple(body), "Over all faces, by condition")
+
+
+def _by_class(grouped: Grouped, columns: Sequence[Column]) -> Iterator[TableBlock]:
+    """Rows: the label; columns: metric, condition and what else places it (``mask = anger``)."""
+    rows = dict.fromkeys(_row_of(column.rest) for column in columns)
+    kinds = dict.fromkeys((column.metric, _beside(column.rest), column.condition) for column in columns)
+    for part in _chunks(kinds):
+        body: list[tuple[Part, ...]] = []
+        for row in rows:
+            cells = [_cell(grouped, (), metric, (*row, *beside), condition) for metric, beside, condition in part]
+            if any(cell != NOTHING for cell in cells):
+                body.append((row[0][1] if _names(row) == ("label",) else pairs_text(dict(row)), *cells))
+        titles = tuple(
+            place_title(metric, dict(beside), dict(condition), grouped.probe) for metric, beside, condition in part
+        )
+        yield TableBlock(("class", *titles), tuple(body), "Over all faces, by class")
+
+
+def _names(pairs: Pairs) -> tuple[str, ...]:
+    return tuple(name for name, _ in pairs)
+
+
+def _row_of(rest: Pairs) -> Pairs:
+    """What names the row: the label where there is one, else all of it."""
+    return tuple(pair for pair in rest if pair[0] == "label") or rest
+
+
+def _beside(rest: Pairs) -> Pairs:
+    return tuple(pair for pair in rest if pair not in _row_of(rest))
 
 
 def group_blocks(grouped: Grouped, data: DataSummary) -> Iterator[Block]:
     """Yield tables of what was measured by one attribute or intersection, one for each class.
 
-    Groups of which nothing in a table was measured are named below it with the reason. Classes without a
-    labelled
+    Groups of which nothing in a table was measured are named below it with the reason. Classes without a labelled
     face, and tables without any number, are told in one sentence.
     """
     unlabelled: list[str] = []
@@ -84,24 +112,24 @@ def group_blocks(grouped: Grouped, data: DataSummary) -> Iterator[Block]:
             else:
                 silent.append(part)
     if silent:
-        names = [
+        places = [
             pairs_text({**dict(part.columns[0].rest), **dict(_words(part.columns[0].condition))}) for part in silent
         ]
         why = " · ".join(reasons_in_short(cell for part in silent for cell in part.cells.values()))
-        yield Paragraph.of(f"No group measured for {', '.join(filter(None, names)) or 'any metric'}: {why}.")
+        yield Paragraph.of(f"No group measured for {', '.join(filter(None, places)) or 'any metric'}: {why}.")
     if unlabelled:
         yield Paragraph.of(
-            f"No face has the label {', '.join(unlabelled)}. How often groups are given such an answer "
-            "wrongly stands in "
-            "results.json."
+            f"No face has the label {', '.join(unlabelled)}. How often groups are given such an answer wrongly "
+            "stands in results.json."
         )
 
 
 def _group_table(grouped: Grouped, caption: str) -> Iterator[Block]:
     measured = [group for group in grouped.groups if any(c.estimate.value is not None for c in _cells(grouped, group))]
+    words = _words(grouped.columns[-1].condition)
     for columns in _chunks(grouped.columns):
         yield TableBlock(
-            columns=(grouped.title, *(_title(column, _words(grouped.columns[-1].condition)) for column in columns)),
+            columns=(grouped.title, *(_title(column, words, grouped.probe) for column in columns)),
             rows=tuple(
                 (group_name(group), *(_cell(grouped, group, c.metric, c.rest, c.condition) for c in columns))
                 for group in measured
@@ -130,23 +158,22 @@ def _by_words(columns: Sequence[Column]) -> Iterator[list[Column]]:
             waiting = []
 
 
-def _title(column: Column, words: Pairs) -> str:
+def _title(column: Column, words: Pairs, probe: str) -> str:
     """Name a column in a table whose caption already says ``words``."""
     same = _words(column.condition) == words
-    return place_title(column.metric, {}, dict(_numbers(column.condition) if same else column.condition))
+    return place_title(column.metric, {}, dict(_numbers(column.condition) if same else column.condition), probe)
 
 
-def definitions(columns: Sequence[Column]) -> BulletList:
-    """Say what each metric of a table is."""
-    metrics = dict.fromkeys(column.metric for column in columns)
-    known = [(metric_title(metric), metric_meaning(metric)) for metric in metrics if metric_meaning(metric)]
-    return BulletList(tuple(Paragraph.of(f"{title}: {meaning}.") for title, meaning in known))
+def definitions(metrics: Iterable[tuple[str, str]]) -> BulletList:
+    """Say what each metric is; ``metrics`` holds pairs of metric and probe name."""
+    known = dict.fromkeys((metric_title(*metric), metric_meaning(*metric)) for metric in metrics)
+    return BulletList(tuple(Paragraph.of(f"{title}: {meaning}.") for title, meaning in known if meaning))
 
 
 def _part_of(grouped: Grouped, columns: Sequence[Column]) -> Grouped:
     cells = {place: cell for place, cell in grouped.cells.items() if place[1] in columns}
     groups = tuple(dict.fromkeys(group for group, _ in cells))
-    return Grouped(grouped.attributes, groups, tuple(columns), cells)
+    return Grouped(grouped.probe, grouped.attributes, groups, tuple(columns), cells)
 
 
 def _cells(grouped: Grouped, group: tuple[str, ...]) -> list[Measurement]:
@@ -154,7 +181,7 @@ def _cells(grouped: Grouped, group: tuple[str, ...]) -> list[Measurement]:
 
 
 def _cell(grouped: Grouped, group: tuple[str, ...], metric: str, rest: Pairs, condition: Pairs) -> Part:
-    found = grouped.cells.get((group, Column(metric, rest, tuple(sorted(condition)))))
+    found = grouped.cells.get((group, Column(metric, tuple(sorted(rest)), tuple(sorted(condition)))))
     return NOTHING if found is None else ref(found)
 
 

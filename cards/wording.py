@@ -39,41 +39,88 @@ METRICS: Mapping[str, MetricText] = {
     "selection_rate": MetricText("selection rate", "share of faces predicted as the class"),
     "ece": MetricText(
         "ECE",
-        "expected calibration error: mean distance between confidence and accuracy over bins; above zero in "
-        "a finite "
+        "expected calibration error: mean distance between confidence and accuracy over bins; above zero in a finite "
         "sample even for a calibrated model",
     ),
+    "ece.null": MetricText("ECE of a calibrated model", "what a calibrated model scores on a sample of this size"),
     "confidence_minus_accuracy": MetricText(
         "confidence minus accuracy", "mean confidence less accuracy; above zero means overconfident"
     ),
     "auroc": MetricText("AUROC", "chance that a forged face scores above a genuine one"),
     "iou": MetricText("IoU", "overlap of the thresholded mean heatmap with the mask, intersection over union"),
-    "face_iou": MetricText("IoU of single faces", "mean over faces of the overlap of the heatmap with the mask"),
-    "specificity": MetricText(
-        "specificity", "IoU with the mask of the expression less the mean IoU with the masks of the others"
-    ),
     "iou.null_ones": MetricText("IoU of all-ones", "what a map that marks the whole picture scores"),
-    "iou.null_random": MetricText("IoU of random maps", "what random maps of the same area score"),
-    "iou.null_other_masks": MetricText("IoU with other masks", "the heatmap scored against other expressions' masks"),
+    "iou.null_random": MetricText("IoU of random maps", "what the same area in random places scores"),
+    "iou.null_centre": MetricText("IoU of a central disc", "what the same area in the middle of the picture scores"),
+    "iou.null_other_masks": MetricText("IoU with other masks", "mean IoU with the masks of the other expressions"),
+    "iou_with": MetricText("IoU with each other mask", "the same heatmap against another expression's mask"),
+    "specificity": MetricText("specificity", "IoU with the own mask less the mean IoU with the others"),
+    "margin": MetricText("margin", "IoU with the own mask less the largest IoU with another"),
+    "face_iou": MetricText("IoU of single faces", "mean over faces of the overlap of the heatmap with the mask"),
+    "face_specificity": MetricText(
+        "specificity of single faces", "mean over faces of IoU with the own mask less the mean with the others"
+    ),
+    "energy_in_mask": MetricText("energy in the mask", "share of the heatmap's sum that lies in the mask"),
+    "energy_in_mask.null_ones": MetricText("energy of all-ones", "the mask's share of the picture"),
+    "energy_outside_face": MetricText("energy outside the face", "share of the heatmap's sum that lies off the face"),
+    "energy_outside_face.null_ones": MetricText("energy of all-ones", "share of the picture that is not face"),
+    "faces_without_map": MetricText("faces without a map", "faces whose heatmap is empty or could not be warped"),
+    "check.out_of_bounds": MetricText("check: out of bounds", "share of attacked faces changed by more than eps"),
+    "check.unchanged": MetricText("check: unchanged", "share of attacked faces that the attack did not change at all"),
+    "check.no_answer": MetricText("check: no answer", "share of attacked faces with an output that is no number"),
+    "check.no_gradient": MetricText("check: no gradient", "share of attacked faces at which the gradient is zero"),
+    "check.not_rising": MetricText(
+        "check: not rising", "share of attacked faces on which the attack's loss did not rise"
+    ),
+    "check.unconfirmed": MetricText(
+        "check: unconfirmed", "share of attacked faces whose outcome did not hold when asked again"
+    ),
+    "check.unstable": MetricText("check: unstable", "share of faces answered differently in another batch"),
 }
+"""Metrics by name, as most probes use it."""
+
+IN_PROBE: Mapping[str, Mapping[str, MetricText]] = {
+    "global_heatmaps": {
+        "precision": MetricText("pixel precision", "share of the thresholded heatmap that lies in the mask"),
+        "recall": MetricText("pixel recall", "share of the mask that the thresholded heatmap covers"),
+        "area": MetricText("area", "share of the picture above the threshold"),
+        "auroc": MetricText("pixel AUROC", "chance that a pixel in the mask is hotter than one outside"),
+        "auroc.null_chance": MetricText("pixel AUROC of chance", "what a map without information scores"),
+    },
+}
+"""Metrics that mean something else in one probe."""
 
 METHODS: Mapping[str, str] = {
     "wilson": "Wilson score interval",
     "wilson_effective_n": "Wilson score interval with the effective sample size (people, not rows)",
     "korn_graubard": "Korn and Graubard's exact interval for clustered rates",
     "sandwich_t": "t interval with a standard error clustered by person",
+    "mover_clopper_pearson": "limits of each class joined by the square-and-add rule",
+    "null_quantile_and_contrasts": "what calibrated models give, joined with contrasts between bins",
+    "calibrated_null": "spread over samples of a calibrated model",
+    "every_shift": "spread over every placement of the same area",
     "no_variation": "no interval, for lack of variation",
 }
 
 
-def metric_title(metric: str) -> str:
-    """Return the metric as shown, e.g. ``FPR``; an unknown one with spaces for underscores."""
-    return METRICS[metric].title if metric in METRICS else metric.replace("_", " ")
+def _text(metric: str, probe: str) -> MetricText | None:
+    return IN_PROBE.get(probe, {}).get(metric) or METRICS.get(metric)
 
 
-def metric_meaning(metric: str) -> str:
-    """Return what the metric is in one clause, or an empty string for a metric this package does not know."""
-    return METRICS[metric].meaning if metric in METRICS else ""
+def metric_title(metric: str, probe: str = "") -> str:
+    """Return the metric as shown, e.g. ``FPR``; an unknown one with spaces for underscores.
+
+    Args:
+        metric: its name in results.
+        probe: name of the probe that measured it (not its id in a plan), for a name with two meanings.
+    """
+    known = _text(metric, probe)
+    return known.title if known else metric.replace("_", " ")
+
+
+def metric_meaning(metric: str, probe: str = "") -> str:
+    """Return what the metric is in one clause, or an empty string for one this package does not know."""
+    known = _text(metric, probe)
+    return known.meaning if known else ""
 
 
 def method_title(method: str) -> str:
@@ -86,9 +133,9 @@ def pairs_text(pairs: Mapping[str, str]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in sorted(pairs.items()))
 
 
-def place_title(metric: str, rest: Mapping[str, str], condition: Mapping[str, str]) -> str:
+def place_title(metric: str, rest: Mapping[str, str], condition: Mapping[str, str], probe: str = "") -> str:
     """Name a measurement apart from its group: ``recall of happy``, ``accuracy at eps = 8/255``."""
-    title = metric_title(metric)
+    title = metric_title(metric, probe)
     others = {name: value for name, value in rest.items() if name != "label"}
     if "label" in rest:
         title += f" of {rest['label']}"
@@ -99,9 +146,9 @@ def place_title(metric: str, rest: Mapping[str, str], condition: Mapping[str, st
     return title
 
 
-def measurement_title(measurement: Measurement) -> str:
-    """Name a measurement with everything that places it."""
-    return place_title(measurement.metric, measurement.slice, measurement.condition)
+def measurement_title(measurement: Measurement, probe: str = "") -> str:
+    """Name a measurement with everything that places it; ``probe`` as in :func:`metric_title`."""
+    return place_title(measurement.metric, measurement.slice, measurement.condition, probe)
 
 
 def number(value: float) -> str:

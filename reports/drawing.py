@@ -11,12 +11,12 @@ from .figures.curves import curve_figures
 from .figures.groups import group_figures
 from .figures.heatmaps import heatmap_figures
 from .figures.panel import FigureGroup
-from .run_folder import RunFolder
+from .run_files import RunFiles
 
-Drawer = Callable[[RunFolder, ProbeResult], Iterator[FigureGroup]]
+Drawer = Callable[[RunFiles, ProbeResult], Iterator[FigureGroup]]
 
 
-def figures_of(run: RunFolder, probe: ProbeResult) -> list[FigureGroup]:
+def figures_of(run: RunFiles, probe: ProbeResult) -> list[FigureGroup]:
     """Return the figures of a probe: what its artifacts and measurements allow, in reading order.
 
     Nothing here depends on a probe's name, so a probe of another package gets the figures its results allow.
@@ -25,30 +25,30 @@ def figures_of(run: RunFolder, probe: ProbeResult) -> list[FigureGroup]:
     return [figure for draw in drawers for figure in draw(run, probe)] if probe.status == "ok" else []
 
 
-def _heatmaps(run: RunFolder, probe: ProbeResult) -> Iterator[FigureGroup]:
+def _heatmaps(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     arrays = run.arrays(probe, "heatmaps.npz")
     if arrays is not None:
         yield from heatmap_figures(probe, arrays, run.document(probe, "drawing.json") or {})
 
 
-def _nulls(run: RunFolder, probe: ProbeResult) -> Iterator[FigureGroup]:
+def _nulls(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     yield from null_figures(probe, run.results)
 
 
-def _curves(run: RunFolder, probe: ProbeResult) -> Iterator[FigureGroup]:
+def _curves(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     yield from curve_figures(probe, run.results)
 
 
-def _classes(run: RunFolder, probe: ProbeResult) -> Iterator[FigureGroup]:
+def _classes(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     yield from class_figures(probe, run.results)
 
 
-def _confusion(run: RunFolder, probe: ProbeResult) -> Iterator[FigureGroup]:
+def _confusion(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     table = run.table(probe, "confusion.csv")
     if table is not None and len(table) > 1:
         counts = [[int(float(cell)) for cell in row[1:]] for row in table[1:]]
         yield confusion_figure(table[0][1:], [row[0] for row in table[1:]], counts)
 
 
-def _groups(run: RunFolder, probe: ProbeResult) -> Iterator[FigureGroup]:
+def _groups(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     yield from group_figures(probe, run.results)

@@ -12,8 +12,9 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..cards.absent import short_reason
 from ..cards.tree import BulletList, Heading, MeasurementRef, Paragraph, Statement, TableBlock
-from ..cards.wording import interval, number, pairs_text, plural, sample
+from ..cards.wording import interval, number, plural, sample
 from .figures.panel import Panel
 from .figures.theme import DARK
 
@@ -43,7 +44,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": number, "interval": interval, "sample": sample, "pairs": pairs_text, "kind": _kind}
+    made.filters |= {"number": number, "interval": interval, "sample": sample, "short": short_reason, "kind": _kind}
     made.tests["ref"] = lambda part: isinstance(part, MeasurementRef)
     made.globals["plural"] = plural
     return made
@@ -57,16 +58,14 @@ class FigureStore:
 
     def add(self, panel: Panel) -> int:
         """Keep a drawing and return its number."""
-        self.drawings.append(json.loads(panel.drawing.to_json()))
+        self.drawings.append(panel.drawing.as_json())
         return len(self.drawings) - 1
 
 
 @cache
 def plotly_script() -> str:
-    """Return the plotly library as installed, fit to stand inside a page."""
-    from plotly.offline import get_plotlyjs
-
-    return _inside_script(str(get_plotlyjs()))
+    """Return the plotly library of the installed package, fit to stand inside a page."""
+    return _inside_script((files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8"))
 
 
 def _inside_script(text: str) -> str:

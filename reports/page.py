@@ -15,7 +15,7 @@ from ..core.files import sha256_of_bytes
 from ..core.results import AuditResults, Finding, GateOutcome, ProbeResult
 from .drawing import figures_of
 from .figures.panel import FigureGroup
-from .run_folder import RunFolder
+from .run_files import RunFiles
 from .worries import Worry, gate_name, worries
 
 PILLARS = {
@@ -75,7 +75,7 @@ class Anchors:
 class Page:
     """The whole report."""
 
-    run: RunFolder
+    run: RunFiles
     card: Card
     worries: tuple[Worry, ...]
     more_worries: int
@@ -92,6 +92,11 @@ class Page:
     def findings(self) -> list[Finding]:
         """Every finding, the most severe first; the n-th has the anchor ``finding-n``."""
         return self.results.findings()
+
+    @property
+    def notes(self) -> list[Finding]:
+        """Findings of severity ``note``, which stand apart."""
+        return [finding for finding in self.findings if finding.severity == "note"]
 
     @property
     def verdicts(self) -> list[tuple[str, int]]:
@@ -144,14 +149,14 @@ class Page:
 
     def finding_number(self, finding: Finding) -> int:
         """Return n of the anchor ``finding-n``."""
-        return next(n for n, other in enumerate(self.findings, start=1) if other is finding)
+        return next(n for n, other in enumerate(self.findings, start=1) if other.id == finding.id)
 
     def gate_name(self, gate: GateOutcome) -> str:
         """Name a gate."""
         return gate_name(gate)
 
 
-def build_page(run: RunFolder) -> Page:
+def build_page(run: RunFiles) -> Page:
     """Collect everything the report shows."""
     shown, more = worries(run)
     pillars = tuple(_pillars(run))
@@ -162,7 +167,7 @@ def build_page(run: RunFolder) -> Page:
     return Page(run, run.card, tuple(shown), more, pillars, tuple(quarantine_reasons(run.results.data)), anchors)
 
 
-def _pillars(run: RunFolder) -> Iterator[Pillar]:
+def _pillars(run: RunFiles) -> Iterator[Pillar]:
     names = dict.fromkeys([*PILLARS, *(probe.pillar for probe in run.results.probes)])
     for name in names:
         probes = tuple(_view(run, probe) for probe in run.results.probes if probe.pillar == name)
@@ -170,18 +175,24 @@ def _pillars(run: RunFolder) -> Iterator[Pillar]:
             yield Pillar(name or "other", PILLARS.get(name, name.capitalize() or "Other"), probes)
 
 
-def _view(run: RunFolder, probe: ProbeResult) -> ProbeView:
+def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     figures = tuple(figures_of(run, probe))
-    whole = [table for table in by_grouping(probe.measurements, run.results.data.attributes) if not table.attributes]
-    tables = tuple(block for grouped in whole for block in overall_tables(grouped))
+    whole = [table for table in by_grouping(probe, run.results.data.attributes) if not table.attributes]
+    drawn = {ref.key for ref in _quoted_in([panel.table for group in figures for panel in group.panels])}
+    tables = tuple(
+        table
+        for grouped in whole
+        for table in overall_tables(grouped)
+        if any(ref.key not in drawn for ref in _quoted_in([table]))
+    )
     params = tuple((name, _param(value)) for name, value in probe.params.items())
-    drawn = {ref.key for ref in _quoted_in([*tables, *(panel.table for group in figures for panel in group.panels)])}
+    drawn |= {ref.key for ref in _quoted_in(tables)}
     evidence = {key for finding in run.results.findings() for key in finding.evidence}
     evidence |= {key for gate in run.results.gates for key in gate.evidence}
     left = [item for item in probe.measurements if item.key not in drawn]
     left.sort(key=lambda item: item.key not in evidence)
     rows: list[tuple[Part, ...]] = [
-        (measurement_title(item.model_copy(update={"slice": {}})), pairs_text(item.slice), ref(item))
+        (measurement_title(item.model_copy(update={"slice": {}}), probe.probe), pairs_text(item.slice), ref(item))
         for item in left[:MOST_ROWS]
     ]
     caption = "Other measurements"

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..core.files import write_atomically
 from .html import render
 from .page import build_page
-from .run_folder import RunFolder
+from .run_files import RunFiles
 
 REPORT_FILE = "report.html"
 
@@ -19,7 +19,7 @@ def render_report(folder: Path) -> str:
         ResultsError: when the folder holds no readable results.
         StatementsError: when its ``card.yaml`` cannot be used as written.
     """
-    return render("report.html.j2", page=build_page(RunFolder.read(folder)))
+    return render("report.html.j2", page=build_page(RunFiles.read(folder)))
 
 
 def write_report(folder: Path) -> Path:

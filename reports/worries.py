@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..cards.wording import plural
 from ..core.results import AuditResults, GateOutcome
-from .run_folder import RunFolder
+from .run_files import RunFiles
 
 MOST = 5
 Grade = Literal["high", "medium", "low", "note"]
@@ -33,13 +33,13 @@ def gate_name(gate: GateOutcome) -> str:
     return " ".join(part for part in (str(spec.get("measure", "")), f"({where})" if where else "", limit) if part)
 
 
-def worries(run: RunFolder) -> tuple[list[Worry], int]:
+def worries(run: RunFiles) -> tuple[list[Worry], int]:
     """Return the gravest lines, at most five, and how many more there are."""
     found = list(_all(run))
     return found[:MOST], max(0, len(found) - MOST)
 
 
-def _all(run: RunFolder) -> Iterator[Worry]:
+def _all(run: RunFiles) -> Iterator[Worry]:
     results = run.results
     if run.changed:
         text = f"{plural(len(run.changed), 'file')} of the run folder changed since the audit and were not drawn."
@@ -47,7 +47,7 @@ def _all(run: RunFolder) -> Iterator[Worry]:
     for position, gate in enumerate(results.gates, start=1):
         if gate.verdict == "fail":
             hazard = gate.gate.get("hazard")
-            text = f"{gate_name(gate)}: {gate.why}" + (f" Hazard: {hazard}." if hazard else "")
+            text = f"{gate_name(gate)}: {gate.why}" + (f". Hazard: {hazard}" if hazard else "")
             yield Worry("high", "gate failed", text, f"gate-{position}")
     yield from _findings(results, ("high",))
     for probe in results.probes:

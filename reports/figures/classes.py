@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...cards.sentences import NULL, nulls_of
+from ...cards.sentences import is_null, nulls_of
 from ...cards.slices import Column, Grouped, by_grouping
 from ...cards.wording import metric_meaning, metric_title, pairs_text
 from ...core.results import AuditResults, ProbeResult
 from .forest import ForestRow, forest
-from .panel import FigureGroup
+from .panel import FigureGroup, Panel
 
 _RATES = ("recall", "precision", "f1")
 
@@ -17,7 +17,7 @@ _RATES = ("recall", "precision", "f1")
 def class_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureGroup]:
     """Yield recall, precision and F1 of each class in one drawing."""
     table = _over_all(probe, results)
-    if table is None:
+    if table is None or probe.pillar != "performance":
         return
     metrics = [name for name in _RATES if any(column.metric == name and column.rest for column in table.columns)]
     rests = [rest for rest in table.rests() if [name for name, _ in rest] == ["label"]]
@@ -37,32 +37,32 @@ def class_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureG
 def null_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureGroup]:
     """Yield each measure that has nulls beside them, for each class."""
     table = _over_all(probe, results)
-    if table is None:
-        return
-    for metric in dict.fromkeys(column.metric for column in table.columns if NULL not in column.metric):
-        rows: list[ForestRow] = []
-        names: dict[str, None] = {}
-        placed = [column for column in table.columns if column.metric == metric]
-        for column in placed:
-            names |= dict.fromkeys(null.metric for null in nulls_of(table.cells[(), column], probe))
-        if not names:
-            continue
-        for column in placed:
-            place = dict(column.rest)
-            name = place["label"] if list(place) == ["label"] else pairs_text({**place, **dict(column.condition)})
-            cells = (table.cells.get(((), Column(null, column.rest, column.condition))) for null in names)
-            rows.append(ForestRow(name or "all faces", "class", (table.cells[(), column], *cells)))
-        titles = [metric_title(metric), *map(metric_title, names)]
-        alt = f"{metric_title(metric)} for each class beside {', '.join(titles[1:])}."
-        caption = f"A number says something only beside its nulls: {'; '.join(_meaning(name) for name in names)}."
-        panel = forest(metric_title(metric), rows, titles, alt)
-        yield FigureGroup(f"{metric_title(metric)} beside its nulls", (panel,), caption)
+    metrics = dict.fromkeys(column.metric for column in table.columns) if table is not None else {}
+    found = [_beside_nulls(metric, table, probe) for metric in metrics if table is not None and not is_null(metric)]
+    panels = tuple(panel for panel in found if panel is not None)
+    if panels:
+        yield FigureGroup("Beside what chance gives", panels, "A number says something only beside its nulls.")
 
 
-def _meaning(metric: str) -> str:
-    return f"{metric_title(metric)}, {metric_meaning(metric) or 'see the notes'}"
+def _beside_nulls(metric: str, table: Grouped, probe: ProbeResult) -> Panel | None:
+    placed = [column for column in table.columns if column.metric == metric]
+    names = list(dict.fromkeys(null.metric for c in placed for null in nulls_of(table.cells[(), c], probe)))
+    if not names:
+        return None
+    rows = []
+    for column in placed:
+        place = dict(column.rest)
+        name = place["label"] if list(place) == ["label"] else pairs_text({**place, **dict(column.condition)})
+        cells = (table.cells.get(((), Column(null, column.rest, column.condition))) for null in names)
+        rows.append(ForestRow(name or "all faces", "class", (table.cells[(), column], *cells)))
+    titles = [metric_title(name, probe.probe) for name in (metric, *names)]
+    alt = f"{titles[0]} for each class beside {', '.join(titles[1:])}."
+    meanings = [
+        f"{title}: {metric_meaning(name, probe.probe)}" for title, name in zip(titles, (metric, *names), strict=True)
+    ]
+    return forest(titles[0], rows, titles, alt, caption=f"{'. '.join(meanings)}.")
 
 
 def _over_all(probe: ProbeResult, results: AuditResults) -> Grouped | None:
-    tables = by_grouping(probe.measurements, results.data.attributes)
+    tables = by_grouping(probe, results.data.attributes)
     return next((table for table in tables if not table.attributes), None)

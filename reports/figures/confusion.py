@@ -7,7 +7,7 @@ from typing import Any
 
 from ...cards.tree import TableBlock
 from .panel import FigureGroup, Panel
-from .theme import INK, figure, plain, scale
+from .theme import INK, Drawing, plain, scale
 
 SIDE = 44
 
@@ -21,20 +21,20 @@ def confusion_figure(classes: Sequence[str], labels: Sequence[str], counts: Sequ
         counts: faces, ``len(labels)`` rows of ``len(classes)``.
     """
     totals = [sum(row) for row in counts]
-    rows = list(zip(labels, counts, totals, strict=True))
-    drawn = figure(
-        height=150 + SIDE * len(labels),
+    rows = [row for row in zip(labels, counts, totals, strict=True) if row[2]]
+    drawn = Drawing(
+        height=110 + SIDE * max(3, len(rows)),
         xaxis={**_axis("predicted", classes), "side": "top"},
-        yaxis={**_axis("label", labels), "autorange": "reversed"},
+        yaxis={**_axis("label", [label for label, _, _ in rows]), "autorange": "reversed"},
     )
-    drawn.add_heatmap(
+    drawn.heatmap(
         x=list(range(len(classes))),
-        y=list(range(len(labels))),
-        z=[[cell / total if total else None for cell in row] for _, row, total in rows],
+        y=list(range(len(rows))),
+        z=[[cell / total for cell in row] for _, row, total in rows],
         zmin=0,
         zmax=1,
         colorscale=scale(),
-        text=[[f"{cell:,}" if total else "" for cell in row] for _, row, total in rows],
+        text=[[f"{cell:,}" for cell in row] for _, row, _ in rows],
         texttemplate="%{text}",
         textfont={"size": 13},
         hoverinfo="text",
@@ -54,11 +54,11 @@ def confusion_figure(classes: Sequence[str], labels: Sequence[str], counts: Sequ
     )
     table = TableBlock(
         ("label \\ predicted", *classes),
-        tuple((label, *(f"{cell:,}" for cell in row)) for label, row, _ in rows),
+        tuple((label, *(f"{cell:,}" for cell in row)) for label, row in zip(labels, counts, strict=True)),
         "Faces by label and predicted class",
     )
     caption = "Each cell holds a number of faces; its colour is the share of the label's faces."
-    empty = [label for label, _, total in rows if not total]
+    empty = [label for label, total in zip(labels, totals, strict=True) if not total]
     if empty:
         caption += f" No face has the label {', '.join(empty)}."
     alt = "Confusion matrix: number of faces for each label and predicted class."
@@ -77,6 +77,4 @@ def _axis(title: str, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _hover(label: str, name: str, cell: int, total: int) -> str:
-    if not total:
-        return f"{plain(label)}: no face"
     return f"{plain(label)} predicted as {plain(name)}: {cell:,} of {total:,}"

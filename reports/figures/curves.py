@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-import plotly.graph_objects as go
-
 from ...cards.slices import Grouped, by_grouping, group_name
 from ...cards.tables import ref
 from ...cards.tree import Part, TableBlock
 from ...cards.wording import estimate_text, metric_title
 from ...core.results import AuditResults, Measurement, ProbeResult
 from .panel import FigureGroup, Panel
-from .theme import DASHES, MUTED, SERIES, SYMBOLS, figure, plain
+from .theme import DASHES, MUTED, SERIES, SYMBOLS, Drawing, plain
 
 STRENGTH = "eps"
 CONTROL = "noise"
@@ -30,7 +28,7 @@ class _Line:
 def curve_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureGroup]:
     """Yield curves for a probe whose measurements stand under conditions with ``attack`` and ``eps``."""
     panels: list[Panel] = []
-    for table in by_grouping(probe.measurements, results.data.attributes):
+    for table in by_grouping(probe, results.data.attributes):
         metrics = dict.fromkeys(c.metric for c in table.columns if STRENGTH in dict(c.condition) and not c.rest)
         for metric in metrics:
             lines = _lines(table, metric)
@@ -82,7 +80,7 @@ def _size(text: str) -> float | None:
 
 def _draw(name: str, metric: str, lines: list[_Line]) -> Panel:
     ticks = dict(sorted({size: text for line in lines for size, text, _ in line.points}.items()))
-    drawn = figure(
+    drawn = Drawing(
         height=360,
         showlegend=True,
         xaxis={
@@ -104,17 +102,23 @@ def _draw(name: str, metric: str, lines: list[_Line]) -> Panel:
     return Panel(name, drawn, _table(lines, ticks, metric), alt, caption)
 
 
-def _draw_line(drawn: go.Figure, line: _Line, position: int, colour: str) -> None:
+def _draw_line(drawn: Drawing, line: _Line, position: int, colour: str) -> None:
     known = [(size, cell.estimate) for size, _, cell in line.points if cell.estimate.value is not None]
     banded = [(size, e.low, e.high) for size, e in known if e.low is not None and e.high is not None]
     if banded:
         x = [size for size, _, _ in banded]
-        drawn.add_scatter(
+        drawn.scatter(
             x=[*x, *reversed(x)],
             y=[*(high for _, _, high in banded), *reversed([low for _, low, _ in banded])],
-            fill="toself", fillcolor=colour, opacity=0.16, line={"width": 0}, hoverinfo="skip", showlegend=False,
-        )  # fmt: skip
-    drawn.add_scatter(
+            mode="lines",
+            fill="toself",
+            fillcolor=colour,
+            opacity=0.16,
+            line={"width": 0},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    drawn.scatter(
         x=[size for size, _ in known],
         y=[estimate.value for _, estimate in known],
         mode="lines+markers",

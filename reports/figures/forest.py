@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
+from ...cards.absent import short_reason
 from ...cards.tables import ref
 from ...cards.tree import Part, TableBlock
 from ...cards.wording import estimate_text, number, plural
 from ...core.results import Estimate, Measurement
 from .panel import Panel
-from .theme import INK, MUTED, SERIES, SYMBOLS, figure, plain
+from .theme import INK, MUTED, SERIES, SYMBOLS, Drawing, plain
 
 ROW = 30
 MOST_ROWS = 60
@@ -49,7 +48,7 @@ def forest(
     places, ticks, height = _places(shown)
     low, high = _range(shown, reference)
     several = len(series) > 1
-    drawn = figure(
+    drawn = Drawing(
         height=max(170, ROW * height + (95 if several else 70)),
         showlegend=several,
         xaxis={"range": [low, high], "side": "bottom", "showgrid": True, "zeroline": False},
@@ -66,13 +65,14 @@ def forest(
         offset = (position - (len(series) - 1) / 2) * 0.26
         _draw_series(drawn, shown, places, position, label, offset)
     _draw_unmeasured(drawn, shown, places, low + 0.012 * (high - low))
+    _write_sizes(drawn, shown, places)
     if reference is not None and reference.estimate.value is not None:
-        drawn.add_vline(x=reference.estimate.value, line={"color": MUTED, "width": 1.5, "dash": "dot"})
-        drawn.add_annotation(
+        drawn.vertical(reference.estimate.value, MUTED)
+        drawn.note(
             x=reference.estimate.value, y=1, yref="paper", yanchor="bottom", showarrow=False,
             text=f"all faces {number(reference.estimate.value)}", font={"size": 11, "color": MUTED},
         )  # fmt: skip
-        drawn.update_layout(margin={"t": 22})
+        drawn.update(margin={"t": 24})
     if left_out > 0:
         caption = (
             f"{caption} Drawn are the first {MOST_ROWS} rows; {plural(left_out, 'more row')} in the table.".strip()
@@ -113,7 +113,7 @@ def _range(rows: Sequence[ForestRow], reference: Measurement | None) -> tuple[fl
 
 
 def _draw_series(
-    drawn: go.Figure, rows: Sequence[ForestRow], places: Sequence[float], position: int, label: str, offset: float
+    drawn: Drawing, rows: Sequence[ForestRow], places: Sequence[float], position: int, label: str, offset: float
 ) -> None:
     cells = [(row, place, row.cells[position]) for row, place in zip(rows, places, strict=True)]
     known = [
@@ -122,7 +122,7 @@ def _draw_series(
         if cell is not None and cell.estimate.value is not None
     ]
     colour = SERIES[position % len(SERIES)]
-    drawn.add_scatter(
+    drawn.scatter(
         x=[estimate.value for _, _, estimate in known],
         y=[place + offset for _, place, _ in known],
         error_x={
@@ -147,15 +147,15 @@ def _arm(estimate: Estimate, end: float | None) -> float:
     return 0.0 if end is None or estimate.value is None else abs(end - estimate.value)
 
 
-def _draw_unmeasured(drawn: go.Figure, rows: Sequence[ForestRow], places: Sequence[float], left: float) -> None:
+def _draw_unmeasured(drawn: Drawing, rows: Sequence[ForestRow], places: Sequence[float], left: float) -> None:
     """Write the reason into rows without any number, beside a hollow marker."""
     silent = [
-        (place, next((cell.estimate.reason or "" for cell in row.cells if cell is not None), ""))
+        (place, next((short_reason(cell.estimate.reason or "") for cell in row.cells if cell is not None), ""))
         for row, place in zip(rows, places, strict=True)
         if all(cell is None or cell.estimate.value is None for cell in row.cells)
     ]
     if silent:
-        drawn.add_scatter(
+        drawn.scatter(
             x=[left] * len(silent),
             y=[place for place, _ in silent],
             mode="markers+text",
@@ -168,6 +168,25 @@ def _draw_unmeasured(drawn: go.Figure, rows: Sequence[ForestRow], places: Sequen
             showlegend=False,
             cliponaxis=False,
         )
+
+
+def _write_sizes(drawn: Drawing, rows: Sequence[ForestRow], places: Sequence[float]) -> None:
+    """Write n at the right of rows that have a number; where series differ in n, the first one's."""
+    for row, place in zip(rows, places, strict=True):
+        first = next(
+            (cell.estimate for cell in row.cells if cell is not None and cell.estimate.value is not None), None
+        )
+        if first is not None and first.n is not None:
+            drawn.note(
+                x=1, xref="paper", xanchor="left", xshift=6, y=place, text=f"{first.n:,}",
+                font={"size": 11.5, "color": MUTED},
+            )  # fmt: skip
+    if any(cell is not None and cell.estimate.n is not None for row in rows for cell in row.cells):
+        drawn.note(
+            x=1, xref="paper", xanchor="left", xshift=6, y=1, yref="paper", yanchor="bottom", text="n",
+            font={"size": 11.5, "color": MUTED},
+        )  # fmt: skip
+        drawn.update(margin={"r": 52, "t": 24})
 
 
 def forest_table(rows: Sequence[ForestRow], series: Sequence[str], name: str) -> TableBlock:

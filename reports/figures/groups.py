@@ -15,18 +15,20 @@ MOST_PANELS = 60
 
 def group_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureGroup]:
     """Yield one figure for all single attributes together and one for each intersection."""
-    tables = by_grouping(probe.measurements, results.data.attributes)
+    tables = by_grouping(probe, results.data.attributes)
     whole = next((table for table in tables if not table.attributes), None)
     single = [table for table in tables if len(table.attributes) == 1]
-    yield from _figure("By group", single, whole, results)
+    yield from _figure("By group", single, whole, probe, results)
     for table in tables:
         if len(table.attributes) > 1:
-            yield from _figure(f"By {table.title}", [table], whole, results)
+            yield from _figure(f"By {table.title}", [table], whole, probe, results)
 
 
-def _figure(title: str, tables: list[Grouped], whole: Grouped | None, results: AuditResults) -> Iterator[FigureGroup]:
+def _figure(
+    title: str, tables: list[Grouped], whole: Grouped | None, probe: ProbeResult, results: AuditResults
+) -> Iterator[FigureGroup]:
     columns: Mapping[Column, None] = dict.fromkeys(column for table in tables for column in table.columns)
-    drawn: list[Panel] = []
+    drawn: list[tuple[tuple[bool, bool], Panel]] = []
     silent = 0
     for column in columns:
         rows = [
@@ -39,10 +41,11 @@ def _figure(title: str, tables: list[Grouped], whole: Grouped | None, results: A
             silent += 1
         elif len(drawn) < MOST_PANELS:
             reference = _over_all_faces(column, whole, results)
-            alt = f"{column.title} for each group, with its interval; groups that were not measured say why."
-            meaning = metric_meaning(column.metric)
+            name = column.title(probe.probe)
+            alt = f"{name} for each group, with its interval; groups that were not measured say why."
+            meaning = metric_meaning(column.metric, probe.probe)
             text = f"{meaning[:1].upper()}{meaning[1:]}." if meaning else ""
-            drawn.append(forest(column.title, rows, (column.title,), alt, reference, text))
+            drawn.append((_order(column, results), forest(name, rows, (name,), alt, reference, text)))
     if not drawn:
         return
     caption = (
@@ -52,13 +55,14 @@ def _figure(title: str, tables: list[Grouped], whole: Grouped | None, results: A
         caption += f" Nothing was measured for {silent} of {len(columns)} choices."
     if len(columns) - silent > len(drawn):
         caption += f" Shown are the first {MOST_PANELS}; the others stand in results.json."
-    yield FigureGroup(title, tuple(sorted(drawn, key=lambda panel: _labelled_first(panel, results))), caption)
+    yield FigureGroup(title, tuple(panel for _, panel in sorted(drawn, key=lambda entry: entry[0])), caption)
 
 
-def _labelled_first(panel: Panel, results: AuditResults) -> bool:
-    """Sort what concerns a class without a labelled face after the rest."""
-    absent = [label for label in results.target.classes if results.data.labels and not results.data.labels.get(label)]
-    return any(f" of {label}" in panel.name for label in absent)
+def _order(column: Column, results: AuditResults) -> tuple[bool, bool]:
+    """Sort the controls of an attack, and what concerns a class without a labelled face, after the rest."""
+    label = dict(column.rest).get("label")
+    unlabelled = label is not None and bool(results.data.labels) and not results.data.labels.get(label)
+    return unlabelled, dict(column.condition).get("attack") in ("none", "noise")
 
 
 def _over_all_faces(column: Column, whole: Grouped | None, results: AuditResults) -> Measurement | None:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...cards.absent import short_reason
 from ...cards.sentences import nulls_of
 from ...cards.tables import ref
 from ...cards.tree import Part, TableBlock
 from ...cards.wording import estimate_text, metric_title
 from ...core.results import Measurement, ProbeResult
 from .panel import FigureGroup, Panel
-from .theme import BLUE, HALO, INK, figure, scale
+from .theme import BLUE, HALO, INK, Drawing, scale
 
 Polylines = Sequence[Sequence[Sequence[float]]]
 
@@ -50,7 +51,7 @@ def heatmap_figures(
 
 
 def _panel(probe: ProbeResult, label: str, heat: NDArray[Any], drawing: Mapping[str, Any]) -> Panel:
-    drawn = figure(
+    drawn = Drawing(
         height=330,
         showlegend=False,
         margin={"l": 4, "r": 4, "t": 4, "b": 4},
@@ -59,7 +60,7 @@ def _panel(probe: ProbeResult, label: str, heat: NDArray[Any], drawing: Mapping[
     )
     largest = float(heat.max()) or 1.0
     small = heat.astype(np.uint8) if heat.dtype == np.uint8 else np.round(255 * heat / largest).astype(np.uint8)
-    drawn.add_heatmap(z=small, zmin=0, zmax=255, colorscale=scale(), showscale=False, hoverinfo="skip", zsmooth=False)
+    drawn.heatmap(z=small, zmin=0, zmax=255, colorscale=scale(), showscale=False, hoverinfo="skip", zsmooth=False)
     _outline(drawn, drawing.get("face", ()), INK, 1.1)
     _outline(drawn, drawing.get("masks", {}).get(label, ()), HALO, 4.0)
     _outline(drawn, drawing.get("masks", {}).get(label, ()), BLUE, 2.2)
@@ -81,7 +82,7 @@ def _outline(drawn: Any, lines: Polylines, colour: str, width: float) -> None:
         x += [float(point[0]) for point in line] + [None]
         y += [float(point[1]) for point in line] + [None]
     if x:
-        drawn.add_scatter(
+        drawn.scatter(
             x=x, y=y, mode="lines", line={"color": colour, "width": width}, hoverinfo="skip", cliponaxis=False
         )  # fmt: skip
 
@@ -89,6 +90,6 @@ def _outline(drawn: Any, lines: Polylines, colour: str, width: float) -> None:
 def _caption(probe: ProbeResult, iou: Measurement | None) -> str:
     if iou is None:
         return "No mask of this expression to score against."
-    text = f"IoU {estimate_text(iou.estimate)}"
+    text = f"IoU {short_reason(estimate_text(iou.estimate))}"
     nulls = [f"{metric_title(null.metric)} {estimate_text(null.estimate)}" for null in nulls_of(iou, probe)]
     return f"{text}. Beside it: {'; '.join(nulls)}." if nulls else f"{text}."

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import plotly.graph_objects as go
-
 from ...cards.tree import TableBlock
+from .theme import Drawing
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Panel:
     """
 
     name: str
-    drawing: go.Figure
+    drawing: Drawing
     table: TableBlock
     alt: str
     caption: str = ""

@@ -18,7 +18,7 @@ from ..core.results import AuditResults, ProbeResult, changed_artifacts, load_re
 
 
 @dataclass(frozen=True)
-class RunFolder:
+class RunFiles:
     """A run folder.
 
     Attributes:
@@ -34,7 +34,7 @@ class RunFolder:
     changed: frozenset[str]
 
     @classmethod
-    def read(cls, path: Path) -> RunFolder:
+    def read(cls, path: Path) -> RunFiles:
         """Read a run folder.
 
         Raises:
