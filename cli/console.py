@@ -100,7 +100,10 @@ class TerminalReporter:
             TextColumn("{task.completed}/{task.total}"),
             speed,
         )
-        bars = Progress(*columns, TimeRemainingColumn(), console=console(stderr=True), transient=True)
+        terminal = console(stderr=True)
+        bars = Progress(
+            *columns, TimeRemainingColumn(), console=terminal, transient=True, disable=not terminal.is_terminal
+        )
         start, done = time.monotonic(), 0
         with bars:
             task = bars.add_task(title, total=total, rate="")

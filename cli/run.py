@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..cards.statements import load_statements
 from ..core.errors import EXIT_GATE_FAILED, EXIT_INCOMPLETE, EXIT_INCONCLUSIVE, EXIT_OK
 from ..core.results import AuditResults
 from .console import TerminalReporter, print_gates, print_table, say
@@ -15,6 +16,8 @@ def run(plan: Path, out: Path | None, resume: bool, overwrite: bool, strict: boo
     from ..core.plan_file import load_plan
 
     loaded = load_plan(plan)
+    if loaded.plan.card is not None:
+        load_statements(loaded.path(loaded.plan.card))  # a fault in it is told before hours of computing, not after
     from ..core.api import run_plan
 
     folder = out if out is not None else Path("runs") / plan.stem
@@ -44,11 +47,14 @@ def print_summary(results: AuditResults) -> None:
         if not item.slice and item.direction != "none" and not item.metric.startswith("check.")
     ]
     print_table(f"{results.name}: {size_of(results)}", ["measurement", "estimate"], whole)
-    findings = results.findings()
+    found = results.findings()
+    findings = [finding for finding in found if finding.severity != "note"]
     styles = {"high": "bold red", "medium": "red", "low": "yellow", "note": ""}
     if findings:
         rows = [[finding.severity, finding.claim] for finding in findings]
         print_table("Findings", ["severity", "claim"], rows, [styles[finding.severity] for finding in findings])
+    if len(found) > len(findings):
+        say(f"and {len(found) - len(findings)} notes, in the report")
     for text in results.data.not_measured:
         say(text)
     print_gates(results.gates)
