@@ -4,8 +4,9 @@ The small Python API::
 
     import countenance
 
-    results = countenance.run("audit.yaml")
+    results = countenance.run("audit.yaml", out="runs/a")
     results["performance/accuracy"].estimate
+    countenance.write_report("runs/a")
     countenance.compare(countenance.load_results("runs/a"), countenance.load_results("runs/b"))
 
 Everything is imported on first use, so that ``import countenance`` costs nothing.
@@ -17,14 +18,22 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "compare", "load_results", "run"]
+__all__ = ["__version__", "compare", "load_results", "run", "write_card", "write_report"]
 
 if TYPE_CHECKING:
+    from .cards import write_card
     from .core.api import run
     from .core.compare import compare
     from .core.results import load_results
+    from .reports import write_report
 
-_HOMES = {"run": "core.api", "compare": "core.compare", "load_results": "core.results"}
+_HOMES = {
+    "run": "core.api",
+    "compare": "core.compare",
+    "load_results": "core.results",
+    "write_card": "cards",
+    "write_report": "reports",
+}
 
 
 def __getattr__(name: str) -> Any:

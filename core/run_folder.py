@@ -115,14 +115,20 @@ class RunFolder:
             )
 
     def join_scores(self, probe_ids: Sequence[str]) -> None:
-        """Write ``scores.parquet`` from the parts of these probes, in their order, part by part."""
-        parts = [self.path / PARTS / f"{probe_id}.parquet" for probe_id in probe_ids]
+        """Write ``scores.parquet`` from the parts of these probes, in their order, part by part.
+
+        The scores of a probe without a part (one that an earlier, finished run measured) are taken over.
+        """
 
         def join(temporary: Path) -> None:
             with pq.ParquetWriter(temporary, _SCORE_SCHEMA) as writer:
-                for part in parts:
+                for probe_id in probe_ids:
+                    part = self.path / PARTS / f"{probe_id}.parquet"
                     if part.is_file():
                         writer.write_table(pq.read_table(part, schema=_SCORE_SCHEMA))
+                    elif (self.path / SCORES_FILE).is_file():
+                        kept = [("probe_id", "=", probe_id)]
+                        writer.write_table(pq.read_table(self.path / SCORES_FILE, schema=_SCORE_SCHEMA, filters=kept))
 
         replace_atomically(self.path / SCORES_FILE, join)
         shutil.rmtree(self.path / PARTS, ignore_errors=True)
