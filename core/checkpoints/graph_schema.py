@@ -7,6 +7,8 @@ keyed by plain names) and ``ranges:`` (a table keyed by size expressions) of one
 
 from __future__ import annotations
 
+from .text import words
+
 RECORDS: dict[str, dict[str, str]] = {
     "ExportedProgram": {
         "graph_module": "GraphModule",
@@ -80,6 +82,12 @@ RECORDS: dict[str, dict[str, str]] = {
         "tensor_meta": "TensorMeta",
     },
 }
+
+MAY_BE_ABSENT: frozenset[str] = words(
+    "custom_obj_values guards_code is_single_tensor_return metadata sym_float_values torch_version "
+    "treespec_namedtuple_fields verifiers"
+)
+"""Fields that torch fills in itself, besides the optional ones: an older torch does not write them."""
 
 UNIONS: dict[str, dict[str, str]] = {
     "Argument": {

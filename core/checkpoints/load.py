@@ -157,7 +157,11 @@ def _sniff(data: bytes) -> str | None:
         return "hdf5"
     if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= 100_000_000:
         return "safetensors"
-    if data[:1] == b"\x08" and data[1] < 64 and data[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x3a", b"\x42", b"\x72"):
+    if (
+        data[:1] == b"\x08"
+        and data[1:2] < b"\x40"
+        and data[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x3a", b"\x42", b"\x72")
+    ):
         return "onnx"
     return "text" if data[:1] in b"<{#" and data[:200].isascii() else None
 

@@ -11,9 +11,9 @@ field                                          how torch treats it; what is acce
 ``sym_int/float/bool_values``
 ``hint`` of an expression, range limits        passed to sympy; numbers only
 ``guards_code``                                ``exec`` in ``.module()``; see :mod:`.expressions`
-names of nodes, tensors, inputs, arguments,    written as they stand into the source of ``forward``, which is
-subgraphs, ``forward_arg_names``               ``exec``-ed; plain ASCII identifiers only
-names of parameters, buffers, constants        written between quotes into that source; letters, digits, ``_ - .``
+names of inputs, of keyword arguments,         written as they stand into the source of ``forward``, which is
+``forward_arg_names``; of nodes, tensors       ``exec``-ed (nodes are cleaned up first, today); identifiers only
+names of parameters, buffers, subgraphs        written between quotes into that source; letters, digits, ``_ - .``
 ``target`` of a node                           looked up from ``torch`` and called; see :mod:`.operators`
 ``as_operator``, targets with ``#``            another way to a callable, and to registered plug-ins; refused
 ``in_spec``, ``out_spec``                      may import a module and look a name up in it (``__enum__``,
@@ -36,12 +36,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .expressions import check_expression, check_guard
-from .graph_schema import RECORDS, REFUSED_FIELDS, UNIONS
+from .graph_schema import MAY_BE_ABSENT, RECORDS, REFUSED_FIELDS, UNIONS
 from .operators import check_operator
 from .text import printable
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,250}")
-_QUALIFIED = re.compile(r"[A-Za-z0-9_\-]+(\.[A-Za-z0-9_\-]+)*")
+# No part starts with two underscores: torch follows these names by attribute access, and __class__ is shared by all.
+_QUALIFIED = re.compile(r"(?!__)[A-Za-z0-9_\-]+(\.(?!__)[A-Za-z0-9_\-]+)*")
 _PLAIN_TEXT = re.compile(r"[A-Za-z0-9_ .,:;+\-*/<>()\[\]='!]*")
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_ .,:;<>+\-*/()\[\]'=]*")
 _METADATA = {"stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "custom", "from_node"}
@@ -57,6 +58,19 @@ class _Walk:
     def report(self, place: str, why: str) -> None:
         if len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(f"{place}: {why}")
+
+    def start(self, kind: str, value: Any, place: str = "") -> None:
+        """Check a whole value; one that cannot be walked is a problem too."""
+        self.guarded(lambda: self.visit(kind, value, place))
+
+    def guarded(self, check: Callable[[], None]) -> None:
+        """Run a check; what a value of an unexpected shape makes it raise is a problem of the file."""
+        try:
+            check()
+        except RecursionError:
+            self.report("it", "is nested too deeply")
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            self.report("it", f"has an unexpected shape ({printable(repr(error), 80)})")
 
     def visit(self, kind: str, value: Any, place: str) -> None:
         """Check ``value`` as a ``kind``: a record, a union, a leaf, ``list:``, ``map:`` or ``optional:`` of one."""
@@ -95,6 +109,9 @@ class _Walk:
         if not isinstance(value, dict):
             self.report(place, f"is not a {kind}")
             return
+        for key, field_kind in RECORDS[kind].items():
+            if key not in value and key not in MAY_BE_ABSENT and not field_kind.startswith("optional:"):
+                self.report(place or kind, f"lacks the field {key}")
         for key, item in value.items():
             if key in RECORDS[kind]:
                 self.visit(RECORDS[kind][key], item, f"{place}.{key}" if place else key)
@@ -119,14 +136,9 @@ def scan_graph(content: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
     if program is None:
         return {}, (fault,)
     walk = _Walk()
-    try:
-        walk.visit("ExportedProgram", program, "")
-        if not walk.problems:
-            _check_signature(program, walk)
-    except RecursionError:
-        walk.report("model.json", "is nested too deeply")
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        walk.report("model.json", f"lacks {printable(str(error), 60)}")
+    walk.start("ExportedProgram", program)
+    if not walk.problems:
+        walk.guarded(lambda: _check_signature(program, walk))
     return program, tuple(walk.problems)
 
 
@@ -145,7 +157,7 @@ def scan_payloads(content: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
             walk.report(place, why)
         if isinstance(entry, dict) and entry.get("use_pickle") is not False:
             walk.report(place, "is stored as a pickle, which torch loads without restrictions")
-        walk.visit("PayloadMeta", entry, place)
+        walk.start("PayloadMeta", entry, place)
     return entries, tuple(walk.problems)
 
 

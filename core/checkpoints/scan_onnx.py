@@ -3,7 +3,7 @@
 An ONNX file is a protocol buffer; this module walks its wire format (field numbers from ``onnx.proto``) and
 needs no package. Checked are:
 
-- operator domains: ``ai.onnx``, ``ai.onnx.ml``, the domains of functions that the file itself defines, and
+- operator domains: ``ai.onnx``, ``ai.onnx.ml``, functions that the file itself defines, and
   those operators of ``com.microsoft`` that onnxruntime's own optimiser and quantiser write. Any other domain
   needs a library of native code;
 - external data: tensors kept in other files must name a plain file in the model's own folder or below it.
@@ -33,11 +33,11 @@ MICROSOFT_OPERATORS: frozenset[str] = words(
 
 @dataclass
 class OnnxFile:
-    """What was found in a file: operators as (domain, type), external files, and domains of its own functions."""
+    """What was found in a file: operators and its own functions as (domain, type), and external files."""
 
     operators: set[tuple[str, str]] = field(default_factory=set)
     external: set[str] = field(default_factory=set)
-    own_domains: set[str] = field(default_factory=set)
+    own: set[tuple[str, str]] = field(default_factory=set)
 
 
 class _NotOnnx(Exception):
@@ -62,7 +62,8 @@ def scan_onnx(data: bytes, what: str) -> OnnxFile:
     foreign = sorted(
         f"{printable(domain)}:{printable(kind)}"
         for domain, kind in found.operators
-        if domain not in KNOWN_DOMAINS | found.own_domains
+        if domain not in KNOWN_DOMAINS
+        and (domain, kind) not in found.own
         and not (domain == "com.microsoft" and kind in MICROSOFT_OPERATORS)
     )
     if foreign:
@@ -83,7 +84,8 @@ def read_external(found: OnnxFile, folder: Path, what: str) -> dict[str, bytes]:
     for location in sorted(found.external):
         path = PurePosixPath(location)
         inside = folder / path
-        plain = bool(path.parts) and not path.is_absolute() and "\\" not in location and ":" not in location
+        # "*" is part of onnxruntime's own mark for a tensor at an address in memory.
+        plain = bool(path.parts) and not path.is_absolute() and not set(location) & set("\\:*\0")
         if not plain or ".." in path.parts or not inside.resolve().is_relative_to(folder.resolve()):
             raise CheckpointError(
                 f"{what} was refused: it keeps tensors in {printable(location)!r}, which is not in the folder of the "
@@ -137,23 +139,29 @@ def _messages(view: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def _model(view: memoryview, found: OnnxFile) -> None:
-    """Walk ModelProto: graph 7, functions 25."""
+    """Walk ModelProto: graph 7, training info 20 (with graphs 1 and 2), functions 25."""
     for number, value in _messages(view):
         if number == 7:
             _graph(value, found, 0)
+        elif number == 20:
+            for part, graph in _messages(value):
+                if part in (1, 2):
+                    _graph(graph, found, 0)
         elif number == 25:
             _function(value, found)
 
 
 def _function(view: memoryview, found: OnnxFile) -> None:
-    """Walk FunctionProto: node 7, domain 10."""
-    domain = ""
+    """Walk FunctionProto: name 1, node 7, domain 10."""
+    name = domain = ""
     for number, value in _messages(view):
         if number == 7:
             _node(value, found, 0)
+        elif number == 1:
+            name = bytes(value).decode()
         elif number == 10:
             domain = bytes(value).decode()
-    found.own_domains.add(domain)
+    found.own.add((domain, name))
 
 
 def _graph(view: memoryview, found: OnnxFile, depth: int) -> None:

@@ -44,6 +44,7 @@ _CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_cons
 _RAW = re.compile(r"data/(weights/weight|constants/tensor)_[0-9]{1,9}")
 _NOTES = re.compile(r"archive_format|archive_version|byteorder|\.data/version|\.data/serialization_id|version")
 _LONGEST_NOTE = 200
+STUDIED = ("2.13", "2.15")
 _OWN_STATISTICS = (
     "it has a norm without running statistics; where that is a batch norm, a prediction depends on the other faces of "
     "the batch"
@@ -78,7 +79,7 @@ def scan_exported(data: bytes, what: str) -> tuple[ExportedFile | None, tuple[st
     problems += [f"{_MODEL}: {problem}" for problem in found]
     if problems:
         return None, tuple(problems)
-    notes = _refuse_training_mode(program, what)
+    notes = (*_refuse_training_mode(program, what), *_unstudied_torch())
     for name in _PICKLED:
         if name in archive.members:
             _must_load_restricted(name, archive, what)
@@ -144,6 +145,17 @@ def _refuse_training_mode(program: dict[str, Any], what: str) -> tuple[str, ...]
                 "    torch.export.save(torch.export.export(net, (example,)), 'model.pt2')"
             )
     return (_OWN_STATISTICS,) if own_statistics else ()
+
+
+def _unstudied_torch() -> tuple[str, ...]:
+    """Say so when this torch is not one of those whose loader was read for these checks."""
+    import torch
+
+    version = ".".join(torch.__version__.split(".")[:2])
+    known = " and ".join(STUDIED)
+    return (
+        () if version in STUDIED else (f"the checks of .pt2 files were written for torch {known}; this is {version}",)
+    )
 
 
 def _nodes(graph: dict[str, Any]) -> list[dict[str, Any]]:

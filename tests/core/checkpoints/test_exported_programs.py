@@ -124,8 +124,7 @@ def test_a_fixed_batch_is_noted(tools: Any, tmp_path: Path) -> None:
     assert "fixed batch of 2" in load_checkpoint(path, None, folder=tmp_path).notes[0]
 
 
-@pytest.mark.parametrize("decompose", [False, True])
-@pytest.mark.parametrize("make", [Residual, Attention])
+@pytest.mark.parametrize(("make", "decompose"), [(Residual, False), (Residual, True), (Attention, False)])
 def test_an_export_in_training_mode_is_refused(
     make: type[nn.Module], decompose: bool, tools: Any, tmp_path: Path
 ) -> None:

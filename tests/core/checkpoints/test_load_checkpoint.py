@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,7 @@ def test_tied_weights_need_to_be_stored_once(net_folder: Path) -> None:
         ("model.safetensors", bytes(range(1, 100)), "cannot be read as safetensors"),
         ("model.pt2", bytes(range(1, 100)), "cannot be read as a zip archive"),
         ("model.onnx", bytes(range(1, 100)), "cannot be read as an ONNX model"),
+        ("model.onnx", b"\x08", "ONNX"),
         ("model.onnx", b"\x08\x09", "no operators|ONNX"),
     ],
 )
@@ -224,7 +227,8 @@ def test_external_data_beside_the_model_is_read_and_hashed(onnx_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "location", ["../secret.bin", "/etc/hostname", "a/../../secret.bin", "link.bin", "C:\\secret", ""]
+    "location",
+    ["../secret.bin", "/etc/hostname", "a/../../secret.bin", "link.bin", "C:\\secret", "*/_ORT_MEM_ADDR_/*", ""],
 )
 def test_external_data_elsewhere_is_refused(location: str, tmp_path: Path, onnx_path: Path) -> None:
     (tmp_path / "secret.bin").write_bytes(bytes(8))
@@ -239,7 +243,7 @@ def test_external_data_elsewhere_is_refused(location: str, tmp_path: Path, onnx_
 
 def test_without_onnxruntime_the_install_line_is_given(onnx_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     onnx_path.write_bytes(onnx_bytes())
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r'pip install "countenance\[onnx\]"'):
         load_checkpoint(onnx_path, None, folder=onnx_path.parent)
 
@@ -261,3 +265,8 @@ def test_the_scanned_bytes_are_the_loaded_bytes(tools: Any, net_folder: Path, mo
     assert io_open is not counting
     load_checkpoint(path, TINY, folder=net_folder)
     assert len(opened) == 1
+
+
+def test_the_checks_are_imported_without_torch() -> None:
+    code = "import sys, countenance.core.checkpoints; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
