@@ -71,15 +71,16 @@ def label_measurements(context: ProbeContext, label: ScoredLabel, masks: MaskSet
         return context.measurement(metric, estimate, slice={**place, **more})
 
     yield tell("faces_without_map", _exact(label.left_out, "faces", label.faces + label.left_out))
+    reason = label.reason
+    if label.own is None:
+        reason = no_mask_reason(label.name, None if masks.version else masks.masks)
+    if reason is not None:
+        yield tell("iou", Estimate.not_measured(reason, n=label.faces, subjects=label.people))
     if label.heatmap is None:
-        assert label.reason is not None
-        yield tell("iou", Estimate.not_measured(label.reason, n=label.faces, subjects=label.people))
         return
     yield tell("energy_outside_face", label.estimates["energy_outside_face"])
     yield tell("energy_outside_face.null_ones", _exact(float((~face_region()).mean())))
     if label.own is None:
-        reason = no_mask_reason(label.name, None if masks.version else masks.masks)
-        yield tell("iou", Estimate.not_measured(reason, n=label.faces, subjects=label.people))
         return
     mask = masks.masks[label.own]
     evidence = stretch(label.heatmap) > (label.threshold or 0)

@@ -4,7 +4,9 @@ The heatmap of an expression is the mean over people of each person's mean map: 
 pictures. Its intervals come from leaving out one person at a time (the jackknife) and Student's t. On maps of
 real faces, drawn again from 69 and from 50 people, 150 times each, intervals of nominally 95 % held the IoU and
 the specificity in 90 to 99 % of the draws with 12, 20 or 40 people; percentiles of a bootstrap over people held
-them in 87 to 95 %.
+them in 87 to 95 %. On drawn maps where half of the evidence lies in each person's own place, so that the mean of a
+few is lumpier than that of many, they held the IoU in 80 % of 400 draws with 10 people, 88 % with 15, 92 % with 25
+and 95 % with 50: with few people read them as too narrow.
 """
 
 from __future__ import annotations

@@ -227,6 +227,7 @@ def exported(net: nn.Module, batch: int = 3, dynamic: bool = True, decomposed: b
     return module
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")  # torch 2.13 warns about itself
 @pytest.mark.parametrize("decomposed", [False, True])
 @pytest.mark.parametrize("layer", [None, "body.0", "stem"])
 def test_program_with_inplace_operations_equals_module(layer: str | None, decomposed: bool) -> None:
