@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.results import Measurement, ProbeResult
-from .wording import place_title
+from .wording import IN_PROBE, place_title
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -92,14 +92,14 @@ def by_grouping(result: ProbeResult, attributes: Iterable[str]) -> list[Grouped]
             probe=result.probe,
             attributes=names,
             groups=tuple(dict.fromkeys(group for group, _ in cells)),
-            columns=tuple(sorted(dict.fromkeys(column for _, column in cells), key=_reading_order)),
+            columns=tuple(sorted(dict.fromkeys(c for _, c in cells), key=lambda c: _reading_order(c, result.probe))),
             cells=cells,
         )
         for names, cells in sorted(found.items(), key=lambda entry: len(entry[0]))
     ]
 
 
-def _reading_order(column: Column) -> int:
+def _reading_order(column: Column, probe: str) -> int:
     """Known metrics in their usual order with their nulls, others after them as they come (sorting is stable)."""
     metric = column.metric.partition(".null")[0]
-    return _ORDER.index(metric) if metric in _ORDER else len(_ORDER)
+    return _ORDER.index(metric) if metric in _ORDER and metric not in IN_PROBE.get(probe, {}) else len(_ORDER)

@@ -35,6 +35,7 @@ class ProbeView:
     probe: ProbeResult
     figures: tuple[FigureGroup, ...]
     tables: tuple[TableBlock, ...]
+    further: tuple[TableBlock, ...]
     rest: TableBlock | None
     params: tuple[tuple[str, str], ...]
 
@@ -92,6 +93,12 @@ class Page:
     def findings(self) -> list[Finding]:
         """Every finding, the most severe first; the n-th has the anchor ``finding-n``."""
         return self.results.findings()
+
+    def probe_name(self, probe: ProbeResult) -> str:
+        """Name a probe; two uses of one probe are told apart by their ids."""
+        title = probe.title or probe.id
+        twice = sum((other.title or other.id) == title for other in self.results.probes) > 1
+        return f"{title} ({probe.id})" if twice else title
 
     @property
     def notes(self) -> list[Finding]:
@@ -179,14 +186,16 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     figures = tuple(figures_of(run, probe))
     whole = [table for table in by_grouping(probe, run.results.data.attributes) if not table.attributes]
     drawn = {ref.key for ref in _quoted_in([panel.table for group in figures for panel in group.panels])}
-    tables = tuple(
+    whole_tables = [
         table
         for grouped in whole
         for table in overall_tables(grouped)
         if any(ref.key not in drawn for ref in _quoted_in([table]))
-    )
+    ]
+    tables = tuple(table for table in whole_tables if probe.pillar == "performance" or not figures)
+    further = tuple(table for table in whole_tables if table not in tables)
     params = tuple((name, _param(value)) for name, value in probe.params.items())
-    drawn |= {ref.key for ref in _quoted_in(tables)}
+    drawn |= {ref.key for ref in _quoted_in(whole_tables)}
     evidence = {key for finding in run.results.findings() for key in finding.evidence}
     evidence |= {key for gate in run.results.gates for key in gate.evidence}
     left = [item for item in probe.measurements if item.key not in drawn]
@@ -199,7 +208,7 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     if len(left) > MOST_ROWS:
         caption += f" (the first {MOST_ROWS} of {len(left):,}; all stand in results.json)"
     rest = TableBlock(("measure", "of", "estimate"), tuple(rows), caption) if rows else None
-    return ProbeView(probe, figures, tables, rest, params)
+    return ProbeView(probe, figures, tables, further, rest, params)
 
 
 def _param(value: object) -> str:
@@ -209,7 +218,7 @@ def _param(value: object) -> str:
 
 
 def _quoted(view: ProbeView) -> Iterator[MeasurementRef]:
-    tables = [*view.tables, *(panel.table for group in view.figures for panel in group.panels)]
+    tables = [*view.tables, *view.further, *(panel.table for group in view.figures for panel in group.panels)]
     yield from _quoted_in([*tables, *([view.rest] if view.rest is not None else [])])
 
 

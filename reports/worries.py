@@ -47,7 +47,7 @@ def _all(run: RunFiles) -> Iterator[Worry]:
     for position, gate in enumerate(results.gates, start=1):
         if gate.verdict == "fail":
             hazard = gate.gate.get("hazard")
-            text = f"{gate_name(gate)}: {gate.why}" + (f". Hazard: {hazard}" if hazard else "")
+            text = _capital(gate.why) + (f". Hazard: {hazard}" if hazard else "")
             yield Worry("high", "gate failed", text, f"gate-{position}")
     yield from _findings(results, ("high",))
     for probe in results.probes:
@@ -57,12 +57,16 @@ def _all(run: RunFiles) -> Iterator[Worry]:
     yield from _findings(results, ("medium",))
     for position, gate in enumerate(results.gates, start=1):
         if gate.verdict in ("not measured", "inconclusive"):
-            yield Worry("medium", f"gate {gate.verdict}", f"{gate_name(gate)}: {gate.why}", f"gate-{position}")
+            yield Worry("medium", f"gate {gate.verdict}", _capital(gate.why), f"gate-{position}")
     yield from _small_groups(results)
     yield from _findings(results, ("low",))
     for probe in results.probes:
         if probe.status == "skipped":
             yield Worry("low", "probe skipped", f"{probe.title or probe.id}: {probe.reason}", f"probe-{probe.id}")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _findings(results: AuditResults, severities: tuple[str, ...]) -> Iterator[Worry]:

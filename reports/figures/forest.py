@@ -15,6 +15,7 @@ from .theme import INK, MUTED, SERIES, SYMBOLS, Drawing, plain
 
 ROW = 30
 MOST_ROWS = 60
+MOST_SILENT = 6
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class ForestRow:
     name: str
     block: str
     cells: tuple[Measurement | None, ...]
+
+    @property
+    def measured(self) -> bool:
+        """Whether at least one series has a number here."""
+        return any(cell is not None and cell.estimate.value is not None for cell in self.cells)
 
 
 def forest(
@@ -44,14 +50,14 @@ def forest(
         reference: the same measure over all faces, drawn as a vertical line.
         caption: what to read from it.
     """
-    shown, left_out = rows[:MOST_ROWS], len(rows) - MOST_ROWS
+    shown, left_out = _drawn_rows(rows)
     places, ticks, height = _places(shown)
     low, high = _range(shown, reference)
     several = len(series) > 1
     drawn = Drawing(
         height=max(170, ROW * height + (95 if several else 70)),
         showlegend=several,
-        xaxis={"range": [low, high], "side": "bottom", "showgrid": True, "zeroline": False},
+        xaxis={"range": [low, high], "showgrid": True, "zeroline": False, "nticks": 6, "tickangle": 0},
         yaxis={
             "range": [height - 0.4, -0.7],
             "tickvals": [place for place, _ in ticks],
@@ -73,11 +79,19 @@ def forest(
             text=f"all faces {number(reference.estimate.value)}", font={"size": 11, "color": MUTED},
         )  # fmt: skip
         drawn.update(margin={"t": 24})
-    if left_out > 0:
-        caption = (
-            f"{caption} Drawn are the first {MOST_ROWS} rows; {plural(left_out, 'more row')} in the table.".strip()
-        )
+    if left_out:
+        caption = f"{caption} Not drawn: {plural(left_out, 'row')}; all stand in the table.".strip()
     return Panel(name, drawn, forest_table(rows, series, name), alt, caption)
+
+
+def _drawn_rows(rows: Sequence[ForestRow]) -> tuple[list[ForestRow], int]:
+    """Put the measured rows of each block first and keep a few of the others; return them and how many are left out."""
+    kept: list[ForestRow] = []
+    for block in dict.fromkeys(row.block for row in rows):
+        here = [row for row in rows if row.block == block]
+        measured = [row for row in here if row.measured]
+        kept += [*measured, *[row for row in here if not row.measured][:MOST_SILENT]]
+    return kept[:MOST_ROWS], len(rows) - len(kept[:MOST_ROWS])
 
 
 def _places(rows: Sequence[ForestRow]) -> tuple[list[float], list[tuple[float, str]], int]:
@@ -152,7 +166,7 @@ def _draw_unmeasured(drawn: Drawing, rows: Sequence[ForestRow], places: Sequence
     silent = [
         (place, next((short_reason(cell.estimate.reason or "") for cell in row.cells if cell is not None), ""))
         for row, place in zip(rows, places, strict=True)
-        if all(cell is None or cell.estimate.value is None for cell in row.cells)
+        if not row.measured
     ]
     if silent:
         drawn.scatter(
@@ -160,7 +174,7 @@ def _draw_unmeasured(drawn: Drawing, rows: Sequence[ForestRow], places: Sequence
             y=[place for place, _ in silent],
             mode="markers+text",
             marker={"size": 8, "color": "rgba(0,0,0,0)", "line": {"color": MUTED, "width": 1.3}},
-            text=[f" not measured: {plain(reason, 48)}" for _, reason in silent],
+            text=[f" {plain(reason, 52)}" for _, reason in silent],
             textposition="middle right",
             textfont={"size": 11.5, "color": MUTED},
             hoverinfo="text",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from ...cards.slices import Column, Grouped, by_grouping, group_name
 from ...cards.wording import metric_meaning
@@ -11,51 +12,66 @@ from .forest import ForestRow, forest
 from .panel import FigureGroup, Panel
 
 MOST_PANELS = 60
+_CAPTION = (
+    "Points with intervals; n counts faces. Rows with a hollow ring were not measured, with the reason. Intervals are "
+    "not "
+    "tests of a difference."
+)
+
+
+@dataclass(frozen=True)
+class _Source:
+    probe: ProbeResult
+    results: AuditResults
+    whole: Grouped | None
 
 
 def group_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureGroup]:
-    """Yield one figure for all single attributes together and one for each intersection."""
+    """Yield one figure for all single attributes together and one for the intersections."""
     tables = by_grouping(probe, results.data.attributes)
-    whole = next((table for table in tables if not table.attributes), None)
+    source = _Source(probe, results, next((table for table in tables if not table.attributes), None))
     single = [table for table in tables if len(table.attributes) == 1]
-    yield from _figure("By group", single, whole, probe, results)
-    for table in tables:
-        if len(table.attributes) > 1:
-            yield from _figure(f"By {table.title}", [table], whole, probe, results)
+    combined = [table for table in tables if len(table.attributes) > 1]
+    panels, caption = _panels(single, source, MOST_PANELS)
+    if panels:
+        yield FigureGroup("By group", tuple(panels), caption)
+    share = MOST_PANELS // max(1, len(combined))
+    found = [(table.title, *_panels([table], source, share)) for table in combined]
+    joined = tuple(replace(panel, family=title) for title, panels, _ in found for panel in panels)
+    if joined:
+        yield FigureGroup("By combination of groups", joined, _CAPTION)
 
 
-def _figure(
-    title: str, tables: list[Grouped], whole: Grouped | None, probe: ProbeResult, results: AuditResults
-) -> Iterator[FigureGroup]:
-    columns: Mapping[Column, None] = dict.fromkeys(column for table in tables for column in table.columns)
-    drawn: list[tuple[tuple[bool, bool], Panel]] = []
-    silent = 0
-    for column in columns:
-        rows = [
-            ForestRow(group_name(group), table.title, (table.cells[group, column],))
-            for table in tables
-            for group in table.groups
-            if (group, column) in table.cells
-        ]
-        if all(cell is None or cell.estimate.value is None for row in rows for cell in row.cells):
-            silent += 1
-        elif len(drawn) < MOST_PANELS:
-            reference = _over_all_faces(column, whole, results)
-            name = column.title(probe.probe)
-            alt = f"{name} for each group, with its interval; groups that were not measured say why."
-            meaning = metric_meaning(column.metric, probe.probe)
-            text = f"{meaning[:1].upper()}{meaning[1:]}." if meaning else ""
-            drawn.append((_order(column, results), forest(name, rows, (name,), alt, reference, text)))
-    if not drawn:
-        return
-    caption = (
-        "Points with intervals; grey rows were not measured, with the reason. Intervals are not tests of a difference."
-    )
-    if silent:
-        caption += f" Nothing was measured for {silent} of {len(columns)} choices."
-    if len(columns) - silent > len(drawn):
-        caption += f" Shown are the first {MOST_PANELS}; the others stand in results.json."
-    yield FigureGroup(title, tuple(panel for _, panel in sorted(drawn, key=lambda entry: entry[0])), caption)
+def _panels(tables: list[Grouped], source: _Source, most: int) -> tuple[list[Panel], str]:
+    """Draw what was measured, the usual questions first, and say what was left out."""
+    columns = list(dict.fromkeys(column for table in tables for column in table.columns))
+    told = [column for column in columns if any(_measured(table, column) for table in tables)]
+    told.sort(key=lambda column: _order(column, source.results))
+    caption = _CAPTION
+    if len(told) < len(columns):
+        caption += f" Nothing was measured for {len(columns) - len(told)} of {len(columns)} choices."
+    if len(told) > most:
+        caption += f" Shown are the first {most} of {len(told)}; the others stand in results.json."
+    return [_panel(column, tables, source) for column in told[:most]], caption
+
+
+def _measured(table: Grouped, column: Column) -> bool:
+    cells = (table.cells.get((group, column)) for group in table.groups)
+    return any(cell is not None and cell.estimate.value is not None for cell in cells)
+
+
+def _panel(column: Column, tables: list[Grouped], source: _Source) -> Panel:
+    rows = [
+        ForestRow(group_name(group), table.title, (table.cells[group, column],))
+        for table in tables
+        for group in table.groups
+        if (group, column) in table.cells
+    ]
+    name = column.title(source.probe.probe)
+    meaning = metric_meaning(column.metric, source.probe.probe)
+    text = f"{meaning[:1].upper()}{meaning[1:]}." if meaning else ""
+    alt = f"{name} for each group, with its interval; groups that were not measured say why."
+    return forest(name, rows, (name,), alt, _over_all_faces(column, source), text)
 
 
 def _order(column: Column, results: AuditResults) -> tuple[bool, bool]:
@@ -65,12 +81,12 @@ def _order(column: Column, results: AuditResults) -> tuple[bool, bool]:
     return unlabelled, dict(column.condition).get("attack") in ("none", "noise")
 
 
-def _over_all_faces(column: Column, whole: Grouped | None, results: AuditResults) -> Measurement | None:
+def _over_all_faces(column: Column, source: _Source) -> Measurement | None:
     """Find the same measure over all faces, in this probe or among the performance measures."""
-    found = whole.cells.get(((), column)) if whole is not None else None
+    found = source.whole.cells.get(((), column)) if source.whole is not None else None
     if found is not None:
         return found
-    performance = results.probe("performance")
+    performance = source.results.probe("performance")
     for item in performance.measurements if performance is not None and not column.condition else ():
         if item.metric == column.metric and tuple(sorted(item.slice.items())) == column.rest and not item.condition:
             return item

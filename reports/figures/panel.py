@@ -19,6 +19,7 @@ class Panel:
         table: the numbers of the drawing; its text alternative.
         alt: one sentence that says what is drawn.
         caption: what to read from it, below the drawing; may be empty.
+        family: what it has in common with siblings, e.g. ``ethnicity × gender``; may be empty.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Panel:
     table: TableBlock
     alt: str
     caption: str = ""
+    family: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,11 @@ class FigureGroup:
     panels: tuple[Panel, ...]
     caption: str = ""
     layout: Literal["choice", "grid"] = "choice"
+
+    @property
+    def families(self) -> list[tuple[str, list[tuple[int, str]]]]:
+        """The families in order, each with the position and name of its panels."""
+        found: dict[str, list[tuple[int, str]]] = {}
+        for position, panel in enumerate(self.panels):
+            found.setdefault(panel.family, []).append((position, panel.name))
+        return list(found.items())

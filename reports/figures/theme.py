@@ -113,7 +113,7 @@ class Drawing:
     def vertical(self, x: float, colour: str) -> None:
         """Add a dotted vertical line over the whole height."""
         line = {"color": colour, "width": 1.5, "dash": "dot"}
-        shape = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "y domain", "line": line}
+        shape = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "y domain", "layer": "below", "line": line}
         self.layout.setdefault("shapes", []).append(shape)
 
     def as_json(self) -> dict[str, Any]:

@@ -70,10 +70,29 @@
     place.scrollIntoView({ block: "center" });
   }
 
+  const opener = document.getElementById("open-card");
+  if (opener) {
+    opener.hidden = false;
+    opener.addEventListener("click", () => {
+      document.querySelectorAll("details.section").forEach((part) => { part.open = true; });
+    });
+  }
+
   addEventListener("hashchange", reveal);
   dark.addEventListener("change", redraw);
-  addEventListener("beforeprint", () => { printing = true; redraw(); });
-  addEventListener("afterprint", () => { printing = false; redraw(); });
+  const parts = () => [...document.querySelectorAll("details.section, details.method")];
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    printing = true;
+    closed = parts().filter((part) => !part.open);
+    closed.forEach((part) => { part.open = true; });
+    plots.filter(visible).forEach(draw);
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    closed.forEach((part) => { part.open = false; });
+    redraw();
+  });
   if (matchMedia("(max-width: 64rem)").matches) document.querySelector("details.contents")?.removeAttribute("open");
   drawAll().then(reveal);
 })();

@@ -291,19 +291,23 @@ def gates() -> list[GateOutcome]:
     return [
         GateOutcome(
             gate={"measure": "performance/accuracy", "at_least": 0.8}, verdict="pass",
-            why="accuracy 0.838 [0.789, 0.877], at least 0.8 asked", evidence=["performance/accuracy"],
+            why="performance/accuracy is 0.848 [0.791, 0.895], n = 204; the limit is at least 0.8",
+            evidence=["performance/accuracy"],
         ),
         GateOutcome(
             gate={
                 "measure": "group_metrics/recall", "where": {"gender": "*", "label": "happy"}, "at_least": 0.75,
                 "hazard": "women's joy read as neutral", "review_by": "2027-05-01",
             },
-            verdict="fail", why="gender=female: the interval lies below 0.75",
+            verdict="fail", 
+            why="group_metrics/recall[gender=female,label=happy] is 0.653 [0.513, 0.749]; the limit is at least 0.75",
             evidence=["group_metrics/recall[gender=female,label=happy]"],
         ),
         GateOutcome(
             gate={"measure": "global_heatmaps/iou", "where": {"label": "happy"}, "at_least": 0.3},
-            verdict="inconclusive", why="0.310 [0.270, 0.360] holds 0.3", evidence=["global_heatmaps/iou[label=happy]"],
+            verdict="inconclusive", 
+            why="global_heatmaps/iou[label=happy] is 0.310 [0.270, 0.360]; the limit lies inside the interval",
+            evidence=["global_heatmaps/iou[label=happy]"],
         ),
     ]  # fmt: skip
 
