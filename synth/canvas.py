@@ -32,6 +32,12 @@ class Mask:
         """Multiply by a map of the whole picture, (size, size)."""
         return Mask(self.rows, self.columns, self.cover * other[self.rows, self.columns])
 
+    def spread(self, size: int) -> Pixels:
+        """Give the coverage of the whole picture, (size, size), 0 outside the box."""
+        whole = np.zeros((size, size), dtype=np.float32)
+        whole[self.rows, self.columns] = self.cover
+        return whole
+
 
 class Canvas:
     """A square RGB picture in 0..1 that shapes are laid on."""

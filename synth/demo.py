@@ -12,7 +12,7 @@ from .dataset import DrawnDataset, draw_dataset
 from .expression import EXPRESSIONS
 from .recipe import AUDIT_TAGS
 
-DEMO_FACES = 630
+DEMO_FACES = 756
 DEMO_SEED = 90_001
 NETS: tuple[str, ...] = ("flawed", "twin")
 
@@ -49,8 +49,8 @@ probes:
   - performance
   - group_metrics
   - {probe: global_heatmaps, method: gradcam, per_class: 100}
-  - {probe: adversarial, id: fgsm, attack: fgsm, eps: [2/255, 8/255]}
-  - {probe: adversarial, id: pgd, attack: pgd, eps: [2/255, 8/255], steps: 5}
+  - {probe: adversarial, id: fgsm, attack: fgsm, eps: [2/255, 8/255], faces: 252}
+  - {probe: adversarial, id: pgd, attack: pgd, eps: [1/510, 1/255, 2/255, 8/255], steps: 5, faces: 252}
 gates:
   - {measure: performance/accuracy, at_least: 0.90}
   - measure: group_metrics/recall
@@ -122,8 +122,8 @@ def prepare_demo(folder: Path, faces: int = DEMO_FACES, seed: int = DEMO_SEED) -
 
     Args:
         folder: made if it is missing; must not hold a demonstration yet.
-        faces: number of pictures, rounded up to whole people with each expression once. The planted group gap needs
-            at least 210 (10 people of each skin tone group) to be measured.
+        faces: number of pictures, rounded up to whole people with each expression once. The planted faults are
+            measured from about 700 on (36 people of each skin tone group); with fewer, groups are too small.
         seed: seed of the drawn people; they differ from those the nets were trained on.
 
     Raises:

@@ -111,8 +111,7 @@ def _draw_body(scene: Scene) -> None:
     across = np.clip(1 + 0.35 * light.strength * light.right * scene.x, 0.6, 1.25)[..., None].astype(np.float32)
     body = canvas.mask(place(outline))
     canvas.fill(body, skin * across)
-    inside = np.zeros((canvas.size, canvas.size), dtype=np.float32)
-    inside[body.rows, body.columns] = body.cover
+    inside = body.spread(canvas.size)
     jaw = moved(curve(scene.points[3:14]), (0.0, 0.12))
     canvas.tint(canvas.stroke(place(jaw), 0.34 * unit, blur=0.10 * unit).times(inside), (0.58, 0.48, 0.46), 0.8)
     cloth = rgb(CLOTHES[scene.look.clothes % len(CLOTHES)])

@@ -42,8 +42,7 @@ def _draw_eye(scene: Scene, ring: tuple[int, ...]) -> None:
 
     white = mix(np.array([0.95, 0.94, 0.92], dtype=np.float32), scene.skin, 0.10 + 0.08 * scene.darkness)
     canvas.fill(opening, white)
-    whole = np.zeros((canvas.size, canvas.size), dtype=np.float32)
-    whole[opening.rows, opening.columns] = opening.cover
+    whole = opening.spread(canvas.size)
 
     rest = scene.rest[list(ring)]
     half = np.ptp(rest[:, 0]) / 2

@@ -55,8 +55,7 @@ def _draw_inside(scene: Scene, edges: dict[str, Points]) -> None:
     canvas, unit, units = scene.canvas, scene.unit, scene.face.units
     top, bottom = edges["upper_inner"], edges["lower_inner"]
     opening = canvas.mask(np.concatenate((top, bottom[::-1])))
-    whole = np.zeros((canvas.size, canvas.size), dtype=np.float32)
-    whole[opening.rows, opening.columns] = opening.cover
+    whole = opening.spread(canvas.size)
     canvas.fill(opening, (0.15, 0.045, 0.05))
     gap = float((bottom[:, 1] - top[:, 1]).max())
     middle = (top[len(top) // 2] + bottom[len(bottom) // 2]) / 2

@@ -34,7 +34,6 @@ class Scene:
         self.x, self.y = self.place.grid()
         self.skin = skin_paint(self.look.monk_tone)
         self.hair = rgb(HAIR[self.look.hair_colour])
-        self.texture = np.random.default_rng(self.look.texture_seed)
         self.shade: Pixels = np.zeros((size, size), dtype=np.float32)
 
     @property
@@ -47,10 +46,9 @@ class Scene:
         """The colour of lash lines and deep folds: a dark brown, darker on dark skin."""
         return mix(np.array([0.20, 0.12, 0.10], dtype=np.float32), self.skin * np.float32(0.18), 0.6)
 
-    def area(self, outline: ArrayLike, *, closed: bool = True, blur: float = 0.0) -> Mask:
+    def area(self, outline: ArrayLike, blur: float = 0.0) -> Mask:
         """Cover a smooth closed outline given in face coordinates; blur in eye distances."""
-        points = curve(outline, closed=closed) if closed else np.asarray(outline, dtype=np.float64)
-        return self.canvas.mask(self.place(points), blur=blur * self.unit)
+        return self.canvas.mask(self.place(curve(outline, closed=True)), blur=blur * self.unit)
 
     def line(self, knots: ArrayLike, width: ArrayLike, blur: float = 0.0) -> Mask:
         """Cover a smooth line given in face coordinates, tapering to both ends; sizes in eye distances."""

@@ -50,9 +50,7 @@ def _paint(scene: Scene, outlines: list[Points], colour: np.ndarray, opacity: fl
     mask = canvas.mask(*(scene.place(o) for o in outlines), blur=0.045 * scene.unit)
     edges = lip_edges(scene.points)
     lips = scene.place(np.concatenate((edges["upper_outer"], edges["lower_outer"][::-1])))
-    free = np.ones((canvas.size, canvas.size), dtype=np.float32)
-    hole = canvas.mask(lips, blur=0.02 * scene.unit)
-    free[hole.rows, hole.columns] -= hole.cover
+    free = 1 - canvas.mask(lips, blur=0.02 * scene.unit).spread(canvas.size)
     lit = np.clip(1 + 0.7 * scene.shade, 0.45, 1.35)[..., None].astype(np.float32)
     canvas.fill(stubble_mask(scene, mask.times(free)), colour * lit, opacity)
 
