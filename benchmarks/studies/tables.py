@@ -55,11 +55,12 @@ def markdown(study: Study, rows: pd.DataFrame, command: str) -> str:
     found = rates(rows)
     cells = list(dict.fromkeys(outcome.cell for outcome in found))
     methods = sorted({outcome.method for outcome in found}, key=lambda method: (method != OURS, method))
+    widths = ", mean widths after `w`" if any(outcome.quantity == "mean" for outcome in found) else ""
     lines = [
         f"### {study.title}",
         "",
         study.about,
-        f"{len(rows):,} seeds; rates in % with their 95 % Monte Carlo interval, mean widths after `w`.",
+        f"{len(rows):,} seeds; rates in % with their 95 % Monte Carlo interval{widths}.",
         "",
         f"    {command}",
         "",
