@@ -16,15 +16,9 @@ from ..core.results import AuditResults, Finding, GateOutcome, ProbeResult
 from .drawing import figures_of
 from .figures.panel import FigureGroup
 from .run_files import RunFiles
+from .summary import PILLARS, SummaryLine, pillar_title, summary_lines
 from .worries import Worry, gate_name, worries
 
-PILLARS = {
-    "performance": "Performance",
-    "fairness": "Fairness",
-    "explanation": "Explanation",
-    "robustness": "Robustness",
-    "integrity": "Integrity",
-}
 MOST_ROWS = 400
 
 
@@ -99,6 +93,11 @@ class Page:
         title = probe.title or probe.id
         twice = sum((other.title or other.id) == title for other in self.results.probes) > 1
         return f"{title} ({probe.id})" if twice else title
+
+    @property
+    def lines(self) -> list[SummaryLine]:
+        """The audit probe by probe."""
+        return summary_lines(self.results)
 
     @property
     def notes(self) -> list[Finding]:
@@ -179,7 +178,7 @@ def _pillars(run: RunFiles) -> Iterator[Pillar]:
     for name in names:
         probes = tuple(_view(run, probe) for probe in run.results.probes if probe.pillar == name)
         if probes:
-            yield Pillar(name or "other", PILLARS.get(name, name.capitalize() or "Other"), probes)
+            yield Pillar(name or "other", pillar_title(name), probes)
 
 
 def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from .panel import Panel
 from .theme import INK, MUTED, SERIES, SYMBOLS, Drawing, plain
 
 ROW = 30
+OF_SERIES = 17
+NAME = 34
 MOST_ROWS = 60
 MOST_SILENT = 6
 
@@ -55,7 +58,7 @@ def forest(
     low, high = _range(shown, reference)
     several = len(series) > 1
     drawn = Drawing(
-        height=max(170, ROW * height + (95 if several else 70)),
+        height=max(170, _row_height(shown, series) * height + (95 if several else 70)),
         showlegend=several,
         xaxis={"range": [low, high], "showgrid": True, "zeroline": False, "nticks": 6, "tickangle": 0},
         yaxis={
@@ -68,7 +71,7 @@ def forest(
         },
     )
     for position, label in enumerate(series):
-        offset = (position - (len(series) - 1) / 2) * 0.26
+        offset = (position - (len(series) - 1) / 2) * min(0.26, 0.8 / len(series))
         _draw_series(drawn, shown, places, position, label, offset)
     _draw_unmeasured(drawn, shown, places, low + 0.012 * (high - low))
     _write_sizes(drawn, shown, places)
@@ -90,7 +93,9 @@ def _drawn_rows(rows: Sequence[ForestRow]) -> tuple[list[ForestRow], int]:
     for block in dict.fromkeys(row.block for row in rows):
         here = [row for row in rows if row.block == block]
         measured = [row for row in here if row.measured]
-        kept += [*measured, *[row for row in here if not row.measured][:MOST_SILENT]]
+        silent = [row for row in here if not row.measured]
+        few = len(silent) <= MOST_SILENT + 2  # a line that says "2 more" takes as much room as showing them
+        kept += [*measured, *(silent if few else silent[:MOST_SILENT])]
     return kept[:MOST_ROWS], len(rows) - len(kept[:MOST_ROWS])
 
 
@@ -102,12 +107,23 @@ def _places(rows: Sequence[ForestRow]) -> tuple[list[float], list[tuple[float, s
     for row in rows:
         if len(blocks) > 1 and row.block != block:
             block = row.block
-            ticks.append((float(next_line), f"<b>{plain(row.block, 34)}</b>"))
+            ticks.append((float(next_line), f"<b>{plain(row.block, NAME)}</b>"))
             next_line += 1
         places.append(float(next_line))
-        ticks.append((float(next_line), plain(row.name, 34)))
+        ticks.append((float(next_line), _in_two_lines(row.name)))
         next_line += 1
     return places, ticks, next_line
+
+
+def _row_height(rows: Sequence[ForestRow], series: Sequence[str]) -> int:
+    """Pixels of a row: room for each series and for names of two lines."""
+    long = any(len(row.name) > NAME for row in rows)
+    return max(ROW + 10 if long else ROW, OF_SERIES * len(series))
+
+
+def _in_two_lines(name: str) -> str:
+    lines = textwrap.wrap(name, NAME, max_lines=2, placeholder="…") or [name]
+    return "<br>".join(plain(line, NAME) for line in lines)
 
 
 def _range(rows: Sequence[ForestRow], reference: Measurement | None) -> tuple[float, float]:

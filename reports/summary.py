@@ -1,0 +1,94 @@
+"""An audit in a few lines: each probe with its pillar, its status and the one number to start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..cards.sentences import nulls_of
+from ..cards.slices import by_grouping, group_name
+from ..cards.tables import ref
+from ..cards.tree import MeasurementRef
+from ..cards.wording import measurement_title, plural
+from ..core.results import AuditResults, Measurement, ProbeResult, Status
+
+PILLARS = {
+    "performance": "Performance",
+    "fairness": "Fairness",
+    "explanation": "Explanation",
+    "robustness": "Robustness",
+    "integrity": "Integrity",
+}
+
+
+@dataclass(frozen=True)
+class SummaryLine:
+    """One probe.
+
+    Attributes:
+        pillar: in words.
+        probe_id: in the plan.
+        title: of the probe.
+        status: ``ok``, ``skipped`` or ``failed``.
+        headline: what the number is, or how much was measured, or why nothing was.
+        estimate: the number, or ``None`` where the headline says it all.
+    """
+
+    pillar: str
+    probe_id: str
+    title: str
+    status: Status
+    headline: str
+    estimate: MeasurementRef | None
+
+
+def pillar_title(pillar: str) -> str:
+    """Return a pillar in words."""
+    return PILLARS.get(pillar, pillar.capitalize() or "Other")
+
+
+def summary_lines(results: AuditResults) -> list[SummaryLine]:
+    """Return one line for each probe, pillar by pillar."""
+    order = {name: place for place, name in enumerate(PILLARS)}
+    probes = sorted(results.probes, key=lambda probe: order.get(probe.pillar, len(order)))
+    return [_line(probe, results) for probe in probes]
+
+
+def _line(probe: ProbeResult, results: AuditResults) -> SummaryLine:
+    head, estimate = probe.reason or "", None
+    if probe.status == "ok":
+        found = _headline(probe, results)
+        if found is not None:
+            head, estimate = measurement_title(found, probe.probe), ref(found)
+        else:
+            head = _groups_measured(probe, results)
+    return SummaryLine(pillar_title(probe.pillar), probe.id, probe.title or probe.id, probe.status, head, estimate)
+
+
+def _headline(probe: ProbeResult, results: AuditResults) -> Measurement | None:
+    """Choose the first measure over all faces with a direction or nulls; of an attack, that at its largest strength."""
+    whole = next((table for table in by_grouping(probe, results.data.attributes) if not table.attributes), None)
+    if whole is None:
+        return None
+    over_all = [
+        cell
+        for cell in (whole.cells[(), column] for column in whole.columns)
+        if cell.estimate.value is not None
+        and "." not in cell.metric
+        and (cell.direction != "none" or nulls_of(cell, probe))
+    ]
+    plain = [item for item in over_all if not item.slice and not item.condition]
+    attacked = [item for item in over_all if item.condition.get("attack", "none") not in ("none", "noise")]
+    placed = [item for item in over_all if item.slice]
+    return next(iter([*plain, *attacked[-1:], *placed]), None)
+
+
+def _groups_measured(probe: ProbeResult, results: AuditResults) -> str:
+    groups: dict[str, bool] = {}
+    for item in probe.measurements:
+        pairs = sorted(pair for pair in item.slice.items() if pair[0] in results.data.attributes)
+        if pairs:
+            name = group_name(f"{key}={value}" for key, value in pairs)
+            groups[name] = groups.get(name, False) or item.estimate.value is not None
+    if not groups:
+        return "nothing was measured" if not any(m.estimate.value is not None for m in probe.measurements) else ""
+    return f"{sum(groups.values())} of {plural(len(groups), 'group')} large enough to measure"
