@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction as ExactFraction
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -16,20 +15,21 @@ class Fraction(float):
     text: str
 
     def __new__(cls, written: str | float) -> Fraction:
-        """Parse a number or a text such as ``8/255``.
+        """Parse a number or a text such as ``8/255``, which is kept without spaces.
 
         Raises:
             ValueError: for text that is no number, a division by zero, NaN or infinity.
         """
-        text = str(written).strip()
+        text = "".join(str(written).split())
         try:
-            value = float(ExactFraction(text.replace(" ", "")))
-        except (ValueError, ZeroDivisionError, OverflowError):
-            raise ValueError(f"expected a number such as 0.03 or 8/255, but got {text!r}") from None
-        if not math.isfinite(value):
-            raise ValueError(f"expected a finite number, but got {text!r}")
+            parts = [float(part) for part in text.split("/")]
+            value = parts[0] / parts[1] if len(parts) == 2 else float(text)
+        except (ValueError, ZeroDivisionError):
+            raise ValueError(f"expected a number such as 0.03 or 8/255, but got {text[:40]!r}") from None
+        if not all(map(math.isfinite, (value, *parts))):
+            raise ValueError(f"expected a finite number, but got {text[:40]!r}")
         number = super().__new__(cls, value)
-        number.text = text if "/" in text else f"{value:g}"
+        number.text = text if "/" in text else repr(value).removesuffix(".0")
         return number
 
     def __str__(self) -> str:
@@ -53,7 +53,8 @@ class Fraction(float):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Describe the type to an editor: a number, or a text such as ``8/255``."""
-        pattern = r"^\s*-?\d+(\.\d+)?(\s*/\s*\d+(\.\d+)?)?\s*$"
+        part = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+        pattern = rf"^\s*{part}(\s*/\s*{part})?\s*$"
         return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": pattern}]}
 
 
