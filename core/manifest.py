@@ -15,7 +15,6 @@ from .plan import AttributeSpec, DataSpec, LandmarkColumns
 from .statistics.groups import MISSING
 
 OUTSIDE = "(outside the bins)"
-FIXED_COLUMNS = ("face_id", "path", "label", "subject", "split", "may_publish")
 MOST_GROUPS = 50
 _SHOWN = 5
 
@@ -117,8 +116,6 @@ def _check_columns(table: pd.DataFrame, spec: DataSpec, problems: Problems) -> N
     wanted |= {"split": spec.split, "may_publish": spec.may_publish}
     for name, described in spec.attributes.items():
         wanted[f"attributes.{name}"] = described.column or name
-        if name in FIXED_COLUMNS:
-            problems.add(f"the attribute name {name!r} is taken: give it another name and `column: {name}`")
     for position, column in enumerate(spec.box or ()):
         wanted[f"box[{position}]"] = column
     if isinstance(spec.landmarks, LandmarkColumns):

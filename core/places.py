@@ -26,11 +26,13 @@ class YamlDocument:
     faults: list[str] = field(default_factory=list)
 
     def place(self, path: Sequence[str | int]) -> str:
-        """Return ``line N (a.b.0)`` for the longest part of ``path`` that stands in the text."""
+        """Return ``line N (a.b.0)`` for the longest part of ``path`` in the text; without a text, ``a.b.0``."""
         known = tuple(path)
         while known and known not in self.lines:
             known = known[:-1]
         name = ".".join(map(str, path)) or "the whole file"
+        if not self.lines:
+            return name
         return f"line {self.lines.get(known, 1)} ({name})"
 
 
@@ -39,6 +41,7 @@ def read_yaml(text: str) -> YamlDocument:
 
     Raises:
         yaml.YAMLError: when the text is no YAML.
+        RecursionError: when it is nested too deeply.
     """
     loader = yaml.SafeLoader(text)
     try:
@@ -47,11 +50,14 @@ def read_yaml(text: str) -> YamlDocument:
     finally:
         loader.dispose()
     if node is not None:
-        _walk(node, (), document)
+        _walk(node, (), document, set())
     return document
 
 
-def _walk(node: yaml.Node, path: Path, document: YamlDocument) -> None:
+def _walk(node: yaml.Node, path: Path, document: YamlDocument, walked: set[int]) -> None:
+    if id(node) in walked:  # an alias, whose mark is that of its anchor; what it stands for may even hold itself
+        return
+    walked.add(id(node))
     document.lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
@@ -61,7 +67,7 @@ def _walk(node: yaml.Node, path: Path, document: YamlDocument) -> None:
                 document.faults.append(f"line {key_node.start_mark.line + 1}: the key {key!r} stands twice")
             seen.add(key)
             document.lines[(*path, key)] = key_node.start_mark.line + 1
-            _walk(value_node, (*path, key), document)
+            _walk(value_node, (*path, key), document, walked)
     elif isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
-            _walk(item, (*path, position), document)
+            _walk(item, (*path, position), document, walked)

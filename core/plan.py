@@ -5,6 +5,7 @@ Reading and checking a plan file is :mod:`countenance.core.plan_file`'s question
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -19,12 +20,20 @@ AssignedBy = Literal["self-reported", "annotator", "derived", "model"]
 
 GENUINE, FORGED = "genuine", "forged"
 VALENCE_AROUSAL = ("valence", "arousal")
+OUTPUTS: dict[str, tuple[OutputKind, ...]] = {
+    "expression": ("logits", "probabilities"),
+    "forgery": ("logits", "probabilities"),
+    "action_units": ("logits", "probabilities"),
+    "valence_arousal": ("values",),
+    "verification": ("embedding",),
+}
+FIXED_COLUMNS = ("face_id", "path", "label", "subject", "split", "may_publish", "condition")
 
 
 class Spec(BaseModel):
-    """A part of the plan: frozen, unknown keys are errors."""
+    """A part of the plan: frozen, unknown keys are errors, and so are NaN and infinity, which JSON cannot hold."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class InputSpec(Spec):
@@ -85,6 +94,15 @@ class TargetSpec(Spec):
             raise ValueError(f"classes name {', '.join(map(repr, twice))} more than once")
         return classes
 
+    @field_validator("arguments")
+    @classmethod
+    def _arguments_are_plain(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(arguments, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"arguments hold what a results file cannot: {error}") from error
+        return arguments
+
     @model_validator(mode="after")
     def _check(self) -> TargetSpec:
         if (self.checkpoint is None) == (self.predictions is None):
@@ -101,6 +119,10 @@ class TargetSpec(Spec):
             raise ValueError("the classes of a forgery target are genuine and forged, in the order of the outputs")
         if self.positive is not None and self.positive not in {GENUINE, FORGED}:
             raise ValueError(f"positive is {self.positive!r}, expected genuine or forged")
+        if self.positive is not None and self.task != "forgery":
+            raise ValueError(f"positive belongs to the task forgery, and this one is {self.task}")
+        if self.output is not None and self.output not in OUTPUTS[self.task]:
+            raise ValueError(f"output is {self.output}, expected {' or '.join(OUTPUTS[self.task])} for {self.task}")
         return self
 
     @property
@@ -170,7 +192,12 @@ class DataSpec(Spec):
 
     @model_validator(mode="after")
     def _check(self) -> DataSpec:
+        for name in self.attributes:
+            if name in FIXED_COLUMNS:
+                raise ValueError(f"the attribute name {name!r} is taken: give it another name and `column: {name}`")
         for combined in self.intersections:
+            if len(set(combined)) < len(combined):
+                raise ValueError(f"intersection {combined} names an attribute twice")
             unknown = [name for name in combined if name not in self.attributes]
             if unknown:
                 raise ValueError(f"intersection {combined} names {unknown}, which attributes does not list")
@@ -189,7 +216,7 @@ class RunSpec(Spec):
 class ProbeEntry(Spec):
     """One use of a probe: its name, an id that lets it appear twice, and its parameters."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
     probe: str
     id: str = ""

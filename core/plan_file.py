@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,12 +11,14 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from .errors import PlanError, Problems, nearest
+from .errors import PlanError, Problems, UsageError, nearest
+from .keys import parse_key
 from .places import YamlDocument, read_yaml
 from .plan import GateSpec, Plan, ProbeEntry
 from .probes import ProbeParams, registered_probes
 
 ALIGNED = "aligned"
+Location = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def load_plan(path: str | Path) -> LoadedPlan:
     try:
         document = read_yaml(text)
     except yaml.YAMLError as error:
-        raise PlanError(f"{file} is not YAML: {' '.join(str(error).split())}") from error
+        raise PlanError(f"{file} is not YAML: {_tell_yaml(error)}") from error
+    except RecursionError:
+        raise PlanError(f"{file} is nested too deeply") from None
     problems = Problems(str(file))
     for fault in document.faults:
         problems.add(fault)
@@ -82,10 +86,9 @@ def check_plan(
     try:
         plan = Plan.model_validate(document.content)
     except ValidationError as error:
-        for fault in error.errors():
-            problems.add(_describe(fault, Plan, document))
-    entries = plan.probes if plan else _readable_entries(document.content)
-    params = _check_probes(entries, document, problems)
+        _add_faults(error, Plan, document, problems)
+    entries = dict(enumerate(plan.probes)) if plan else _readable_entries(document.content)
+    params = _check_probes(entries, folder, document, problems)
     if plan is not None:
         if check_files:
             _check_files(plan, folder, document, problems)
@@ -95,32 +98,40 @@ def check_plan(
     return LoadedPlan(plan=plan, folder=folder, params=params, text=text)
 
 
-def _readable_entries(content: dict[str, Any]) -> list[ProbeEntry]:
-    """Return the probe entries that can be read although the plan has faults elsewhere."""
+def _tell_yaml(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return " ".join(str(error).split())
+    return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', None) or 'cannot be read'}"
+
+
+def _readable_entries(content: dict[str, Any]) -> dict[int, ProbeEntry]:
+    """Return, by position, the probe entries that can be read although the plan has faults elsewhere."""
     written = content.get("probes")
-    entries = []
-    for item in written if isinstance(written, list) else []:
+    entries = {}
+    for position, item in enumerate(written if isinstance(written, list) else []):
         try:
-            entries.append(ProbeEntry.model_validate(item))
+            entries[position] = ProbeEntry.model_validate(item)
         except ValidationError:
             continue  # the fault is already among the plan's own
     return entries
 
 
-def _check_probes(entries: Iterable[ProbeEntry], document: YamlDocument, problems: Problems) -> dict[str, ProbeParams]:
+def _check_probes(
+    entries: dict[int, ProbeEntry], folder: Path, document: YamlDocument, problems: Problems
+) -> dict[str, ProbeParams]:
     known = registered_probes()
     params: dict[str, ProbeParams] = {}
-    for position, entry in enumerate(entries):
+    for position, entry in entries.items():
         if entry.probe not in known:
             place = document.place(("probes", position))
             problems.add(f"{place}: there is no probe {entry.probe!r}{nearest(entry.probe, known)}")
             continue
         model = known[entry.probe].params
         try:
-            params[entry.key] = model.model_validate(entry.params)
+            params[entry.key] = model.model_validate(entry.params, context={"folder": folder})
         except ValidationError as error:
-            for fault in error.errors():
-                problems.add(_describe(fault, model, document, ("probes", position)))
+            _add_faults(error, model, document, problems, ("probes", position))
     return params
 
 
@@ -136,53 +147,91 @@ def _check_files(plan: Plan, folder: Path, document: YamlDocument, problems: Pro
     if plan.target.factory is not None and ".py:" in plan.target.factory:
         named.append((("target", "factory"), plan.target.factory.rpartition(":")[0]))
     for place, written in named:
-        if written is not None and not (folder / written).is_file():
-            problems.add(f"{document.place(place)}: there is no file {folder / written}{_near_file(folder / written)}")
+        fault = _file_fault(folder / written) if written is not None else ""
+        if fault:
+            problems.add(f"{document.place(place)}: {fault}")
 
 
-def _near_file(path: Path) -> str:
-    """Suggest a file of nearly the same name in the same folder, or say that the folder is missing."""
-    if not path.parent.is_dir():
-        return f" (nor the folder {path.parent})"
-    return nearest(path.name, (item.name for item in path.parent.iterdir()))
+def _file_fault(path: Path) -> str:
+    """Say why ``path`` is no readable file, with the nearest name in its folder; an empty text when it is one."""
+    try:
+        if path.is_file():
+            return ""
+        if path.is_dir():
+            return f"expected a file at {path}, but there is a folder"
+        if not path.parent.is_dir():
+            return f"there is no file {path} (nor the folder {path.parent})"
+        return f"there is no file {path}{nearest(path.name, (item.name for item in path.parent.iterdir()))}"
+    except OSError as error:
+        return f"the file {str(path)[:200]} cannot be looked up: {error.strerror or error}"
 
 
 def _check_gates(gates: Sequence[GateSpec], ids: set[str], document: YamlDocument, problems: Problems) -> None:
     for position, gate in enumerate(gates):
-        probe_id, slash, metric = gate.measure.partition("/")
-        if not slash or not metric:
-            problems.add(
-                f"{document.place(('gates', position, 'measure'))}: expected PROBE_ID/METRIC, but got {gate.measure!r}"
-            )
-        elif probe_id not in ids:
-            place = document.place(("gates", position, "measure"))
+        place = document.place(("gates", position, "measure"))
+        try:
+            probe_id = parse_key(gate.measure).probe
+        except UsageError as error:
+            problems.add(f"{place}: {error}")
+            continue
+        if probe_id not in ids:
             problems.add(f"{place}: the plan has no probe with the id {probe_id!r}{nearest(probe_id, ids)}")
 
 
-def _describe(
-    fault: ErrorDetails, model: type[BaseModel], document: YamlDocument, prefix: tuple[str | int, ...] = ()
-) -> str:
-    """Say where a fault stands, what it is and, for an unknown key, the nearest right one."""
-    location = tuple(part for part in fault["loc"] if _is_in_text(part, fault["loc"], document, prefix))
-    place = document.place((*prefix, *location))
+def _add_faults(
+    error: ValidationError,
+    model: type[BaseModel],
+    document: YamlDocument,
+    problems: Problems,
+    prefix: Location = (),
+) -> None:
+    """Add every fault of a record with its place; the branches of one union are told as one fault."""
+    alone: list[tuple[Location, str]] = []
+    branches: dict[Location, list[str]] = {}
+    for fault in error.errors():
+        written = (
+            fault["loc"][:-1] if fault["type"] == "missing" else fault["loc"]
+        )  # where the missing key should stand
+        location = _location_in(document, prefix, written)
+        if location == written:
+            alone.append((location, _describe(fault, model)))
+        else:
+            branches.setdefault(location, []).append(_describe(fault, model))
+    places = [*branches, *(location for location, _ in alone)]
+    for location, messages in branches.items():
+        if any(len(place) > len(location) and place[: len(location)] == location for place in places):
+            continue  # one branch of the union says more closely what is wrong
+        alone.append((location, "; or: ".join(dict.fromkeys(messages))))
+    for location, message in alone:
+        problems.add(f"{document.place((*prefix, *location))}: {message}")
+
+
+def _describe(fault: ErrorDetails, model: type[BaseModel]) -> str:
+    """Say what a fault is and, for an unknown key, the nearest right one."""
+    name = str(fault["loc"][-1]) if fault["loc"] else ""
     if fault["type"] == "extra_forbidden":
-        name = str(fault["loc"][-1])
-        return f"{place}: unknown key {name!r}{nearest(name, _field_names(model, fault['loc'][:-1]))}"
+        return f"unknown key {name!r}{nearest(name, _field_names(model, fault['loc'][:-1]))}"
     if fault["type"] == "missing":
-        return f"{place}: the key {fault['loc'][-1]!r} is missing"
+        return f"the key {name!r} is missing"
+    if fault["type"] == "model_type":
+        return f"expected a mapping of keys to values, but got {fault['input']!r}"
     message = fault["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(fault["input"], (dict, list)) else f", but got {fault['input']!r}"
-    return f"{place}: {message}{'' if 'got' in message else shown}"
+    return f"{message}{'' if 'got' in message else shown}"
 
 
-def _is_in_text(
-    part: str | int, location: Sequence[str | int], document: YamlDocument, prefix: tuple[str | int, ...]
-) -> bool:
-    """Tell keys and positions from the names pydantic gives to the branches of a union."""
-    if isinstance(part, int):
-        return True
-    known = {name for path in document.lines for name in path}
-    return part in known or (part == location[-1] and not any(mark in part for mark in "[(-"))
+def _location_in(document: YamlDocument, prefix: Location, location: Location) -> Location:
+    """Return the keys and positions of a fault, without the names that pydantic gives to the branches of a union."""
+    current = document.content
+    for part in prefix:
+        current = current[part]
+    kept: list[str | int] = []
+    for part in location:
+        inside = isinstance(current, dict) and part in current
+        if inside or (isinstance(current, list) and isinstance(part, int) and part < len(current)):
+            current = current[part]
+            kept.append(part)
+    return tuple(kept)
 
 
 def _field_names(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:

@@ -45,9 +45,9 @@ CLASSIFICATION = frozenset({"expression", "forgery"})
 
 
 class ProbeParams(BaseModel):
-    """Base of a probe's parameters: frozen, unknown names refused."""
+    """Base of a probe's parameters: frozen, unknown names refused, and NaN and infinity, which JSON cannot hold."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
