@@ -13,7 +13,7 @@ from .errors import ManifestError, Problems, nearest
 from .faces import Faces
 from .manifest import group_values, read_table
 from .plan import DataSpec, TargetSpec
-from .predictions import CLEAN, Predictions
+from .predictions import CLEAN, Predictions, class_places
 from .statistics.groups import MISSING
 
 SUM_TOLERANCE = 1e-3
@@ -92,12 +92,7 @@ def _truth(
         for value, count in labels[unknown].value_counts().head(5).items():
             hint = nearest(str(value), classes)
             problems.add(f"the label {value!r} ({count} rows) is none of the classes {list(classes)}{hint}")
-        return (
-            labels.map({name: place for place, name in enumerate(classes)})
-            .astype(float)
-            .fillna(-1)
-            .to_numpy(np.float64)
-        )
+        return class_places(labels, classes)
     read = np.stack([pd.to_numeric(table[column], errors="coerce").to_numpy(float) for column in columns], axis=1)
     if task != "valence_arousal" and not np.isin(read[np.isfinite(read)], (0, 1)).all():
         problems.add(f"the columns {', '.join(columns)} hold other values than 0 and 1")

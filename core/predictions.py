@@ -55,7 +55,8 @@ class Predictions:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """Index of the most probable class, shape (n,); the first one of equals."""
-        return np.argmax(self.values, axis=1)
+        places: NDArray[np.int64] = np.argmax(self.values, axis=1)
+        return places
 
     @property
     def labelled(self) -> bool:
