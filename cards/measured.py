@@ -144,7 +144,7 @@ def quarantine_reasons(data: DataSummary) -> list[tuple[str, int]]:
     """
     counts: Counter[str] = Counter()
     for row in data.quarantined:
-        reason = row.reason.replace(row.face_id, "…") if row.face_id else row.reason
+        reason = re.sub(rf"(?<!\w){re.escape(row.face_id)}(?!\w)", "…", row.reason) if row.face_id else row.reason
         words = ["…" if _PATH.search(word) else word for word in reason.split()]
         counts[_BOX.sub("the box", " ".join(words)).lstrip("…: ")] += 1
     ranked = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))

@@ -65,8 +65,8 @@ def plain(text: str, limit: int = 60) -> str:
     """Return text for a plotly label: no tag, entity or control character of it can take effect; long text is cut."""
     kept = _CONTROL.sub(" ", text)
     kept = kept if len(kept) <= limit else kept[: limit - 1] + "…"
-    # Plotly leaves a newline out and reads %{name} in templates; no figure here puts data into a template.
-    return kept.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # Between dollar signs plotly looks for mathematics; it reads %{name} in templates only, which hold no data here.
+    return kept.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
 
 
 def scale() -> list[list[float | str]]:

@@ -1,0 +1,299 @@
+"""The card as a tree: nine sections, numbers from results only, what is missing said."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from countenance.cards import Statements, build_card, card_of, load_statements, to_json, write_card
+from countenance.cards.absent import reasons_in_short
+from countenance.cards.measured import quarantine_reasons
+from countenance.cards.tree import BulletList, Card, Heading, Item, Paragraph, Statement, TableBlock
+from countenance.core.results import (
+    AuditResults,
+    DataSummary,
+    Estimate,
+    Measurement,
+    Quarantined,
+    load_results,
+)
+
+SECTIONS = [
+    "Model Details",
+    "Intended Use",
+    "Factors",
+    "Metrics",
+    "Evaluation Data",
+    "Training Data",
+    "Quantitative Analyses",
+    "Ethical Considerations",
+    "Caveats and Recommendations",
+]
+
+
+@pytest.fixture(scope="module")
+def results(run_folder: Path) -> AuditResults:
+    return load_results(run_folder)
+
+
+@pytest.fixture(scope="module")
+def card(run_folder: Path) -> Card:
+    return card_of(run_folder)
+
+
+def words(item: Item | None) -> str:
+    """Everything an item says."""
+    assert item is not None
+    said = [item.title, item.reason]
+    for block in item.blocks:
+        if isinstance(block, Heading):
+            said.append(block.text)
+        elif isinstance(block, Statement):
+            said += block.paragraphs
+        else:
+            rows = (
+                [block.parts]
+                if isinstance(block, Paragraph)
+                else [entry.parts for entry in block.items]
+                if isinstance(block, BulletList)
+                else [*block.rows, (block.caption,)]
+            )
+            said += [part if isinstance(part, str) else str(part.estimate) for row in rows for part in row]
+    return "\n".join(said)
+
+
+def everything(card: Card) -> str:
+    sections = (*card.sections, card.absent)
+    parts = [part for part in card.summary.parts if isinstance(part, str)]
+    return "\n".join([*parts, *(words(item) for section in sections for item in section.items)])
+
+
+def test_nine_sections_in_order_with_all_sub_items(card: Card) -> None:
+    assert [section.title for section in card.sections] == SECTIONS
+    assert [section.number for section in card.sections] == list(range(1, 10))
+    named = {item.name for section in card.sections for item in section.items}
+    for section, model in Statements.model_fields.items():
+        block = type(getattr(Statements(), section))
+        assert model is not None
+        assert {f"{section}.{item}" for item in block.model_fields} <= named
+
+
+def test_every_number_is_the_one_in_results(card: Card, results: AuditResults) -> None:
+    refs = list(card.refs())
+    assert len(refs) > 100
+    for ref in refs:
+        assert ref.estimate == results[ref.key].estimate
+
+
+def test_no_sentence_holds_a_decimal_that_results_do_not_quote(card: Card) -> None:
+    """Text of this package carries no measured number: they stand as references."""
+    import re
+
+    for section in card.sections[6].items[:1], card.sections[6].items[1:]:
+        for item in section:
+            for block in item.blocks:
+                if isinstance(block, (Paragraph, BulletList)):
+                    parts = block.parts if isinstance(block, Paragraph) else [p for e in block.items for p in e.parts]
+                    for part in parts:
+                        assert not (isinstance(part, str) and re.search(r"\b0\.\d{2,}", part)), part
+
+
+def test_unitary_and_intersectional_results_with_base_rate_beside_fdr_and_for(card: Card) -> None:
+    for name, heading in (("unitary", "gender"), ("intersectional", "ethnicity × gender")):
+        item = card.item(f"quantitative_analyses.{name}")
+        assert item is not None
+        assert item.status == "measured"
+        tables = [block for block in item.blocks if isinstance(block, TableBlock) and block.columns[0] == heading]
+        of_label = next(table for table in tables if "label = happy" in table.caption)
+        columns = of_label.columns
+        assert columns.index("base rate") + 1 == columns.index("FDR") == columns.index("FOR") - 1
+        assert {"recall", "FNR", "FPR"} <= set(columns)
+
+
+def test_small_groups_are_named_with_what_they_lack(card: Card) -> None:
+    text = words(card.item("quantitative_analyses.unitary"))
+    assert "Not measured: east_asian (9 people; 10 are needed)." in text
+    assert "Not measured: east_asian/white (1 person; 10 are needed)." in text
+
+
+def test_what_is_not_stated_and_not_measured_stands_at_the_end(card: Card) -> None:
+    stated = words(card.item("absent.stated"))
+    assert "Primary intended users" in stated
+    assert "Training algorithms" in stated
+    assert "License" not in stated  # it was stated
+    measured = words(card.item("absent.measured"))
+    assert "the whole probe skipped" in measured
+    assert "the target is a table of predictions" in measured
+    assert "the whole probe failed" in measured
+    assert "10 are needed" in measured
+    assert "the plan names no split" in measured
+    table = card.absent.items[1].blocks[0]
+    assert isinstance(table, TableBlock)
+    assert len(table.rows) < 25  # summed up, although hundreds of measurements are missing
+
+
+def test_without_statements_nothing_is_made_up(results: AuditResults, run_folder: Path) -> None:
+    card = build_card(results, Statements(), run_folder)
+    item = card.item("model_details.license")
+    assert item is not None
+    assert item.status == "not stated"
+    assert item.blocks == ()
+    assert card.license is None
+    owned = [item for section in card.sections for item in section.items if item.status == "not stated"]
+    assert len(owned) >= 20
+
+
+def test_statements_are_marked_as_the_authors(card: Card) -> None:
+    item = card.item("intended_use.out_of_scope")
+    assert item is not None
+    assert item.status == "stated"
+    assert isinstance(item.blocks[0], Statement)
+    assert len(item.blocks[0].paragraphs) == 2
+
+
+def test_ethics_say_what_labels_masks_and_attributes_are(card: Card) -> None:
+    text = words(card.item("ethical_considerations.reading"))
+    assert "posed or perceived" in text
+    assert "not evidence of what a person feels" in text
+    assert "Barrett et al. 2019" in text
+    assert "contested account" in text
+    assert "derived" in text
+    assert "reported by the people themselves" in words(card.item("factors.evaluation"))
+
+
+def test_heatmaps_stand_beside_their_nulls(card: Card) -> None:
+    text = words(card.item("quantitative_analyses.overall")).replace("\n", "")
+    assert "by comparison IoU of all-ones" in text
+    assert "it exceeds IoU of all-ones, IoU of random maps and IoU with other masks" in text
+
+
+def test_sentences_against_nulls_follow_the_interval(results: AuditResults) -> None:
+    from countenance.cards.sentences import against_nulls
+
+    probe = results.probe("global_heatmaps")
+    assert probe is not None
+
+    def sentence(low: float, high: float) -> str:
+        iou = Measurement.of("x", "iou", Estimate(value=(low + high) / 2, low=low, high=high))
+        null = Measurement.of("x", "iou.null_ones", Estimate(value=0.25))
+        found = against_nulls(iou, probe.model_copy(update={"measurements": [iou, null]}))
+        assert found is not None
+        return str(found.parts[-1])
+
+    assert "it exceeds IoU of all-ones" in sentence(0.3, 0.4)
+    assert "it falls short of IoU of all-ones" in sentence(0.1, 0.2)
+    assert "it does not differ from IoU of all-ones beyond the sampling error" in sentence(0.2, 0.3)
+
+
+def test_no_word_promises_what_no_audit_can(card: Card) -> None:
+    text = everything(card).lower()
+    for phrase in ("is fair", "is safe", "is unbiased", "is robust", "are fair", "bias-free"):
+        assert phrase not in text
+
+
+def test_nothing_names_a_row(card: Card) -> None:
+    text = everything(card)
+    assert "person_041" not in text
+    assert "secret" not in text
+
+
+def test_quarantine_is_counted_by_reason_without_ids_or_paths() -> None:
+    rows = [
+        Quarantined(row=1, face_id="a/1.jpg", reason="the file is missing"),
+        Quarantined(row=2, face_id="a/2.jpg", reason="the file is missing"),
+        Quarantined(row=3, face_id="anna", reason="anna: cannot open C:\\faces\\anna.png"),
+        Quarantined(row=4, face_id="b", reason="the box 1.5, 2, -3, 4 is empty"),
+        Quarantined(row=5, face_id="c", reason="the box 7, 8, 3, 4.25 is empty"),
+    ]
+    found = dict(quarantine_reasons(DataSummary(faces=1, quarantined=rows)))
+    assert found["the file is missing"] == 2
+    assert found["the box is empty"] == 2
+    assert not any("anna" in reason or "faces" in reason for reason in found)
+    many = [Quarantined(row=n, face_id=str(n), reason=f"reason {chr(97 + n)}") for n in range(20)]
+    assert quarantine_reasons(DataSummary(faces=1, quarantined=many))[-1] == ("12 other reasons", 12)
+
+
+def test_reasons_that_differ_in_numbers_are_told_once() -> None:
+    cells = [
+        Measurement.of("p", "accuracy", Estimate.not_measured(reason), slice={"g": str(n)})
+        for n, reason in enumerate(
+            [
+                "1 person; 10 are needed",
+                "9 people; 10 are needed",
+                "n_eff 19 of 25 needed: about 1,200 more people",
+                "n_eff 9 of 25 needed: about 1 more person",
+                "no face here counts towards recall of label sad",
+                "no face here counts towards fnr of label angry",
+            ]
+        )
+    ]
+    assert reasons_in_short(cells) == [
+        "1 to 9 people; 10 are needed",
+        "n_eff 9 to 19 of 25 needed: about 1 to 1,200 more people",
+        "no face counts towards it",
+    ]
+    assert reasons_in_short(cells[:1]) == ["1 person; 10 are needed"]
+
+
+def test_the_card_names_the_evidence_it_was_built_from(card: Card, run_folder: Path) -> None:
+    from countenance.core.files import sha256_of_file
+
+    assert card.evidence == sha256_of_file(run_folder / "results.json")
+
+
+def test_json_holds_the_whole_tree(card: Card) -> None:
+    content = json.loads(to_json(card))
+    assert content["kind"] == "Card"
+    assert [section["title"] for section in content["sections"]] == SECTIONS
+    text = json.dumps(content)
+    assert all(json.dumps(ref.key) in text for ref in card.refs())
+
+
+def test_the_same_folder_gives_the_same_card(run_folder: Path) -> None:
+    assert card_of(run_folder) == card_of(run_folder)
+    assert to_json(card_of(run_folder)) == to_json(card_of(run_folder))
+
+
+def test_data_without_people_labels_or_attributes(made_run: ModuleType, tmp_path: Path) -> None:
+    results = made_run.make_run(tmp_path)
+    bare = results.model_copy(update={"data": DataSummary(faces=3), "probes": [], "gates": []})
+    card = build_card(bare, load_statements(tmp_path / "card.yaml"), tmp_path)
+    assert "unknown number of people" in everything(card)
+    item = card.item("quantitative_analyses.overall")
+    assert item is not None
+    assert item.status == "not measured"
+    assert item.reason
+    assert "No attribute of people or images" in words(card.item("factors.evaluation"))
+    assert "no attribute of people" in words(card.item("quantitative_analyses.unitary"))
+
+
+def test_cards_and_reports_are_written_without_torch(run_folder: Path) -> None:
+    code = (
+        "import sys\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in {'torch', 'torchvision', 'onnxruntime'}:\n"
+        "            raise ImportError(name + ' is not here')\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "from pathlib import Path\n"
+        "from countenance.cards import write_card\n"
+        "from countenance.reports import write_report\n"
+        "folder = Path(sys.argv[1])\n"
+        "assert write_card(folder).stat().st_size > 1000\n"
+        "assert write_report(folder).stat().st_size > 1000\n"
+        "assert 'torch' not in sys.modules\n"
+        "assert not any(name.startswith(('countenance.audit', 'countenance.explain')) for name in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(run_folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_write_card_puts_markdown_beside_the_results(run_folder: Path) -> None:
+    path = write_card(run_folder)
+    assert path == run_folder / "MODEL_CARD.md"
+    assert path.read_text(encoding="utf-8").startswith("---\n")
