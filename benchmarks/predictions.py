@@ -38,9 +38,8 @@ def main() -> None:
     """Print the ratios."""
     torch.set_num_threads(1)
     net = DrawnFaceNet().eval()
-    spec = TargetSpec(
-        checkpoint="live", task="expression", classes=CLASSES, input=InputSpec(size=112, mean=[0.5], std=[0.25]), output="logits"
-    )  # fmt: skip
+    pixels = InputSpec(size=96, mean=[0.5], std=[0.25])
+    spec = TargetSpec(checkpoint="live", task="expression", classes=CLASSES, input=pixels, output="logits")
     target = Target(net, spec, format="module")
     with tempfile.TemporaryDirectory() as scratch:
         draw_dataset(Path(scratch), subjects=40, per_subject=7, seed=1)

@@ -132,7 +132,9 @@ def _faces(table: pd.DataFrame, identity: str, data: DataSpec, problems: Problem
     )
     frame["label"] = None if labels is None else labels.astype(object).where(labels != "", None)
     named = subject in table.columns
-    frame["subject"] = table[subject].astype(str) if named else ids
+    frame["subject"] = table[subject].astype("string").fillna("").str.strip().astype(object) if named else ids
+    if (frame["subject"] == "").any():
+        problems.add(f"the subject is empty in {int((frame['subject'] == '').sum())} rows")
     frame["split"] = ""
     frame["may_publish"] = False
     for name, spec in data.attributes.items():
