@@ -47,18 +47,32 @@ def read_table(path: Path) -> pd.DataFrame:
         if path.suffix.lower() == ".parquet":
             frame = pd.read_parquet(path)
         else:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            frame = _read_csv(path)
     except FileNotFoundError:
         raise ManifestError(f"expected a table at {path}, but there is no such file") from None
     except (
         OSError,
         ValueError,
-        UnicodeDecodeError,
     ) as error:  # pandas' and pyarrow's own errors are ValueErrors
         raise ManifestError(f"{path} cannot be read as a table: {error}") from error
     if frame.empty:
         raise ManifestError(f"{path} has no row")
     frame.columns = [str(name).strip() for name in frame.columns]
+    return frame.reset_index(drop=True)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV as text, and refuse what pandas would read otherwise than it is written."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    header = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None, nrows=1)
+    names = [str(name).strip() for name in header.iloc[0]]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:  # pandas would number the second one
+        raise ManifestError(f"{path}: the column {', '.join(map(repr, twice))} stands twice")
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas would take the first values for row names
+        raise ManifestError(f"{path}: the rows hold more values than the header has names ({len(names)})")
+    if len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
+        raise ManifestError(f"{path} has one column, {names[0]!r}: expected values separated by commas")
     return frame
 
 
@@ -73,6 +87,9 @@ def read_manifest(path: Path, spec: DataSpec, classes: Sequence[str]) -> Manifes
 
 def check_manifest(table: pd.DataFrame, spec: DataSpec, classes: Sequence[str], name: str) -> Manifest:
     """Check a table against the plan's data block; see :func:`read_manifest`."""
+    if table.empty:
+        raise ManifestError(f"{name} has no row")
+    table = table.rename(columns=str)
     problems = Problems(name)
     _check_columns(table, spec, problems)
     problems.raise_as(ManifestError)
