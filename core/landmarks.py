@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
@@ -14,6 +15,8 @@ from .errors import ManifestError
 
 LandmarkKind = Literal["none", "5", "68", "478", "aligned"]
 KNOWN_POINTS = (5, 68, 478)
+# What numpy and zipfile raise on files that are damaged, encrypted, pickled or no archives at all.
+_UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error)
 
 # Eye centres, nose tip and mouth corners of an aligned crop, as shares of its width and height: the template to which
 # ArcFace-style aligners bring a face, 112 px (InsightFace, face_align.py). Assumed only where the plan says `aligned`.
@@ -60,29 +63,30 @@ class NpzLandmarks:
 
     def __init__(self, file: Path, paths: Sequence[str]) -> None:
         try:
-            self._archive = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise ManifestError(f"{file} cannot be read as an .npz of landmarks: {error}") from error
-        if not isinstance(self._archive, np.lib.npyio.NpzFile):
-            raise ManifestError(f"{file} holds a single array, expected an .npz with one array per image path")
+            self._archive = zipfile.ZipFile(file)
+        except _UNREADABLE as error:
+            raise ManifestError(
+                f"{file} cannot be read as an .npz of landmarks, one array per image path: {error}"
+            ) from error
         self._file = file
-        known = set(self._archive.files)
-        keys = [PurePosixPath(path.replace("\\", "/")).with_suffix("").as_posix() for path in paths]
+        known = {name.removesuffix(".npy") for name in self._archive.namelist()}
+        keys = [_key_of(path) for path in paths]
         self._keys = [key if key in known else None for key in keys]
         self.missing = sum(key is None for key in self._keys)
         found = next((key for key in self._keys if key is not None), None)
         if found is None:
             raise ManifestError(
                 f"{file} has landmarks of none of the {len(paths)} faces: its keys are image paths without suffix, "
-                f"e.g. {self._archive.files[0] if self._archive.files else 'none'!r}, and the manifest has {keys[0]!r}"
+                f"e.g. {min(known, default='none')!r}, and the manifest has {keys[0]!r}"
             )
         self.points = self._points_of(found).shape[0]
         self.kind: LandmarkKind = str(self.points)  # type: ignore[assignment]
 
     def _points_of(self, key: str) -> NDArray[np.float64]:
         try:
-            points = self._archive[key]
-        except (ValueError, zipfile.BadZipFile, OSError) as error:
+            with self._archive.open(f"{key}.npy") as member:
+                points = np.lib.format.read_array(member, allow_pickle=False)
+        except _UNREADABLE as error:
             raise ManifestError(f"{self._file}: the landmarks of {key!r} cannot be read: {error}") from error
         expected = getattr(self, "points", None)
         right = (expected,) if expected else KNOWN_POINTS
@@ -91,6 +95,8 @@ class NpzLandmarks:
                 f"{self._file}: the landmarks of {key!r} have the shape {points.shape}, "
                 f"expected ({' or '.join(map(str, right))}, 2 or 3)"
             )
+        if points.dtype.kind not in "fiu":
+            raise ManifestError(f"{self._file}: the landmarks of {key!r} are no numbers but {points.dtype}")
         return np.asarray(points[:, :2], dtype=np.float64)
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -101,6 +107,12 @@ class NpzLandmarks:
             if key is not None:
                 points[place] = self._points_of(key)
         return points
+
+
+def _key_of(path: str) -> str:
+    """Return an image's path with ``/`` and without its suffix."""
+    written = PurePosixPath(path.replace("\\", "/"))
+    return written.with_suffix("").as_posix() if written.name else str(written)
 
 
 def to_crop(
