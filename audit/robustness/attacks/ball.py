@@ -21,7 +21,7 @@ class LinfBall:
 
     def step(self, points: Tensor, gradient: Tensor, size: float) -> Tensor:
         """Move each value by ``size`` along the sign of the gradient and project back into the ball."""
-        return torch.clamp(points + size * gradient.sign(), self.low, self.high)
+        return gradient.sign().mul_(size).add_(points).clamp_(self.low, self.high)
 
     def subset(self, kept: Tensor) -> LinfBall:
         """Return the ball around the faces that ``kept`` (n,) bool marks."""

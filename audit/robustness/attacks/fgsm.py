@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .ball import LinfBall
-from .objective import answers_right, log_odds, loss_and_gradient
+from .objective import answers_right, log_odds, look
 from .outcome import Attacked, Scorer
 
 
@@ -22,14 +22,14 @@ class FGSM:
 
     def __call__(self, scores: Scorer, pixels: Tensor, labels: Tensor, rows: NDArray[np.int64], eps: float) -> Attacked:
         """Attack a batch; see :class:`~.outcome.Attack`. Nothing is random, so ``rows`` changes nothing."""
-        loss, gradient, _, not_finite = loss_and_gradient(scores, pixels, labels)
-        points = LinfBall(pixels, eps).step(pixels, gradient, eps)
+        seen = look(scores, pixels, labels)
+        points = LinfBall(pixels, eps).step(pixels, seen.gradient, eps)
         with torch.no_grad():
             logits = scores(points)
         return Attacked(
             pixels=points,
             flipped=~answers_right(logits, labels),
-            loss_start=loss,
+            loss_start=seen.loss,
             loss_after=log_odds(logits, labels),
-            no_gradient=not_finite | (gradient.abs().amax((1, 2, 3)) == 0),
+            no_gradient=seen.no_gradient,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -39,20 +41,41 @@ def has_answer(logits: Tensor) -> Tensor:
     return torch.isfinite(logits.amax(1))  # amax carries NaN on
 
 
-def loss_and_gradient(scores: Scorer, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return loss, gradient by the pixels, whether each face is still right, and whether gradients failed.
+@dataclass(frozen=True)
+class Look:
+    """The model's loss at some points and the way to raise it.
 
-    Gradients that are not finite are returned as zero and marked: a step along NaN would lose the face.
-
-    Returns:
-        ``loss`` (n,), ``gradient`` (n, 3, h, w), ``right`` (n,) bool, ``not_finite`` (n,) bool; detached.
+    Attributes:
+        loss: log odds against the true class, shape (n,).
+        gradient: of the loss by the pixels, shape (n, 3, h, w); zero for a face where it was not finite, since a
+            step along NaN would lose the face.
+        right: still answered with the true class, shape (n,), bool.
+        no_gradient: zero in every pixel, or not finite somewhere, shape (n,), bool.
+        not_finite: not finite somewhere, shape (n,), bool.
     """
+
+    loss: Tensor
+    gradient: Tensor
+    right: Tensor
+    no_gradient: Tensor
+    not_finite: Tensor
+
+
+def look(scores: Scorer, points: Tensor, labels: Tensor) -> Look:
+    """Ask the model for its answers at ``points`` (n, 3, h, w) and for the gradient of the log odds there."""
     points = points.detach().requires_grad_()
     with torch.enable_grad():
         logits = scores(points)
         loss = log_odds(logits, labels)
         (gradient,) = torch.autograd.grad(loss.sum(), points)
-    not_finite = ~torch.isfinite(gradient.abs().amax((1, 2, 3)))
+    low, high = gradient.amin((1, 2, 3)), gradient.amax((1, 2, 3))  # both carry NaN on
+    not_finite = ~(torch.isfinite(low) & torch.isfinite(high))
     if not_finite.any():
-        gradient = gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-    return loss.detach(), gradient, answers_right(logits.detach(), labels), not_finite
+        gradient = torch.where(not_finite[:, None, None, None], 0.0, gradient)
+    return Look(
+        loss=loss.detach(),
+        gradient=gradient,
+        right=answers_right(logits.detach(), labels),
+        no_gradient=not_finite | ((low == 0) & (high == 0)),
+        not_finite=not_finite,
+    )

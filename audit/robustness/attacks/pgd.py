@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..noise import uniform_noise
 from .ball import LinfBall
-from .objective import answers_right, log_odds, loss_and_gradient
+from .objective import answers_right, log_odds, look
 from .outcome import Attacked, Scorer
 
 
@@ -71,17 +71,19 @@ class PGD:
         """Run the steps of one restart; ``places`` says where in the batch each of the ``points`` belongs."""
         size = default_step_size(ball.eps, self.steps) if self.step_size is None else self.step_size
         for step in range(self.steps):
-            loss, gradient, right, not_finite = loss_and_gradient(scores, points, labels)
-            best.note(places, points, loss, right, started=step > 0)
+            seen = look(scores, points, labels)
+            best.note(places, points, seen.loss, seen.right, started=step > 0)
             if step == 0 and first:
-                best.loss_start[places] = loss.to(best.loss_start.dtype)
-                not_finite = not_finite | (gradient.abs().amax((1, 2, 3)) == 0)
-            best.no_gradient[places] |= not_finite
-            points = ball.step(points, gradient, size)
-            if not right.all():
-                points, labels, places, ball = points[right], labels[right], places[right], ball.subset(right)
-            if not len(places):
+                best.loss_start[places] = seen.loss.to(best.loss_start.dtype)
+                best.no_gradient[places] = seen.no_gradient
+            best.no_gradient[places] |= seen.not_finite
+            gradient, kept = seen.gradient, seen.right
+            if not kept.any():
                 return
+            if not kept.all():
+                points, gradient, ball = points[kept], gradient[kept], ball.subset(kept)
+                labels, places = labels[kept], places[kept]
+            points = ball.step(points, gradient, size)
         with torch.no_grad():
             logits = scores(points)
         best.note(places, points, log_odds(logits, labels), answers_right(logits, labels), started=True)
@@ -102,14 +104,16 @@ class _Best:
     def note(self, places: Tensor, points: Tensor, loss: Tensor, right: Tensor, *, started: bool) -> None:
         """Take over points that changed the answer or raised the loss; ``started`` once a step was made."""
         loss = loss.to(self.loss.dtype)
-        # "or equal", since minus infinity is a first loss too
-        better = ~right | (loss >= self.loss[places])
-        taken = places[better]
-        self.pixels[taken] = points[better]
-        self.loss[taken] = loss[better]
         self.flipped[places] |= ~right
         if started:
             self.loss_after[places] = torch.maximum(self.loss_after[places], loss)
+        # "or equal", since minus infinity is a first loss too
+        better = ~right | (loss >= self.loss[places])
+        taken = places
+        if not better.all():  # picking them all would copy the points once more
+            taken, points, loss = places[better], points[better], loss[better]
+        self.pixels[taken] = points
+        self.loss[taken] = loss
 
     def outcome(self) -> Attacked:
         return Attacked(self.pixels, self.flipped, self.loss_start, self.loss_after, self.no_gradient)

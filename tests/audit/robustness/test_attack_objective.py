@@ -7,7 +7,7 @@ from countenance.audit.robustness.attacks.objective import (
     answers_right,
     has_answer,
     log_odds,
-    loss_and_gradient,
+    look,
 )
 
 
@@ -25,7 +25,7 @@ def test_gradient_points_where_that_of_cross_entropy_does() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(48, 16), nn.Tanh(), nn.Linear(16, 4)).double()
     pixels = torch.rand((6, 3, 4, 4), dtype=torch.float64)
     labels = torch.tensor([0, 1, 2, 3, 0, 1])
-    _, gradient, _, _ = loss_and_gradient(net, pixels, labels)
+    gradient = look(net, pixels, labels).gradient
     points = pixels.clone().requires_grad_()
     (expected,) = torch.autograd.grad(nn.functional.cross_entropy(net(points), labels, reduction="sum"), points)
     cosine = nn.functional.cosine_similarity(gradient.flatten(1), expected.flatten(1))
@@ -43,10 +43,10 @@ def test_large_logits_do_not_hide_the_gradient() -> None:
     (masked,) = torch.autograd.grad(nn.functional.cross_entropy(10_000 * net(points), labels, reduction="sum"), points)
     hidden = masked.abs().amax((1, 2, 3)) == 0
     assert hidden.any()
-    _, gradient, right, not_finite = loss_and_gradient(lambda x: 10_000 * net(x), pixels, labels)
-    _, plain, _, _ = loss_and_gradient(net, pixels, labels)
-    assert right.all()
-    assert not not_finite.any()
+    seen = look(lambda x: 10_000 * net(x), pixels, labels)
+    gradient, plain = seen.gradient, look(net, pixels, labels).gradient
+    assert seen.right.all()
+    assert not seen.no_gradient.any()
     assert (gradient.abs().amax((1, 2, 3)) > 0).all()
     # With logits this large only the runner-up counts: the direction is that of the margin to it.
     agreement = (gradient.sign() == plain.sign()).float().mean((1, 2, 3))
@@ -66,6 +66,7 @@ def test_gradients_that_are_not_finite_are_marked_and_zero() -> None:
         first = pixels.mean((1, 2, 3))
         return torch.stack([first, (first - first.detach()).sqrt()], 1)  # the root's gradient at 0 is infinite
 
-    _, gradient, _, not_finite = loss_and_gradient(scores, torch.rand((2, 3, 4, 4)), torch.tensor([0, 1]))
-    assert not_finite.all()
-    assert (gradient == 0).all()
+    seen = look(scores, torch.rand((2, 3, 4, 4)), torch.tensor([0, 1]))
+    assert seen.not_finite.all()
+    assert seen.no_gradient.all()
+    assert (seen.gradient == 0).all()
