@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..core.results import AuditResults, Measurement
 from .slices import by_grouping
 from .tree import Item, Paragraph, Part, Section, TableBlock
-from .wording import plural
+from .wording import plural, probe_title
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NO_FACE = re.compile(r"no face (here counts towards|is labelled|is answered) .*", re.DOTALL)
@@ -23,10 +23,18 @@ def reasons_in_short(measurements: Iterable[Measurement]) -> list[str]:
     """Merge the reasons that differ in their numbers only: ``1 to 9 people; 10 are needed``."""
     kinds: dict[str, list[list[str]]] = {}
     for measurement in measurements:
-        reason = measurement.estimate.reason
-        if measurement.estimate.value is None and reason:
+        reason = _without_place(measurement)
+        if reason:
             kinds.setdefault(_shape(reason), []).append(_NUMBER.findall(short_reason(reason)))
     return [_merged(shape, numbers) for shape, numbers in kinds.items()]
+
+
+def _without_place(measurement: Measurement) -> str:
+    """Return the reason with ``it`` for the class or group it names; empty where there is a value."""
+    reason = measurement.estimate.reason if measurement.estimate.value is None else None
+    for value in measurement.slice.values():
+        reason = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "it", reason) if reason and value.strip() else reason
+    return short_reason(reason or "")
 
 
 def short_reason(reason: str) -> str:
@@ -74,7 +82,7 @@ def _not_measured(results: AuditResults) -> Item:
     rows: list[tuple[Part, ...]] = []
     for probe in results.probes:
         if probe.status != "ok":
-            rows.append((probe.title or probe.id, f"the whole probe {probe.status}", probe.reason or ""))
+            rows.append((probe_title(probe, results), f"the whole probe {probe.status}", probe.reason or ""))
         for grouped in by_grouping(probe, results.data.attributes):
             cells = [(group, cell) for (group, _), cell in grouped.cells.items() if cell.estimate.value is None]
             if cells:
@@ -82,7 +90,9 @@ def _not_measured(results: AuditResults) -> Item:
                 if grouped.attributes:
                     touched = len({group for group, _ in cells})
                     where += f" in {touched} of {plural(len(grouped.groups), 'group')} by {grouped.title}"
-                rows.append((probe.title or probe.id, where, " · ".join(reasons_in_short(cell for _, cell in cells))))
+                rows.append(
+                    (probe_title(probe, results), where, " · ".join(reasons_in_short(cell for _, cell in cells)))
+                )
     rows += [("the data", "", reason) for reason in results.data.not_measured]
     if results.data.quarantined:
         count = plural(len(results.data.quarantined), "row")

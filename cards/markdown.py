@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from .absent import short_reason
 from .tree import (
     Block,
     BulletList,
@@ -126,7 +127,8 @@ def _parts(parts: tuple[Part, ...]) -> str:
 
 
 def _part(part: Part) -> str:
-    return escape_markdown(estimate_text(part.estimate) if isinstance(part, MeasurementRef) else part)
+    """Write a table cell; the column says the metric, so a reason need not."""
+    return escape_markdown(short_reason(estimate_text(part.estimate)) if isinstance(part, MeasurementRef) else part)
 
 
 def _front_matter(card: Card) -> str:

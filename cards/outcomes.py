@@ -9,11 +9,12 @@ from .sentences import group_sentences, overall_sentences, robustness_sentences
 from .slices import by_grouping
 from .statements import Statements
 from .stating import stated
-from .tables import definitions, group_blocks, overall_tables
+from .tables import definitions, group_blocks, overall_blocks
 from .tree import Block, BulletList, Heading, Item, Paragraph
+from .wording import probe_title
 
 BARRETT = "Barrett et al. 2019, Psychological Science in the Public Interest 20(1)"
-_SEVERITY = {"high": "High", "medium": "Medium", "low": "Low", "note": "Note"}
+_SEVERITY = {"high": "High", "medium": "Medium", "low": "Low"}
 
 
 def quantitative_analyses(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
@@ -37,8 +38,8 @@ def _overall(results: AuditResults) -> Iterator[Block]:
     for probe in results.probes:
         for grouped in by_grouping(probe, results.data.attributes):
             if not grouped.attributes:
-                yield Heading(probe.title or probe.id)
-                yield from overall_tables(grouped)
+                yield Heading(probe_title(probe, results))
+                yield from overall_blocks(grouped)
     sentences = (*overall_sentences(results), *robustness_sentences(results))
     if sentences:
         yield BulletList(sentences)
@@ -49,7 +50,7 @@ def _by_group(results: AuditResults, intersectional: bool) -> Iterator[Block]:
     for probe in results.probes:
         for grouped in by_grouping(probe, results.data.attributes):
             if grouped.attributes and (len(grouped.attributes) > 1) == intersectional:
-                yield Heading(f"{probe.title or probe.id}, by {grouped.title}")
+                yield Heading(f"{probe_title(probe, results)}, by {grouped.title}")
                 yield from group_blocks(grouped, results.data)
                 metrics |= dict.fromkeys((column.metric, probe.probe) for column in grouped.columns)
     if metrics:
@@ -65,7 +66,7 @@ def _analysis(name: str, title: str, blocks: list[Block], results: AuditResults)
 
 
 def _why_nothing(name: str, results: AuditResults) -> str:
-    missing = [f"{probe.title or probe.id}: {probe.reason}" for probe in results.probes if probe.status != "ok"]
+    missing = [f"{probe_title(probe, results)}: {probe.reason}" for probe in results.probes if probe.status != "ok"]
     if missing:
         return "; ".join(missing)
     if name.endswith("intersectional") and not results.data.intersections:
@@ -131,23 +132,31 @@ def _reading(results: AuditResults) -> list[str]:
     return texts or ["The labels are those of the data; the audit did not check them."]
 
 
+def _ended(text: str) -> str:
+    """Close a sentence that its writer left open."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def caveats(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
     """Section 9: findings with caveats, what each probe cannot see, the author's recommendations."""
     place = "caveats_and_recommendations"
-    found = results.findings()
+    found = [finding for finding in results.findings() if finding.severity != "note"]
     if found:
         entries = tuple(
             Paragraph.of(
-                f"{_SEVERITY[finding.severity]}: {finding.claim}"
-                + (f" Caveats: {' '.join(finding.caveats)}" if finding.caveats else "")
+                f"{_SEVERITY[finding.severity]}: {_ended(finding.claim)}"
+                + (f" Caveats: {' '.join(map(_ended, finding.caveats))}" if finding.caveats else "")
             )
             for finding in found
         )
     else:
         entries = (
-            Paragraph.of("No probe of this audit yields a finding. That is no evidence about what it did not measure."),
+            Paragraph.of(
+                "No probe of this audit yields a finding beyond notes. That is no evidence on what it did not measure."
+            ),
         )
-    hides = tuple(Paragraph.of(f"{probe.title or probe.id}: {probe.hides}") for probe in results.probes if probe.hides)
+    hidden = dict.fromkeys((probe.title or probe.id, probe.hides) for probe in results.probes if probe.hides)
+    hides = tuple(Paragraph.of(f"{title}: {text}") for title, text in hidden)
     items = [Item(f"{place}.findings", "Findings of the audit", "measured", (BulletList(entries),))]
     if hides:
         items.append(Item(f"{place}.hides", "What the measurements do not show", "measured", (BulletList(hides),)))

@@ -13,7 +13,7 @@ from ..core.results import AuditResults, Measurement, ProbeResult
 from .slices import by_grouping, group_name
 from .tables import ref
 from .tree import Paragraph, Part
-from .wording import measurement_title, metric_title
+from .wording import measurement_title, metric_title, probe_title
 
 NULL = ".null"
 
@@ -42,7 +42,7 @@ def against_nulls(measurement: Measurement, probe: ProbeResult) -> Paragraph | N
     if measurement.estimate.value is None or not nulls:
         return None
     parts: list[Part] = [
-        f"{_capital(measurement_title(measurement))}: ",
+        f"{_capital(measurement_title(measurement, probe.probe))}: ",
         ref(measurement),
         "; by comparison ",
     ]
@@ -96,7 +96,8 @@ def robustness_sentences(results: AuditResults) -> Iterator[Paragraph]:
         if named:
             noise = " Noise of the same size is the control: what it changes needs no attacker."
             yield Paragraph.of(
-                f"{probe.title or probe.id}: {metric_title('accuracy')} under {', '.join(named)} is an upper bound: "
+                f"{probe_title(probe, results)}: {metric_title('accuracy')} under {', '.join(named)} is an upper "
+                "bound: "
                 f"a stronger attack may find more.{noise if 'noise' in attacks else ''}"
             )
 
@@ -104,6 +105,7 @@ def robustness_sentences(results: AuditResults) -> Iterator[Paragraph]:
 def group_sentences(results: AuditResults, intersectional: bool) -> Iterator[Paragraph]:
     """Yield the range of accuracy over the measured groups of each attribute, and how to read it."""
     probe = results.probe("group_metrics")
+    found = False
     for grouped in by_grouping(probe, results.data.attributes) if probe is not None else ():
         if not grouped.attributes or (len(grouped.attributes) > 1) != intersectional:
             continue
@@ -114,12 +116,17 @@ def group_sentences(results: AuditResults, intersectional: bool) -> Iterator[Par
         ]
         if len(cells) < 2:
             continue
+        found = True
         low, high = min(cells, key=lambda cell: cell[0]), max(cells, key=lambda cell: cell[0])
         yield Paragraph.of(
             f"Of {len(cells)} measured groups by {grouped.title}, accuracy is lowest for {group_name(low[1])}: ",
             ref(low[2]),
             f", and highest for {group_name(high[1])}: ",
             ref(high[2]),
-            ". The lowest and the highest of several groups lie apart by chance alone, so this range by "
-            "itself is no evidence of a difference.",
+            ".",
+        )
+    if found:
+        yield Paragraph.of(
+            "These are ranges and not tests. The lowest and the highest of several groups lie apart by chance alone; "
+            "where a probe tests a difference, a finding tells it."
         )

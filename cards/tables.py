@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from ..core.results import DataSummary, Measurement
-from .absent import reasons_in_short
+from .absent import reasons_in_short, short_reason
 from .slices import Column, Grouped, Pairs, group_name
 from .tree import Block, BulletList, MeasurementRef, Paragraph, Part, TableBlock
 from .wording import metric_meaning, metric_title, pairs_text, place_title
 
 _T = TypeVar("_T")
+_Kind = tuple[str, Pairs, Pairs]
 _NUMERIC = re.compile(r"-?[\d.,]+(/\d+)?(e-?\d+)?")
 WIDEST = 8
 NOTHING = "–"
@@ -23,8 +24,11 @@ def ref(measurement: Measurement) -> MeasurementRef:
     return MeasurementRef(measurement.key, measurement.estimate)
 
 
-def overall_tables(grouped: Grouped) -> Iterator[TableBlock]:
-    """Yield tables over all faces: a row for each metric, for each strength of a condition, for each class."""
+def overall_blocks(grouped: Grouped) -> Iterator[Block]:
+    """Yield what was measured over all faces: tables by metric, by strength of a condition, by class.
+
+    Classes of which nothing in a table was measured are named below it with the reason.
+    """
     plain = [column for column in grouped.columns if not column.rest and not column.condition]
     if plain:
         rows = tuple(
@@ -62,20 +66,49 @@ def _by_condition(grouped: Grouped, columns: Sequence[Column]) -> Iterator[Table
         yield TableBlock(("condition", *titles), tuple(body), "Over all faces, by condition")
 
 
-def _by_class(grouped: Grouped, columns: Sequence[Column]) -> Iterator[TableBlock]:
+def _by_class(grouped: Grouped, columns: Sequence[Column]) -> Iterator[Block]:
     """Rows: the label; columns: metric, condition and what else places it (``mask = anger``)."""
     rows = dict.fromkeys(_row_of(column.rest) for column in columns)
     kinds = dict.fromkeys((column.metric, _beside(column.rest), column.condition) for column in columns)
-    for part in _chunks(kinds):
+    for part in _packed(list(kinds)):
         body: list[tuple[Part, ...]] = []
+        silent: dict[str, list[str]] = {}
         for row in rows:
+            name = row[0][1] if _names(row) == ("label",) else pairs_text(dict(row))
             cells = [_cell(grouped, (), metric, (*row, *beside), condition) for metric, beside, condition in part]
-            if any(cell != NOTHING for cell in cells):
-                body.append((row[0][1] if _names(row) == ("label",) else pairs_text(dict(row)), *cells))
-        titles = tuple(
-            place_title(metric, dict(beside), dict(condition), grouped.probe) for metric, beside, condition in part
-        )
-        yield TableBlock(("class", *titles), tuple(body), "Over all faces, by class")
+            quoted = [cell.estimate for cell in cells if isinstance(cell, MeasurementRef)]
+            if any(estimate.value is not None for estimate in quoted):
+                body.append((name, *cells))
+            elif quoted:
+                reasons = dict.fromkeys(short_reason(estimate.reason or "") for estimate in quoted)
+                silent.setdefault(" · ".join(reasons), []).append(name)
+        titles = tuple(place_title(metric, dict(beside), dict(at), grouped.probe) for metric, beside, at in part)
+        if body:
+            yield TableBlock(("class", *titles), tuple(body), "Over all faces, by class")
+        if silent:
+            yield _silent_list(silent, ", ".join(titles[:1]) if not body else "")
+
+
+def _packed(kinds: list[_Kind]) -> Iterator[list[_Kind]]:
+    """Split a table that would be too wide, keeping a metric and its nulls in one piece."""
+    families: dict[str, list[_Kind]] = {}
+    for kind in kinds:
+        families.setdefault(kind[0].partition(".null")[0], []).append(kind)
+    waiting: list[_Kind] = []
+    for family in families.values():
+        if waiting and len(waiting) + len(family) > WIDEST:
+            yield waiting
+            waiting = []
+        waiting = [*waiting, *family]
+    if waiting:
+        yield waiting
+
+
+def _silent_list(told: dict[str, list[str]], what: str = "") -> BulletList:
+    """Name what was not measured, those with the same reason together."""
+    head = f"Not measured ({what})" if what else "Not measured"
+    lines = (f"{head}: {' · '.join(names)} ({reason})." for reason, names in told.items())
+    return BulletList(tuple(Paragraph.of(line) for line in lines))
 
 
 def _names(pairs: Pairs) -> tuple[str, ...]:
@@ -141,8 +174,7 @@ def _group_table(grouped: Grouped, caption: str) -> Iterator[Block]:
         if group not in measured:
             told.setdefault(" · ".join(reasons_in_short(_cells(grouped, group))), []).append(group_name(group))
     if told:
-        lines = (f"Not measured: {' · '.join(names)} ({reason})." for reason, names in told.items())
-        yield BulletList(tuple(Paragraph.of(line) for line in lines))
+        yield _silent_list(told)
 
 
 def _by_words(columns: Sequence[Column]) -> Iterator[list[Column]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..core.results import Estimate, Measurement
+from ..core.results import AuditResults, Estimate, Measurement, ProbeResult
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ METRICS: Mapping[str, MetricText] = {
         "specificity of single faces", "mean over faces of IoU with the own mask less the mean with the others"
     ),
     "energy_in_mask": MetricText("energy in the mask", "share of the heatmap's sum that lies in the mask"),
-    "energy_in_mask.null_ones": MetricText("energy of all-ones", "the mask's share of the picture"),
+    "energy_in_mask.null_ones": MetricText("all-ones in the mask", "the mask's share of the picture"),
     "energy_outside_face": MetricText("energy outside the face", "share of the heatmap's sum that lies off the face"),
-    "energy_outside_face.null_ones": MetricText("energy of all-ones", "share of the picture that is not face"),
+    "energy_outside_face.null_ones": MetricText("all-ones outside the face", "share of the picture that is not face"),
     "faces_without_map": MetricText("faces without a map", "faces whose heatmap is empty or could not be warped"),
     "check.out_of_bounds": MetricText("check: out of bounds", "share of attacked faces changed by more than eps"),
     "check.unchanged": MetricText("check: unchanged", "share of attacked faces that the attack did not change at all"),
@@ -128,6 +128,13 @@ def method_title(method: str) -> str:
     return METHODS.get(method, method.replace("_", " "))
 
 
+def probe_title(probe: ProbeResult, results: AuditResults) -> str:
+    """Name a probe; two uses of one probe are told apart by their ids."""
+    title = probe.title or probe.id
+    twice = sum((other.title or other.id) == title for other in results.probes) > 1
+    return f"{title} ({probe.id})" if twice else title
+
+
 def pairs_text(pairs: Mapping[str, str]) -> str:
     """Write a slice or condition for readers: ``eps = 8/255, attack = pgd``."""
     return ", ".join(f"{name} = {value}" for name, value in sorted(pairs.items()))
@@ -151,8 +158,13 @@ def measurement_title(measurement: Measurement, probe: str = "") -> str:
     return place_title(measurement.metric, measurement.slice, measurement.condition, probe)
 
 
-def number(value: float) -> str:
-    """Write a number with three decimals, large ones with thousands separators, tiny ones with one figure."""
+def number(value: float, unit: str | None = None) -> str:
+    """Write a number with three decimals, large ones with thousands separators, tiny ones with one figure.
+
+    A whole number with a unit (``3 faces``) is written as such.
+    """
+    if unit and float(value).is_integer():
+        return f"{value:,.0f}"
     if value == 0 or 0.0005 <= abs(value) < 100:
         return f"{value:.3f}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1g}"
@@ -174,7 +186,7 @@ def estimate_text(estimate: Estimate) -> str:
     """Write an estimate in one line: value, unit, interval and n, or why it was not measured."""
     if estimate.value is None:
         return f"not measured: {estimate.reason}"
-    words = [number(estimate.value), estimate.unit or "", interval(estimate)]
+    words = [number(estimate.value, estimate.unit), estimate.unit or "", interval(estimate)]
     text = " ".join(word for word in words if word)
     return ", ".join(part for part in (text, sample(estimate)) if part)
 

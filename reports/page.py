@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from ..cards.build import size_text, task_title
 from ..cards.measured import ASSIGNED, quarantine_reasons
 from ..cards.slices import by_grouping, group_name
-from ..cards.tables import overall_tables, ref
-from ..cards.tree import Card, MeasurementRef, Part, TableBlock
-from ..cards.wording import measurement_title, metric_title, pairs_text
+from ..cards.tables import overall_blocks, ref
+from ..cards.tree import Block, Card, MeasurementRef, Part, TableBlock
+from ..cards.wording import measurement_title, metric_title, pairs_text, probe_title
 from ..core.files import sha256_of_bytes
 from ..core.results import AuditResults, Finding, GateOutcome, ProbeResult
 from .drawing import figures_of
@@ -28,8 +28,8 @@ class ProbeView:
 
     probe: ProbeResult
     figures: tuple[FigureGroup, ...]
-    tables: tuple[TableBlock, ...]
-    further: tuple[TableBlock, ...]
+    lead: tuple[Block, ...]
+    further: tuple[Block, ...]
     rest: TableBlock | None
     params: tuple[tuple[str, str], ...]
 
@@ -89,10 +89,8 @@ class Page:
         return self.results.findings()
 
     def probe_name(self, probe: ProbeResult) -> str:
-        """Name a probe; two uses of one probe are told apart by their ids."""
-        title = probe.title or probe.id
-        twice = sum((other.title or other.id) == title for other in self.results.probes) > 1
-        return f"{title} ({probe.id})" if twice else title
+        """Name a probe."""
+        return probe_title(probe, self.results)
 
     @property
     def lines(self) -> list[SummaryLine]:
@@ -185,16 +183,18 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     figures = tuple(figures_of(run, probe))
     whole = [table for table in by_grouping(probe, run.results.data.attributes) if not table.attributes]
     drawn = {ref.key for ref in _quoted_in([panel.table for group in figures for panel in group.panels])}
-    whole_tables = [
-        table
+    whole_blocks = [
+        block
         for grouped in whole
-        for table in overall_tables(grouped)
-        if any(ref.key not in drawn for ref in _quoted_in([table]))
+        for block in overall_blocks(grouped)
+        if not isinstance(block, TableBlock) or any(ref.key not in drawn for ref in _quoted_in([block]))
     ]
-    tables = tuple(table for table in whole_tables if probe.pillar == "performance" or not figures)
-    further = tuple(table for table in whole_tables if table not in tables)
+    if not any(isinstance(block, TableBlock) for block in whole_blocks):
+        whole_blocks = []
+    lead = [block for block in whole_blocks if probe.pillar == "performance" or not figures]
+    further = [block for block in whole_blocks if block not in lead]
     params = tuple((name, _param(value)) for name, value in probe.params.items())
-    drawn |= {ref.key for ref in _quoted_in(whole_tables)}
+    drawn |= {ref.key for ref in _quoted_in(whole_blocks)}
     evidence = {key for finding in run.results.findings() for key in finding.evidence}
     evidence |= {key for gate in run.results.gates for key in gate.evidence}
     left = [item for item in probe.measurements if item.key not in drawn]
@@ -207,7 +207,7 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     if len(left) > MOST_ROWS:
         caption += f" (the first {MOST_ROWS} of {len(left):,}; all stand in results.json)"
     rest = TableBlock(("measure", "of", "estimate"), tuple(rows), caption) if rows else None
-    return ProbeView(probe, figures, tables, further, rest, params)
+    return ProbeView(probe, figures, tuple(lead), tuple(further), rest, params)
 
 
 def _param(value: object) -> str:
@@ -217,11 +217,11 @@ def _param(value: object) -> str:
 
 
 def _quoted(view: ProbeView) -> Iterator[MeasurementRef]:
-    tables = [*view.tables, *view.further, *(panel.table for group in view.figures for panel in group.panels)]
+    tables = [*view.lead, *view.further, *(panel.table for group in view.figures for panel in group.panels)]
     yield from _quoted_in([*tables, *([view.rest] if view.rest is not None else [])])
 
 
-def _quoted_in(tables: Sequence[TableBlock]) -> Iterator[MeasurementRef]:
-    for table in tables:
-        for row in table.rows:
+def _quoted_in(blocks: Sequence[Block]) -> Iterator[MeasurementRef]:
+    for block in blocks:
+        for row in block.rows if isinstance(block, TableBlock) else ():
             yield from (cell for cell in row if isinstance(cell, MeasurementRef))

@@ -69,7 +69,8 @@ def test_every_quoted_number_and_every_status_is_there(run_folder: Path) -> None
         item.status == "not stated" for section in card.sections for item in section.items
     )
     assert "(stated by the author)" in text
-    assert "not measured: no face" in text
+    assert "not measured: n" in text
+    assert "(no face counts towards it)" in text
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         *(f"## {section.number}. {section.title}" for section in card.sections),
         "## Not stated and not measured",
