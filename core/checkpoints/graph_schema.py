@@ -67,7 +67,7 @@ RECORDS: dict[str, dict[str, str]] = {
     "ParameterSpec": {"arg": "TensorArgument", "parameter_name": "qualified"},
     "BufferSpec": {"arg": "TensorArgument", "buffer_name": "qualified", "persistent": "bool"},
     "ConstantSpec": {"arg": "TensorArgument", "tensor_constant_name": "qualified"},
-    "ModuleCallEntry": {"fqn": "qualified", "signature": "optional:ModuleCallSignature"},
+    "ModuleCallEntry": {"fqn": "module_path", "signature": "optional:ModuleCallSignature"},
     "ModuleCallSignature": {
         "inputs": "list:Argument",
         "outputs": "list:Argument",

@@ -5,8 +5,10 @@ The file is read once; the bytes that are hashed and checked are the bytes that 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from .scan_torch import scan_torch_file
 from .state_dict import check_tensors, find_state_dict, fit_state_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
@@ -228,14 +230,36 @@ def _load_exported(data: bytes, what: str, digest: str, trust: bool) -> LoadedCh
 
 def _load_with_torch(load: Callable[[], Any], what: str) -> Any:
     """Call torch's own loader; whatever it raises on a damaged file becomes one error for the user."""
+    with _torch_log() as causes:
+        try:
+            return load()
+        except Exception as error:
+            cause = causes[0] if causes else error  # torch.export.load logs what went wrong and raises something vague
+            first = (str(cause).strip().splitlines() or [""])[0][:300]
+            raise CheckpointError(
+                f"{what} cannot be loaded by torch ({type(cause).__name__}: {first}); it may be damaged, "
+                "or written by a version of torch that this one does not read"
+            ) from error
+
+
+@contextlib.contextmanager
+def _torch_log() -> Iterator[list[BaseException]]:
+    """Collect the errors that torch would print with their tracebacks; they are told in one sentence instead."""
+    causes: list[BaseException] = []
+
+    def collect(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1] is not None:
+            causes.append(record.exc_info[1])
+        return False
+
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch._export.serde.serialize")]
+    for logger in loggers:
+        logger.addFilter(collect)
     try:
-        return load()
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        raise CheckpointError(
-            f"{what} cannot be loaded by torch ({type(error).__name__}: {first}); it may be damaged, "
-            "or written by a version of torch that this one does not read"
-        ) from error
+        yield causes
+    finally:
+        for logger in loggers:
+            logger.removeFilter(collect)
 
 
 def _with_factory(

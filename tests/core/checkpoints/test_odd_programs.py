@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from countenance.core.checkpoints import load_checkpoint
+from countenance.core.checkpoints.scan_graph import scan_graph, scan_payloads
 from countenance.core.errors import CheckpointError
 
 
@@ -46,6 +47,51 @@ def test_a_file_of_an_odd_shape_is_refused_and_not_an_accident(tools: Any, expor
                     load_checkpoint(path, None, folder=tmp_path)
                 except CheckpointError as error:
                     assert "Traceback" not in str(error)  # noqa: PT017 - a net may come out as well
+
+
+@pytest.mark.parametrize("name", ['a", 1, "', "a b", "a..b", "a\nb", "__class__", "b.__init__", "", "ä"])
+def test_odd_parameter_names_in_the_graph_alone_are_refused(name: str, tools: Any, exported: bytes) -> None:
+    program = json.loads(tools.members_of(exported)["models/model.json"])
+    specs = program["graph_module"]["signature"]["input_specs"]
+    parameter = next(spec["parameter"] for spec in specs if "parameter" in spec)
+    assert scan_graph(json.dumps(program).encode())[1] == ()
+    parameter["parameter_name"] = name
+    problems = scan_graph(json.dumps(program).encode())[1]
+    assert problems
+    assert "parameter_name" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"use_pickle": True}, "loads without restrictions"),
+        ({"path_name": "../../sample_inputs/model.pt"}, "only tensors are accepted"),
+        ({"path_name": "/absolute"}, "only tensors are accepted"),
+        ({"path_name": "custom_obj_0"}, "only tensors are accepted"),
+        ({"path_name": "opaque_obj_0"}, "only tensors are accepted"),
+        ({"tensor_meta": None}, "is not a TensorMeta"),
+        ({"more": 1}, "more"),
+    ],
+)
+def test_payloads_are_raw_tensors_only(change: dict[str, Any], words: str, tools: Any, exported: bytes) -> None:
+    config = json.loads(tools.members_of(exported)["data/weights/model_weights_config.json"])
+    assert scan_payloads(json.dumps(config).encode())[1] == ()
+    config["config"]["fc.bias"].update(change)
+    assert words in " ".join(scan_payloads(json.dumps(config).encode())[1])
+
+
+def test_what_torch_cannot_load_is_told_without_a_traceback(
+    tools: Any, exported: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def change(program: dict[str, Any]) -> None:
+        for node in program["graph_module"]["graph"]["nodes"]:
+            node["inputs"] = []
+
+    path = tmp_path / "model.pt2"
+    path.write_bytes(tools.edit_graph(exported, change))
+    with pytest.raises(CheckpointError, match=r"cannot be loaded by torch \(SerializeError: Failed deserializing node"):
+        load_checkpoint(path, None, folder=tmp_path)
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

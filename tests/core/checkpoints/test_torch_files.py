@@ -95,12 +95,16 @@ def hostile(tools: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_runs_nothing(name: str, hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+
     def loaded(*_: Any, **__: Any) -> None:
-        raise AssertionError("torch was given the file")
+        given.append("torch was given the file")
+        raise ValueError(given[0])
 
     monkeypatch.setattr(torch, "load", loaded)
     with pytest.raises(CheckpointError, match="refused before loading") as caught:
         load_checkpoint(hostile / f"{name}.pt", TINY, folder=hostile)
+    assert given == []
     assert not (hostile / f"{name}_ran").exists()
     assert "--trust-checkpoint on the command line" in str(caught.value)
 
