@@ -23,8 +23,6 @@ import torch
 from countenance.core.checkpoints import load_checkpoint
 from countenance.core.errors import CheckpointError
 
-GRAPH = ("graph_module", "graph")
-
 
 class Touch:
     """Unpickles by touching a file."""
