@@ -83,7 +83,7 @@ def _read(file: Path) -> dict[str, int]:
         return {}
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-        return {str(key): int(size) for key, size in kept.items()}
-    except (OSError, ValueError, AttributeError) as error:
+        return {str(key): int(size) for key, size in kept.items() if int(size) > 0}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         LOG.warning("%s cannot be read and is made again: %s", file.name, error)
         return {}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ManifestError
+from .files import sha256_of_bytes, sha256_of_file
 
 LandmarkKind = Literal["none", "5", "68", "478", "aligned"]
 KNOWN_POINTS = (5, 68, 478)
@@ -36,6 +37,10 @@ class LandmarkSource(Protocol):
         """Return points of the faces in ``rows``, shape (n, p, 2), NaN where a face has none."""
         ...
 
+    def digest(self) -> str:
+        """Return a hash of all points, which changes when one does."""
+        ...
+
 
 class ArrayLandmarks:
     """Landmarks held in memory, shape (n, p, 2)."""
@@ -50,6 +55,10 @@ class ArrayLandmarks:
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return points of the faces in ``rows``."""
         return self._points[rows]
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the points."""
+        return sha256_of_bytes(np.ascontiguousarray(self._points).tobytes())
 
 
 class NpzLandmarks:
@@ -107,6 +116,10 @@ class NpzLandmarks:
             if key is not None:
                 points[place] = self._points_of(key)
         return points
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the file."""
+        return sha256_of_file(self._file)
 
 
 def _key_of(path: str) -> str:

@@ -11,6 +11,7 @@ import logging
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,14 @@ import torch
 from numpy.typing import NDArray
 
 from .errors import AuditError, TargetError
-from .faces import Faces
-from .files import replace_atomically, sha256_of_bytes, write_atomically
+from .faces import FaceBatch, Faces
+from .files import replace_atomically, sha256_of_bytes, sha256_of_file, write_atomically
 from .predictions import CLEAN, Predictions, truth_of
 from .probes import Advance
 from .target import Target
 
 LOG = logging.getLogger("countenance")
-FORMAT = 1
+FORMAT = 2
 VERSIONED = ("torch", "numpy", "pillow", "onnxruntime")
 
 
@@ -54,7 +55,7 @@ def predict(target: Target, faces: Faces, batch_size: int, advance: Advance) -> 
     """Run the model over all faces.
 
     Raises:
-        AuditError: when no image can be used, or the model gives NaN or infinite outputs.
+        AuditError: when no image can be used, or the model fails or gives NaN or infinite outputs.
     """
     faults: dict[int, str] = {}
     padded: list[int] = []
@@ -62,11 +63,7 @@ def predict(target: Target, faces: Faces, batch_size: int, advance: Advance) -> 
     values: list[NDArray[np.float64]] = []
     with torch.no_grad():
         for batch in faces.batches(batch_size, faults=faults, padded=padded):
-            outputs = target(batch.pixels)
-            try:
-                target.check_finite(outputs)
-            except TargetError as error:
-                raise AuditError(str(error)) from error
+            outputs = _outputs(target, batch)
             values.append(target.probabilities(outputs.double()).cpu().numpy())
             rows.append(batch.rows)
             advance(len(batch))
@@ -74,6 +71,21 @@ def predict(target: Target, faces: Faces, batch_size: int, advance: Advance) -> 
         reasons = sorted(set(faults.values()))
         raise AuditError(f"none of the {len(faces)} images could be used: {'; '.join(reasons[:3])}")
     return Pass(np.concatenate(rows), np.concatenate(values), faults, padded)
+
+
+def _outputs(target: Target, batch: FaceBatch) -> torch.Tensor:
+    try:
+        outputs = target(batch.pixels)
+        target.check_finite(outputs)
+    except TargetError as error:
+        raise AuditError(str(error)) from error
+    except Exception as error:  # a user's net may raise anything; its message is passed on
+        first = " ".join(str(error).strip().split("\n")[0].split())[:300]
+        raise AuditError(
+            f"the model failed on a batch of {len(batch)} faces: {type(error).__name__}: {first} "
+            "(run.batch_size sets how many it is given at once)"
+        ) from error
+    return outputs
 
 
 def cached_predict(
@@ -95,13 +107,15 @@ def cached_predict(
 
 
 def hash_of_data(faces: Faces) -> str:
-    """Return one hash of the manifest's rows, the boxes and the bytes of every image."""
+    """Return one hash of the manifest's rows, the boxes, the landmarks and the bytes of every image."""
     frame = faces.frame.astype(str)
     frame["__image"] = faces.image_hashes()
     if faces.boxes is not None:
         for place in range(4):
             frame[f"__box{place}"] = faces.boxes[:, place]
-    return sha256_of_bytes(frame.to_csv(index=False).encode("utf-8", "surrogatepass"))
+    rows = frame.to_csv(index=False).encode("utf-8", "surrogatepass")
+    landmarks = "aligned" if faces.aligned else faces.source.digest() if faces.source is not None else ""
+    return sha256_of_bytes(rows + landmarks.encode())
 
 
 def cache_key(target: Target, data_hash: str, batch_size: int, seed: int, condition: str = CLEAN) -> str:
@@ -141,7 +155,11 @@ def _write(file: Path, found: Pass) -> None:
     table = pd.DataFrame(found.values, columns=[f"v{k}" for k in range(found.values.shape[1])])
     table.insert(0, "row", found.rows)
     replace_atomically(file, lambda temporary: table.to_parquet(temporary, index=False))
-    aside = {"faults": {str(row): reason for row, reason in found.faults.items()}, "padded": found.padded}
+    aside = {
+        "sha256": sha256_of_file(file),
+        "faults": {str(row): reason for row, reason in found.faults.items()},
+        "padded": found.padded,
+    }
     write_atomically(file.with_suffix(".json"), json.dumps(aside))
 
 
@@ -150,13 +168,16 @@ def _read(file: Path, count: int) -> Pass | None:
     if not file.is_file() or not file.with_suffix(".json").is_file():
         return None
     try:
-        table = pd.read_parquet(file)
+        content = file.read_bytes()
         aside: dict[str, Any] = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        if aside["sha256"] != sha256_of_bytes(content):
+            raise ValueError("its content is not what was written")
+        table = pd.read_parquet(BytesIO(content))
         faults = {int(row): str(reason) for row, reason in aside["faults"].items()}
         rows = table.pop("row").to_numpy(np.int64)
         if len(rows) + len(faults) != count:
             raise ValueError(f"{len(rows)} rows for {count} faces")
         return Pass(rows, table.to_numpy(float), faults, [int(row) for row in aside["padded"]], reused=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         LOG.warning("the cached predictions %s cannot be read and are made again: %s", file.name, error)
         return None
