@@ -102,6 +102,11 @@ class Target:
             outputs = outputs[0]
         if not isinstance(outputs, Tensor):
             raise TargetError(f"expected the model to return one tensor (n, k), but got {type(outputs).__name__}")
+        if not outputs.is_floating_point():
+            raise TargetError(
+                f"expected floating-point outputs (n, k), but got {outputs.dtype}: "
+                "a model that returns the chosen class itself gives no probabilities"
+            )
         return outputs if outputs.ndim != 1 else outputs[:, None]
 
     def logits(self, outputs: Tensor) -> Tensor:
