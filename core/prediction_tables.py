@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from .errors import ManifestError, Problems, nearest
 from .faces import Faces
 from .manifest import group_values, read_table
 from .plan import DataSpec, TargetSpec
-from .predictions import CLEAN, Predictions, class_places
+from .predictions import CLASSIFICATION_TASKS, CLEAN, Predictions, class_places
 from .statistics.groups import MISSING
 
 SUM_TOLERANCE = 1e-3
@@ -37,9 +38,10 @@ def read_predictions(path: Path, target: TargetSpec, data: DataSpec) -> tuple[Fa
     classes = target.class_names if target.task != "verification" else ("similarity",)
     values_columns, truth_columns = task_columns(target.task, classes)
     identity = "pair_id" if target.task == "verification" else "face_id"
-    for column in (identity, *values_columns, *(truth_columns if target.task != "forgery" else ())):
-        if column not in table.columns and column != "label":
+    for column in (identity, *values_columns, *(name for name in truth_columns if name != "label")):
+        if column not in table.columns:
             problems.add(f"the column {column!r} is not there{nearest(column, table.columns)}")
+    label = _label_column(table, target.task, data, problems)
     problems.raise_as(ManifestError)
 
     values = _numbers(table, values_columns, problems)
@@ -47,9 +49,11 @@ def read_predictions(path: Path, target: TargetSpec, data: DataSpec) -> tuple[Fa
         values = np.stack([1 - values[:, 0], values[:, 0]], 1)
         if tuple(classes) == ("forged", "genuine"):
             values = values[:, ::-1]
-    truth = _truth(table, target.task, classes, truth_columns, data, problems)
-    _check_ranges(values, target.task, problems)
-    faces = _faces(table, identity, data, problems)
+    ids = table[identity].astype("string").fillna("").str.strip().astype(object)
+    labels = _labels(table, label, data)
+    truth = _truth(table, target.task, classes, truth_columns, labels, problems)
+    _check_ranges(values, target.task, ids, problems)
+    faces = _faces(table, identity, ids, labels, data, problems)
     problems.raise_as(ManifestError)
     return faces, Predictions(target.task, classes, values, truth)
 
@@ -75,33 +79,53 @@ def _numbers(table: pd.DataFrame, columns: Sequence[str], problems: Problems) ->
     return np.stack(read, axis=1)
 
 
+def _label_column(table: pd.DataFrame, task: str, data: DataSpec, problems: Problems) -> str | None:
+    """Return the column of the label, or ``None`` where there is none; one that the plan names has to be there."""
+    if data.label is None or data.label in table.columns:
+        return data.label
+    if "label" in data.model_fields_set and task in CLASSIFICATION_TASKS:
+        hint = nearest(data.label, table.columns)
+        problems.add(f"data.label names the column {data.label!r}, which is not there{hint}; null says there is none")
+    return None
+
+
+def _labels(table: pd.DataFrame, column: str | None, data: DataSpec) -> pd.Series[Any]:
+    """Return the label of each row as text, ``None`` where it has none."""
+    if column is None:
+        return pd.Series(None, index=table.index, dtype=object)
+    texts = table[column].astype("string").fillna("").str.strip().astype(object).replace(dict(data.rename_labels))
+    return texts.where(texts != "", None)
+
+
 def _truth(
     table: pd.DataFrame,
     task: str,
     classes: Sequence[str],
     columns: Sequence[str],
-    data: DataSpec,
+    labels: pd.Series[Any],
     problems: Problems,
 ) -> NDArray[np.float64]:
-    if task in {"expression", "forgery"}:
-        column = data.label or "label"
-        if column not in table.columns:
-            return np.full(len(table), -1.0)
-        labels = table[column].astype("string").fillna("").str.strip().replace(dict(data.rename_labels))
-        unknown = (labels != "") & ~labels.isin(list(classes))
+    if task in CLASSIFICATION_TASKS:
+        unknown = labels.notna() & ~labels.isin(list(classes))
         for value, count in labels[unknown].value_counts().head(5).items():
             hint = nearest(str(value), classes)
             problems.add(f"the label {value!r} ({count} rows) is none of the classes {list(classes)}{hint}")
         return class_places(labels, classes)
-    read = np.stack([pd.to_numeric(table[column], errors="coerce").to_numpy(float) for column in columns], axis=1)
+    written = [table[column].astype("string").fillna("").str.strip() for column in columns]
+    read = np.stack([pd.to_numeric(column, errors="coerce").to_numpy(float) for column in written], axis=1)
+    empty = np.stack([(column == "").to_numpy(bool) for column in written], axis=1)
+    for place, column in enumerate(columns):
+        unread = int((~np.isfinite(read[:, place]) & ~empty[:, place]).sum())
+        if unread:
+            problems.add(f"the column {column!r} holds neither a number nor nothing in {unread} of {len(table)} rows")
     if task != "valence_arousal" and not np.isin(read[np.isfinite(read)], (0, 1)).all():
         problems.add(f"the columns {', '.join(columns)} hold other values than 0 and 1")
-    if task == "verification" and not np.isfinite(read).all():
-        problems.add("the column 'same' is empty in some rows")
+    if task == "verification" and empty.any():
+        problems.add(f"the column 'same' is empty in {int(empty.sum())} of {len(table)} rows")
     return read[:, 0] if task == "verification" else read
 
 
-def _check_ranges(values: NDArray[np.float64], task: str, problems: Problems) -> None:
+def _check_ranges(values: NDArray[np.float64], task: str, ids: pd.Series[Any], problems: Problems) -> None:
     if task not in {"expression", "forgery", "action_units"} or not np.isfinite(values).all():
         return
     if values.min() < -SUM_TOLERANCE or values.max() > 1 + SUM_TOLERANCE:
@@ -109,13 +133,23 @@ def _check_ranges(values: NDArray[np.float64], task: str, problems: Problems) ->
     elif task == "expression":
         wrong = np.abs(values.sum(axis=1) - 1) > SUM_TOLERANCE
         if wrong.any():
+            first = int(wrong.argmax())
             problems.add(
-                f"the probabilities of {int(wrong.sum())} rows do not sum to 1, e.g. row {int(wrong.argmax()) + 1}"
+                f"the probabilities of {int(wrong.sum())} rows do not sum to 1, "
+                f"e.g. those of {ids.iloc[first]!r} to {values[first].sum():.3g}"
             )
 
 
-def _faces(table: pd.DataFrame, identity: str, data: DataSpec, problems: Problems) -> Faces:
-    ids = table[identity].astype(str)
+def _faces(
+    table: pd.DataFrame,
+    identity: str,
+    ids: pd.Series[Any],
+    labels: pd.Series[Any],
+    data: DataSpec,
+    problems: Problems,
+) -> Faces:
+    if (ids == "").any():
+        problems.add(f"the column {identity!r} is empty in {int((ids == '').sum())} of {len(table)} rows")
     if ids.duplicated().any():
         problems.add(
             f"{int(ids.duplicated(keep=False).sum())} rows share a {identity}, e.g. {ids[ids.duplicated()].iloc[0]!r}"
@@ -123,18 +157,12 @@ def _faces(table: pd.DataFrame, identity: str, data: DataSpec, problems: Problem
     subject = data.subject or "subject"
     if data.subject and data.subject not in table.columns:
         problems.add(f"data.subject names the column {subject!r}, which is not there{nearest(subject, table.columns)}")
-    frame = pd.DataFrame({"face_id": ids, "path": ""})
-    label = data.label or "label"
-    labels = (
-        table[label].astype("string").fillna("").str.strip().replace(dict(data.rename_labels))
-        if label in table
-        else None
-    )
-    frame["label"] = None if labels is None else labels.astype(object).where(labels != "", None)
+    frame = pd.DataFrame({"face_id": ids, "path": "", "label": labels})
     named = subject in table.columns
     frame["subject"] = table[subject].astype("string").fillna("").str.strip().astype(object) if named else ids
-    if (frame["subject"] == "").any():
-        problems.add(f"the subject is empty in {int((frame['subject'] == '').sum())} rows")
+    if named and (frame["subject"] == "").any():
+        count = int((frame["subject"] == "").sum())
+        problems.add(f"the column {subject!r} is empty in {count} of {len(table)} rows (every row needs a person)")
     frame["split"] = ""
     frame["may_publish"] = False
     for name, spec in data.attributes.items():

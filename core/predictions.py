@@ -87,14 +87,15 @@ def class_places(labels: pd.Series[Any], classes: Sequence[str]) -> NDArray[np.f
 def to_table(predictions: Predictions, faces: Faces) -> pd.DataFrame:
     """Lay predictions out as ``predictions.parquet`` holds them.
 
-    Columns: ``face_id, subject, condition``, the attributes, then the task's own: ``label, p_CLASS``;
-    ``y_AU, p_AU``; ``y_valence, y_arousal, v_valence, v_arousal``; or ``same, similarity``.
+    Columns: ``face_id`` (``pair_id`` for pairs), ``subject, condition``, the attributes, then the task's own:
+    ``label, p_CLASS``; ``y_AU, p_AU``; ``y_valence, y_arousal, v_valence, v_arousal``; or ``same, similarity``.
     """
     frame = faces.frame
     table = pd.DataFrame({"face_id": frame["face_id"], "subject": frame["subject"], "condition": predictions.condition})
     for name in faces.attributes:
         table[name] = frame[name].astype(str)
     if predictions.task == "verification":
+        table = table.rename(columns={"face_id": "pair_id"})  # a row is a pair
         return table.assign(same=predictions.truth.astype(int), similarity=predictions.values[:, 0])
     if predictions.task in CLASSIFICATION_TASKS:
         table["label"] = frame["label"]
