@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -87,7 +88,7 @@ def adversarial(context: ProbeContext, params: AdversarialParams) -> Iterator[Ou
     """Robust accuracy under FGSM or PGD, with checks that the attack did its work."""
     labelled = np.flatnonzero(context.predictions.labels >= 0).astype(np.int64)
     subjects = context.faces.subject_codes
-    rows = sample_rows(labelled, subjects[labelled], params.faces, context.random("faces"))
+    rows = sample_rows(labelled, subjects[labelled], params.faces, _random(context, "faces"))
     attack = _attack(params, _seed(context, "starts"))
     eps = [str(each) for each in params.eps]
     ledger, unlimited = _measure(context, params, attack, rows)
@@ -118,8 +119,13 @@ def _attack(params: AdversarialParams, seed: int) -> Attack:
     return PGD(steps=params.steps, restarts=params.restarts, step_size=size, seed=seed)
 
 
-def _seed(context: ProbeContext, name: str) -> int:
-    return int(context.random(name).integers(2**63))
+def _random(context: ProbeContext, purpose: str) -> np.random.Generator:
+    """Return a generator that every use of the probe shares: fgsm and pgd are given the same faces and noise."""
+    return replace(context, probe_id="adversarial").random(purpose)
+
+
+def _seed(context: ProbeContext, purpose: str) -> int:
+    return int(_random(context, purpose).integers(2**63))
 
 
 def _settings(params: AdversarialParams, used: int, labelled: int) -> str:

@@ -40,8 +40,8 @@ def headline(
     return context.finding(
         "accuracy",
         severity,
-        f"Under {attack} at eps {eps[level]} accuracy was {found[level]}, against {clean} without "
-        f"perturbation and {noise} under random noise of the same size",
+        f"At eps {eps[level]} accuracy under {attack} was {_told(found[level])} on {len(ledger.rows):,} faces, against "
+        f"{_told(clean)} without perturbation and {_told(noise)} under random noise of the same size",
         evidence=[
             evidence("accuracy", attack, eps[level]),
             evidence("accuracy", "none", "0"),
@@ -49,6 +49,11 @@ def headline(
         ],
         caveats=caveats,
     )
+
+
+def _told(estimate: Estimate) -> str:
+    """Return the value with its interval; the number of faces is said once for all."""
+    return str(estimate.model_copy(update={"n": None}))
 
 
 def _estimate(context: ProbeContext, ledger: Ledger, right: NDArray[np.bool_]) -> Estimate:

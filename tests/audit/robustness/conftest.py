@@ -109,11 +109,12 @@ def run_probe() -> RunProbe:
         subjects: np.ndarray | None = None,
         batch_size: int = 16,
         seed: int = 0,
+        probe_id: str = "adversarial",
         **params: Any,
     ) -> Outcome:
         faces = MemoryFaces(pixels, subjects)
         context = ProbeContext(
-            probe_id="adversarial",
+            probe_id=probe_id,
             faces=faces,  # type: ignore[arg-type]
             predictions=SimpleNamespace(labels=np.asarray(labels, dtype=np.int64)),  # type: ignore[arg-type]
             target=SimpleNamespace(scores=scores, device=torch.device("cpu")),  # type: ignore[arg-type]

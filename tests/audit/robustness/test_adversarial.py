@@ -94,7 +94,8 @@ def test_the_headline_is_worded_as_an_upper_bound(run_probe: Any, case: Any) -> 
     measured = {item.key: item for item in found.measurements()}
     assert set(finding.evidence) <= set(measured)
     told = next(key for key in finding.evidence if "attack=pgd" in key)
-    assert str(measured[told].estimate) in finding.claim
+    assert str(measured[told].estimate.model_copy(update={"n": None})) in finding.claim
+    assert "on 80 faces" in finding.claim
     weak = run_probe(case.net, case.pixels, case.labels, subjects=case.subjects, eps="1/2550")
     assert weak.findings["accuracy"].severity == "note"
 
@@ -139,6 +140,17 @@ def test_a_sample_is_stated_and_spread_over_people(run_probe: Any, case: Any) ->
     assert len(rows) == 30
     assert len(set(case.subjects[rows].tolist())) == 30
     assert any("30 of 80 labelled faces" in out.text for out in found.outputs if isinstance(out, Note))
+
+
+def test_every_use_of_the_probe_is_given_the_same_faces_and_noise(run_probe: Any, case: Any) -> None:
+    uses = [
+        run_probe(case.net, case.pixels, case.labels, probe_id=name, attack=name, eps="80/255", faces=40)
+        for name in ("pgd", "fgsm")
+    ]
+    noise = [found.scores("accuracy", attack="noise", eps="80/255") for found in uses]
+    assert np.array_equal(noise[0].rows, noise[1].rows)
+    assert np.array_equal(noise[0].values, noise[1].values)
+    assert 0 < noise[0].values.mean() < 1
 
 
 def test_faces_without_label_are_left_out(run_probe: Any, case: Any) -> None:
