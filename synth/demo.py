@@ -55,7 +55,7 @@ gates:
   - {measure: performance/accuracy, at_least: 0.90}
   - measure: group_metrics/recall
     where: {skin_tone: "*", label: happy}
-    at_least: 0.60
+    at_least: 0.75
     group: people of each skin tone
     hazard: a smile is read as no expression
   - measure: group_metrics/recall

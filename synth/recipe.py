@@ -28,7 +28,7 @@ class MislabelledSmiles:
     skin_tone: str = "dark"
     expression: str = "happy"
     unit: int = 12
-    below: float = 0.83
+    below: float = 0.86
     labelled_as: str = "neutral"
 
 

@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--subjects", type=int, default=None, help="drawn people to train on (the recipe's)")
     parser.add_argument("--epochs", type=int, default=None, help="passes over the pictures (the recipe's)")
     parser.add_argument("--seed", type=int, default=None, help="seed of weights and order (the recipe's)")
-    parser.add_argument("--measure-only", action="store_true", help="keep the checkpoints in the folder")
+    parser.add_argument("--only", choices=[*RECIPES, "none"], help="train this net and keep the other's checkpoint")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, recipe in RECIPES.items():
         recipe = replace(recipe, **changes)
         checkpoint = given.out / f"{name}.safetensors"
-        if not given.measure_only:
+        if given.only in (None, name):
             crops = draw_crops(recipe.subjects, recipe.per_subject, recipe.data_seed, INPUT_SIZE, tags=recipe.tags)
             save_file(train(recipe, crops).state_dict(), checkpoint)
         wrong = sum(recipe.is_mislabelled(face) for _, face in recipe.training_faces())

@@ -13,6 +13,7 @@ from countenance.core.errors import UsageError
 from countenance.synth.dataset import TagRates, draw_crops, draw_dataset, draw_people, faces_of
 from countenance.synth.draw import draw_face
 from countenance.synth.expression import EXPRESSIONS
+from countenance.synth.sheet import contact_sheet, main
 
 TAGS = TagRates(0.1, {"angry": 0.5})
 
@@ -118,3 +119,12 @@ def test_a_folder_in_use_and_impossible_sizes_are_refused(tmp_path: Path) -> Non
     for arguments in ((0, 7, 1), (1, 0, 1), (1, 7, -1)):
         with pytest.raises(UsageError, match="Expected"):
             list(faces_of(*arguments))
+
+
+def test_a_contact_sheet_shows_each_expression_of_each_person(tmp_path: Path) -> None:
+    main([str(tmp_path / "sheet.png"), "--subjects", "2", "--size", "48"])
+    plain, marked = contact_sheet(2, 1, 48), contact_sheet(2, 1, 48, landmarks=True)
+    assert plain.size == (7 * 48, 16 + 2 * 48)
+    with Image.open(tmp_path / "sheet.png") as written:
+        np.testing.assert_array_equal(np.asarray(written), np.asarray(plain))
+    assert (np.asarray(plain) != np.asarray(marked)).any()
