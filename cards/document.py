@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import write_atomically
-from ..core.results import Estimate, load_results
+from ..core.results import AuditResults, Estimate, load_results
 from .build import build_card
 from .markdown import to_markdown
 from .statements import Statements, load_statements
@@ -34,8 +34,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def card_of(folder: Path) -> Card:
+def card_of(folder: Path, results: AuditResults | None = None) -> Card:
     """Build the card of a run folder from its ``results.json`` and, where there is one, its ``card.yaml``.
+
+    Args:
+        folder: the run folder.
+        results: what its ``results.json`` holds, if the caller has read it.
 
     Raises:
         ResultsError: when the folder holds no readable results.
@@ -43,7 +47,7 @@ def card_of(folder: Path) -> Card:
     """
     statements = folder / STATEMENTS_FILE
     author = load_statements(statements) if statements.exists() else Statements()
-    return build_card(load_results(folder), author, folder)
+    return build_card(results or load_results(folder), author, folder)
 
 
 def write_card(folder: Path) -> Path:

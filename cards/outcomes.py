@@ -9,11 +9,13 @@ from .sentences import group_sentences, overall_sentences, robustness_sentences
 from .slices import by_grouping
 from .statements import Statements
 from .stating import stated
-from .tables import definitions, group_blocks, overall_blocks
+from .tables import definitions, group_blocks, overall_blocks, without_rest
 from .tree import Block, BulletList, Heading, Item, Paragraph
-from .wording import probe_title
+from .wording import plural, probe_title
 
 BARRETT = "Barrett et al. 2019, Psychological Science in the Public Interest 20(1)"
+MOST_CELLS = 3000
+"""Measurements by group that a card shows; a card with more is read by nobody."""
 _SEVERITY = {"high": "High", "medium": "Medium", "low": "Low"}
 
 
@@ -47,11 +49,17 @@ def _overall(results: AuditResults) -> Iterator[Block]:
 
 def _by_group(results: AuditResults, intersectional: bool) -> Iterator[Block]:
     metrics: dict[tuple[str, str], None] = {}
+    room = MOST_CELLS
     for probe in results.probes:
         for grouped in by_grouping(probe, results.data.attributes):
             if grouped.attributes and (len(grouped.attributes) > 1) == intersectional:
                 yield Heading(f"{probe_title(probe, results)}, by {grouped.title}")
-                yield from group_blocks(grouped, results.data)
+                kept = grouped if len(grouped.cells) <= room else without_rest(grouped)
+                room -= len(kept.cells)
+                yield from group_blocks(kept, results.data)
+                if len(kept.cells) < len(grouped.cells):
+                    more = plural(len(grouped.cells) - len(kept.cells), "more measurement")
+                    yield Paragraph.of(f"{more}, of single classes, stand in results.json.")
                 metrics |= dict.fromkeys((column.metric, probe.probe) for column in grouped.columns)
     if metrics:
         yield definitions(metrics)

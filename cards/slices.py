@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -82,6 +83,17 @@ def by_grouping(result: ProbeResult, attributes: Iterable[str]) -> list[Grouped]
         One :class:`Grouped` for each set of attributes that occurs; fewer attributes first.
     """
     known = tuple(attributes)
+    key = (id(result), known)
+    if key not in _sorted:  # cards and reports ask a dozen times, and a probe may have 30,000 measurements
+        _sorted[key] = _sort(result, known)
+        weakref.finalize(result, _sorted.pop, key, None)
+    return _sorted[key]
+
+
+_sorted: dict[tuple[int, tuple[str, ...]], list[Grouped]] = {}
+
+
+def _sort(result: ProbeResult, known: tuple[str, ...]) -> list[Grouped]:
     found: dict[tuple[str, ...], dict[tuple[tuple[str, ...], Column], Measurement]] = {}
     for measurement in result.measurements:
         group, column = column_of(measurement, known)

@@ -158,21 +158,25 @@ def group_blocks(grouped: Grouped, data: DataSummary) -> Iterator[Block]:
 
 
 def _group_table(grouped: Grouped, caption: str) -> Iterator[Block]:
-    measured = [group for group in grouped.groups if any(c.estimate.value is not None for c in _cells(grouped, group))]
+    by_group: dict[tuple[str, ...], list[Measurement]] = {group: [] for group in grouped.groups}
+    for (group, _), cell in grouped.cells.items():
+        by_group[group].append(cell)
+    measured = {group for group, cells in by_group.items() if any(cell.estimate.value is not None for cell in cells)}
     words = _words(grouped.columns[-1].condition)
     for columns in _chunks(grouped.columns):
         yield TableBlock(
             columns=(grouped.title, *(_title(column, words, grouped.probe) for column in columns)),
             rows=tuple(
                 (group_name(group), *(_cell(grouped, group, c.metric, c.rest, c.condition) for c in columns))
-                for group in measured
+                for group in grouped.groups
+                if group in measured
             ),
             caption=caption,
         )
     told: dict[str, list[str]] = {}
     for group in grouped.groups:
         if group not in measured:
-            told.setdefault(" · ".join(reasons_in_short(_cells(grouped, group))), []).append(group_name(group))
+            told.setdefault(" · ".join(reasons_in_short(by_group[group])), []).append(group_name(group))
     if told:
         yield _silent_list(told)
 
@@ -202,14 +206,16 @@ def definitions(metrics: Iterable[tuple[str, str]]) -> BulletList:
     return BulletList(tuple(Paragraph.of(f"{title}: {meaning}.") for title, meaning in known if meaning))
 
 
+def without_rest(grouped: Grouped) -> Grouped:
+    """Return only what was measured of whole groups, without the measures of single classes."""
+    return _part_of(grouped, [column for column in grouped.columns if not column.rest])
+
+
 def _part_of(grouped: Grouped, columns: Sequence[Column]) -> Grouped:
-    cells = {place: cell for place, cell in grouped.cells.items() if place[1] in columns}
+    wanted = set(columns)
+    cells = {place: cell for place, cell in grouped.cells.items() if place[1] in wanted}
     groups = tuple(dict.fromkeys(group for group, _ in cells))
     return Grouped(grouped.probe, grouped.attributes, groups, tuple(columns), cells)
-
-
-def _cells(grouped: Grouped, group: tuple[str, ...]) -> list[Measurement]:
-    return [cell for (name, _), cell in grouped.cells.items() if name == group]
 
 
 def _cell(grouped: Grouped, group: tuple[str, ...], metric: str, rest: Pairs, condition: Pairs) -> Part:

@@ -58,8 +58,17 @@ class FigureStore:
 
     def add(self, panel: Panel) -> int:
         """Keep a drawing and return its number."""
-        self.drawings.append(panel.drawing.as_json())
+        self.drawings.append(_rounded(panel.drawing.as_json()))
         return len(self.drawings) - 1
+
+
+def _rounded(value: Any) -> Any:
+    """Keep six figures of each number: more than a screen can show, and half the bytes."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {name: _rounded(entry) for name, entry in value.items()}
+    return [_rounded(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 @cache

@@ -183,14 +183,7 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     figures = tuple(figures_of(run, probe))
     whole = [table for table in by_grouping(probe, run.results.data.attributes) if not table.attributes]
     drawn = {ref.key for ref in _quoted_in([panel.table for group in figures for panel in group.panels])}
-    whole_blocks = [
-        block
-        for grouped in whole
-        for block in overall_blocks(grouped)
-        if not isinstance(block, TableBlock) or any(ref.key not in drawn for ref in _quoted_in([block]))
-    ]
-    if not any(isinstance(block, TableBlock) for block in whole_blocks):
-        whole_blocks = []
+    whole_blocks = [block for grouped in whole for block in _not_drawn(list(overall_blocks(grouped)), drawn)]
     lead = [block for block in whole_blocks if probe.pillar == "performance" or not figures]
     further = [block for block in whole_blocks if block not in lead]
     params = tuple((name, _param(value)) for name, value in probe.params.items())
@@ -208,6 +201,16 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
         caption += f" (the first {MOST_ROWS} of {len(left):,}; all stand in results.json)"
     rest = TableBlock(("measure", "of", "estimate"), tuple(rows), caption) if rows else None
     return ProbeView(probe, figures, tuple(lead), tuple(further), rest, params)
+
+
+def _not_drawn(blocks: Sequence[Block], drawn: set[str]) -> Iterator[Block]:
+    """Leave out tables whose every number stands beside a figure, with what is said of them."""
+    keep = True
+    for block in blocks:
+        if isinstance(block, TableBlock):
+            keep = any(ref.key not in drawn for ref in _quoted_in([block]))
+        if keep:
+            yield block
 
 
 def _param(value: object) -> str:

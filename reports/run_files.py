@@ -42,7 +42,7 @@ class RunFiles:
             StatementsError: when its ``card.yaml`` cannot be used as written.
         """
         results = load_results(path)
-        return cls(path, results, card_of(path), frozenset(changed_artifacts(results, path)))
+        return cls(path, results, card_of(path, results), frozenset(changed_artifacts(results, path)))
 
     def file(self, probe: ProbeResult, name: str) -> Path | None:
         """Return an artifact or table of a probe, or ``None`` where there is none that can be trusted."""

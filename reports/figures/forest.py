@@ -15,7 +15,7 @@ from .panel import Panel
 from .theme import INK, MUTED, SERIES, SYMBOLS, Drawing, plain
 
 ROW = 30
-OF_SERIES = 17
+SPREAD = 0.56
 NAME = 34
 MOST_ROWS = 60
 MOST_SILENT = 6
@@ -54,15 +54,15 @@ def forest(
         caption: what to read from it.
     """
     shown, left_out = _drawn_rows(rows)
-    places, ticks, height = _places(shown)
+    places, ticks, lines = _places(shown, len(series))
     low, high = _range(shown, reference)
     several = len(series) > 1
     drawn = Drawing(
-        height=max(170, _row_height(shown, series) * height + (95 if several else 70)),
+        height=max(170, round(ROW * lines) + (95 if several else 70)),
         showlegend=several,
         xaxis={"range": [low, high], "showgrid": True, "zeroline": False, "nticks": 6, "tickangle": 0},
         yaxis={
-            "range": [height - 0.4, -0.7],
+            "range": [lines, 0],
             "tickvals": [place for place, _ in ticks],
             "ticktext": [text for _, text in ticks],
             "showgrid": False,
@@ -71,16 +71,18 @@ def forest(
         },
     )
     for position, label in enumerate(series):
-        offset = (position - (len(series) - 1) / 2) * min(0.26, 0.8 / len(series))
+        offset = (position - (len(series) - 1) / 2) * (SPREAD - 0.1)
         _draw_series(drawn, shown, places, position, label, offset)
     _draw_unmeasured(drawn, shown, places, low + 0.012 * (high - low))
-    _write_sizes(drawn, shown, places)
+    _write_sizes(drawn, shown, places, high)
     if reference is not None and reference.estimate.value is not None:
-        drawn.vertical(reference.estimate.value, MUTED)
+        value = reference.estimate.value
+        drawn.vertical(value, MUTED)
+        side = "right" if value > low + 0.6 * (high - low) else "left"  # towards the middle, clear of the heading of n
+        font = {"size": 11, "color": MUTED}
         drawn.note(
-            x=reference.estimate.value, y=1, yref="paper", yanchor="bottom", showarrow=False,
-            text=f"all faces {number(reference.estimate.value)}", font={"size": 11, "color": MUTED},
-        )  # fmt: skip
+            x=value, y=1, yref="paper", xanchor=side, yanchor="bottom", text=f"all faces {number(value)}", font=font
+        )
         drawn.update(margin={"t": 24})
     if left_out:
         caption = f"{caption} Not drawn: {plural(left_out, 'row')}; all stand in the table.".strip()
@@ -99,26 +101,26 @@ def _drawn_rows(rows: Sequence[ForestRow]) -> tuple[list[ForestRow], int]:
     return kept[:MOST_ROWS], len(rows) - len(kept[:MOST_ROWS])
 
 
-def _places(rows: Sequence[ForestRow]) -> tuple[list[float], list[tuple[float, str]], int]:
-    """Give each row a height, with a line for the name of each block where there are several."""
-    blocks = list(dict.fromkeys(row.block for row in rows))
-    places, ticks, next_line = [], [], 0
-    block = None
+def _places(rows: Sequence[ForestRow], series: int) -> tuple[list[float], list[tuple[float, str]], float]:
+    """Give each row a place, in lines: more room for several series or a long name, a line for each block's name.
+
+    Returns:
+        The middle of each row, the labels with their places, and the number of lines.
+    """
+    several = len({row.block for row in rows}) > 1
+    places: list[float] = []
+    ticks: list[tuple[float, str]] = []
+    top, block = 0.0, None
     for row in rows:
-        if len(blocks) > 1 and row.block != block:
+        if several and row.block != block:
             block = row.block
-            ticks.append((float(next_line), f"<b>{plain(row.block, NAME)}</b>"))
-            next_line += 1
-        places.append(float(next_line))
-        ticks.append((float(next_line), _in_two_lines(row.name)))
-        next_line += 1
-    return places, ticks, next_line
-
-
-def _row_height(rows: Sequence[ForestRow], series: Sequence[str]) -> int:
-    """Pixels of a row: room for each series and for names of two lines."""
-    long = any(len(row.name) > NAME for row in rows)
-    return max(ROW + 10 if long else ROW, OF_SERIES * len(series))
+            ticks.append((top + 0.5, f"<b>{plain(row.block, NAME)}</b>"))
+            top += 1
+        lines = max(1.0, series * SPREAD if row.measured else 1.0, 1.4 if len(row.name) > NAME else 1.0)
+        places.append(top + lines / 2)
+        ticks.append((places[-1], _in_two_lines(row.name)))
+        top += lines
+    return places, ticks, top
 
 
 def _in_two_lines(name: str) -> str:
@@ -200,23 +202,31 @@ def _draw_unmeasured(drawn: Drawing, rows: Sequence[ForestRow], places: Sequence
         )
 
 
-def _write_sizes(drawn: Drawing, rows: Sequence[ForestRow], places: Sequence[float]) -> None:
+def _write_sizes(drawn: Drawing, rows: Sequence[ForestRow], places: Sequence[float], right: float) -> None:
     """Write n at the right of rows that have a number; where series differ in n, the first one's."""
-    for row, place in zip(rows, places, strict=True):
-        first = next(
-            (cell.estimate for cell in row.cells if cell is not None and cell.estimate.value is not None), None
+    sizes = [(place, _size(row)) for row, place in zip(rows, places, strict=True) if row.measured]
+    known = [(place, size) for place, size in sizes if size is not None]
+    if known:
+        drawn.scatter(
+            x=[right] * len(known),
+            y=[place for place, _ in known],
+            mode="text",
+            text=[f" {size:,}" for _, size in known],
+            textposition="middle right",
+            textfont={"size": 11.5, "color": MUTED},
+            hoverinfo="skip",
+            showlegend=False,
+            cliponaxis=False,
         )
-        if first is not None and first.n is not None:
-            drawn.note(
-                x=1, xref="paper", xanchor="left", xshift=6, y=place, text=f"{first.n:,}",
-                font={"size": 11.5, "color": MUTED},
-            )  # fmt: skip
-    if any(cell is not None and cell.estimate.n is not None for row in rows for cell in row.cells):
+        small = {"size": 11.5, "color": MUTED}
         drawn.note(
-            x=1, xref="paper", xanchor="left", xshift=6, y=1, yref="paper", yanchor="bottom", text="n",
-            font={"size": 11.5, "color": MUTED},
-        )  # fmt: skip
-        drawn.update(margin={"r": 52, "t": 24})
+            x=1, xref="paper", xanchor="left", xshift=4, y=1, yref="paper", yanchor="bottom", text="n", font=small
+        )
+        drawn.update(margin={"r": 60 if max(size for _, size in known) > 99_999 else 48, "t": 24})
+
+
+def _size(row: ForestRow) -> int | None:
+    return next((cell.estimate.n for cell in row.cells if cell is not None and cell.estimate.value is not None), None)
 
 
 def forest_table(rows: Sequence[ForestRow], series: Sequence[str], name: str) -> TableBlock:

@@ -11,7 +11,7 @@ from ...core.results import AuditResults, Measurement, ProbeResult
 from .forest import ForestRow, forest
 from .panel import FigureGroup, Panel
 
-MOST_PANELS = 60
+MOST_PANELS = 48
 _CAPTION = (
     "Points with intervals; n counts faces. Rows with a hollow ring were not measured, with the reason. Intervals are "
     "not "

@@ -70,7 +70,8 @@ def test_a_forest_plot_draws_value_interval_and_n(run: RunFiles) -> None:
     place = points["x"].index(women.value)
     assert points["x"][place] + points["error_x"]["array"][place] == pytest.approx(women.high)
     assert points["x"][place] - points["error_x"]["arrayminus"][place] == pytest.approx(women.low)
-    assert f"{women.n}" in [note["text"] for note in data["layout"]["annotations"]]
+    sizes = next(trace for trace in data["data"] if trace["mode"] == "text")
+    assert sizes["text"][place] == f" {women.n}"
     whole = run.results["performance/recall[label=happy]"].estimate.value
     assert data["layout"]["shapes"][0]["x0"] == whole  # the line of all faces
     reasons = next(trace for trace in data["data"] if trace["mode"] == "markers+text")
