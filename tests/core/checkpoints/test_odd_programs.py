@@ -8,10 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from countenance.core.checkpoints import load_checkpoint
 from countenance.core.checkpoints.scan_graph import scan_graph, scan_payloads
 from countenance.core.errors import CheckpointError
+
+
+def test_the_clean_program_behind_the_odd_ones_passes(exported: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt2"
+    path.write_bytes(exported)
+    assert load_checkpoint(path, None, folder=tmp_path).net(torch.rand(5, 3, 8, 8)).shape == (5, 3)
 
 
 def test_names_that_reach_into_classes_are_refused(tools: Any, exported: bytes, tmp_path: Path) -> None:
