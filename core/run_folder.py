@@ -34,6 +34,7 @@ OURS = (
     "MODEL_CARD.md",
 )
 OUR_FOLDERS = ("tables", "artifacts", PARTS)
+BEFORE_MEASURING = frozenset({LOG_FILE, "plan.yaml", "card.yaml"})
 _SCORE_SCHEMA = pa.schema(
     [
         ("face_id", pa.string()),
@@ -56,25 +57,31 @@ class RunFolder:
     def open(cls, path: Path, *, resume: bool = False, overwrite: bool = False) -> RunFolder:
         """Make the folder, or take an existing one if it is empty or the caller said what to do with it.
 
+        A folder in which an earlier run broke off before it measured anything counts as empty.
+
         Raises:
-            UsageError: when it exists and neither ``resume`` nor ``overwrite`` was said, or holds no run.
+            UsageError: when it exists and neither ``resume`` nor ``overwrite`` was said, holds no run, or cannot be
+                made.
         """
+        if resume and overwrite:
+            raise UsageError("expected either resume or overwrite, but got both: go on with the run, or start again?")
         if path.exists() and not path.is_dir():
             raise UsageError(f"expected a folder for the run at {path}, but there is a file")
-        if path.is_dir() and any(path.iterdir()):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            inside = {item.name for item in path.iterdir()}
+        except OSError as error:
+            raise UsageError(f"cannot use the run folder {path}: {error.strerror or error}") from error
+        if inside - BEFORE_MEASURING or (inside and LOG_FILE not in inside):
             if not resume and not overwrite:
                 raise UsageError(
                     f"the run folder {path} exists: say --resume to go on with it, --overwrite to start again, "
                     "or --out for another folder"
                 )
-            if not any((path / name).is_file() for name in (RESULTS_FILE, LOG_FILE)):
+            if not inside & {RESULTS_FILE, LOG_FILE}:
                 raise UsageError(f"{path} is not empty and holds no run: choose another folder with --out")
-            if overwrite:
-                clear(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"cannot make the run folder {path}: {error.strerror or error}") from error
+        if overwrite:
+            clear(path)
         return cls(path)
 
     def earlier(self) -> AuditResults | None:
@@ -89,8 +96,13 @@ class RunFolder:
 
     def write_arrays(self, probe_id: str, name: str, arrays: Mapping[str, NDArray[Any]], title: str) -> Artifact:
         """Write ``artifacts/PROBE_ID.NAME.npz``; equal arrays give equal bytes."""
+        plain = {key: np.asarray(value) for key, value in arrays.items()}
+        pickled = sorted(key for key, value in plain.items() if value.dtype.hasobject)
+        if pickled:
+            raise TypeError(f"the arrays {', '.join(pickled)} of {name} hold Python objects, expected plain numbers")
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **{key: np.asarray(value) for key, value in arrays.items()})
+        save: Any = np.savez_compressed  # its newer signature has a flag, which the type checker takes the arrays for
+        save(buffer, **plain)
         return self._write(f"artifacts/{probe_id}.{name}.npz", buffer.getvalue(), "artifact", title)
 
     def write_json(self, probe_id: str, name: str, content: Any, title: str) -> Artifact:
@@ -108,30 +120,43 @@ class RunFolder:
 
     def write_scores(self, probe_id: str, parts: Sequence[pd.DataFrame]) -> None:
         """Keep one probe's per-face scores until :meth:`join_scores` puts all of them into one file."""
-        if parts:
-            table = pa.Table.from_pandas(pd.concat(parts), schema=_SCORE_SCHEMA, preserve_index=False)
-            replace_atomically(
-                self.path / PARTS / f"{probe_id}.parquet", lambda temporary: pq.write_table(table, temporary)
-            )
+        file = self._part_of(probe_id)
+        if not parts:
+            file.unlink(missing_ok=True)
+            return
+        table = pa.Table.from_pandas(pd.concat(parts), schema=_SCORE_SCHEMA, preserve_index=False)
+        replace_atomically(file, lambda temporary: pq.write_table(table, temporary))
 
     def join_scores(self, probe_ids: Sequence[str]) -> None:
         """Write ``scores.parquet`` from the parts of these probes, in their order, part by part.
 
-        The scores of a probe without a part (one that an earlier, finished run measured) are taken over.
+        A probe that an earlier, complete run measured has no part any more; its rows are taken from that run's file.
         """
+        target = self.path / SCORES_FILE
 
         def join(temporary: Path) -> None:
             with pq.ParquetWriter(temporary, _SCORE_SCHEMA) as writer:
                 for probe_id in probe_ids:
-                    part = self.path / PARTS / f"{probe_id}.parquet"
+                    part = self._part_of(probe_id)
                     if part.is_file():
                         writer.write_table(pq.read_table(part, schema=_SCORE_SCHEMA))
-                    elif (self.path / SCORES_FILE).is_file():
-                        kept = [("probe_id", "=", probe_id)]
-                        writer.write_table(pq.read_table(self.path / SCORES_FILE, schema=_SCORE_SCHEMA, filters=kept))
+                    elif target.is_file():
+                        kept = pq.read_table(target, schema=_SCORE_SCHEMA, filters=[("probe_id", "==", probe_id)])
+                        if kept.num_rows:
+                            writer.write_table(kept)
 
-        replace_atomically(self.path / SCORES_FILE, join)
+        replace_atomically(target, join)
         shutil.rmtree(self.path / PARTS, ignore_errors=True)
+
+    def _part_of(self, probe_id: str) -> Path:
+        return self.path / PARTS / f"{probe_id}.parquet"
+
+    def forget_measurements(self) -> None:
+        """Remove what probes measured, so that a run that starts again leaves no file of another plan behind."""
+        for name in (RESULTS_FILE, SCORES_FILE, "report.html", "MODEL_CARD.md"):
+            (self.path / name).unlink(missing_ok=True)
+        for name in OUR_FOLDERS:
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
 
 def clear(path: Path) -> None:

@@ -189,6 +189,8 @@ class Runner:
         )
         if not same:
             self.reporter.message("plan, target, data or versions changed since the broken-off run: starting again")
+            if self.folder is not None:
+                self.folder.forget_measurements()
             return {}
         self.started = datetime.fromisoformat(earlier.started)
         return {probe.id: probe for probe in earlier.probes if probe.status != "failed"}
