@@ -39,7 +39,8 @@ class ComparedRow:
     @property
     def worse(self) -> bool:
         """Whether the last run is apart from the first on the worse side."""
-        if self.verdict != "apart" or self.change is None or self.direction == "none":
+        ends = [self.estimates[0], self.estimates[-1]]
+        if _relation(ends) != "apart" or self.change is None or self.direction == "none":
             return False
         return self.change < 0 if self.direction == "higher" else self.change > 0
 
