@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
 from pydantic_core import ErrorDetails
 
 from .errors import ResultsError, nearest
@@ -148,6 +148,15 @@ class Artifact(Record):
     sha256: str
     kind: Literal["table", "artifact"] = "artifact"
     title: str = ""
+
+    @field_validator("path")
+    @classmethod
+    def _stays_inside(cls, path: str) -> str:
+        """A run folder may come from anyone: what its results name must lie in it."""
+        parts = path.split("/")
+        if any(part in {"", ".", ".."} for part in parts) or any(mark in path for mark in "\\:\0"):
+            raise ValueError(f"expected a path inside the run folder such as tables/a.csv, but got {path!r}")
+        return path
 
 
 class ProbeResult(Record):
@@ -391,7 +400,7 @@ def load_results(path: str | Path) -> AuditResults:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ResultsError(f"expected results at {file}, but there is no such file") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultsError(f"{file} cannot be read as results: {error}") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
