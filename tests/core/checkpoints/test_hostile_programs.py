@@ -23,9 +23,7 @@ from countenance.core.checkpoints import load_checkpoint
 from countenance.core.errors import CheckpointError
 
 
-class Touch:
-    """Unpickles by touching a file."""
-
+class Touch:  # unpickles by touching a file
     def __init__(self, marker: Path) -> None:
         self.marker = str(marker)
 
