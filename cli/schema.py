@@ -29,5 +29,5 @@ def schema_of(what: str) -> dict[str, Any]:
     if what == "results":
         from ..core.results import AuditResults
 
-        return AuditResults.model_json_schema(mode="serialization")
+        return AuditResults.model_json_schema()
     raise UsageError(f"there is no schema of {what!r}{nearest(what, KINDS)}; there is {', '.join(KINDS)}")
