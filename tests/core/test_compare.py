@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from countenance.core.compare import Comparison, compare
+from countenance.core.errors import ResultsError, UsageError
+from countenance.core.results import (
+    AuditResults,
+    DataSummary,
+    Direction,
+    Estimate,
+    Measurement,
+    ProbeResult,
+    TargetSummary,
+    write_results,
+)
+
+Interval = tuple[float, float, float] | tuple[float] | None
+
+
+def run(name: str = "a", direction: Direction = "higher", sha256: str = "d", **measured: Interval) -> AuditResults:
+    made = []
+    for metric, interval in measured.items():
+        if interval is None:
+            estimate = Estimate.not_measured("too few people")
+        elif len(interval) == 1:
+            estimate = Estimate(value=interval[0])
+        else:
+            estimate = Estimate(low=interval[0], value=interval[1], high=interval[2])
+        made.append(Measurement.of("p", metric, estimate, direction=direction))
+    return AuditResults(
+        name=name,
+        tool={"countenance": "0.1.0"},
+        started="",
+        seconds=0,
+        target=TargetSummary(name="t", task="expression"),
+        data=DataSummary(faces=1, sha256=sha256),
+        plan={},
+        probes=[ProbeResult(id="p", probe="p", version=1, status="ok", measurements=made)],
+    )
+
+
+def only(comparison: Comparison) -> Any:
+    (row,) = comparison.rows
+    return row
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "verdict", "change"),
+    [
+        ((0.1, 0.2, 0.3), (0.31, 0.4, 0.5), "apart", 0.2),
+        ((0.1, 0.2, 0.3), (0.3, 0.4, 0.5), "overlapping", 0.2),
+        ((0.31, 0.4, 0.5), (0.1, 0.2, 0.3), "apart", -0.2),
+        ((0.1, 0.2, 0.3), (0.1, 0.2, 0.3), "overlapping", 0.0),
+        ((0.2,), (0.1, 0.3, 0.4), "no interval", 0.1),
+        ((0.2,), (0.5,), "no interval", 0.3),
+        ((0.1, 0.2, 0.3), None, "not measured", None),
+        (None, None, "not measured", None),
+    ],
+)
+def test_two_estimates(first: Interval, last: Interval, verdict: str, change: float | None) -> None:
+    row = only(compare(run(m=first), run(m=last)))
+    assert row.verdict == verdict
+    assert row.change == (None if change is None else pytest.approx(change))
+
+
+@pytest.mark.parametrize(
+    ("direction", "rises", "worse"),
+    [
+        ("higher", False, True),
+        ("higher", True, False),
+        ("lower", True, True),
+        ("lower", False, False),
+        ("none", True, False),
+    ],
+)
+def test_worse_follows_the_direction(direction: Direction, rises: bool, worse: bool) -> None:
+    low, high = (0.1, 0.2, 0.3), (0.6, 0.7, 0.8)
+    pair = (low, high) if rises else (high, low)
+    row = only(compare(run(direction=direction, m=pair[0]), run(direction=direction, m=pair[1])))
+    assert row.worse is worse
+
+
+def test_worse_is_said_of_the_last_run_and_not_of_one_between() -> None:
+    """The middle run is apart from both; the last is a little lower than the first, and overlaps it."""
+    runs = [run(m=(0.5, 0.6, 0.7)), run(m=(0.1, 0.2, 0.3)), run(m=(0.45, 0.55, 0.65))]
+    row = only(compare(*runs))
+    assert (row.verdict, row.worse) == ("apart", False)
+
+
+def test_measurements_of_one_run_only() -> None:
+    comparison = compare(run(a=(0.1, 0.2, 0.3), b=(0.1, 0.2, 0.3)), run(b=(0.1, 0.2, 0.3), c=(0.1, 0.2, 0.3)))
+    verdicts = {row.key: row.verdict for row in comparison.rows}
+    assert verdicts == {"p/a": "removed", "p/b": "overlapping", "p/c": "added"}
+    assert {row.key: row.change for row in comparison.rows} == {"p/a": None, "p/b": 0.0, "p/c": None}
+
+
+def test_regressions_come_first_then_what_is_apart() -> None:
+    first = run(same=(0.1, 0.2, 0.3), better=(0.1, 0.2, 0.3), worse=(0.7, 0.8, 0.9))
+    last = run(same=(0.1, 0.2, 0.3), better=(0.7, 0.8, 0.9), worse=(0.1, 0.2, 0.3))
+    assert [row.key for row in compare(first, last).rows] == ["p/worse", "p/better", "p/same"]
+
+
+def test_runs_of_one_name_are_told_apart() -> None:
+    assert compare(run("a"), run("a"), run("b"), run("a")).names == ["a", "a (2)", "b", "a (3)"]
+    assert compare(run("a (2)"), run("a"), run("a")).names == ["a (2)", "a", "a (3)"]
+
+
+def test_notes_say_what_limits_the_comparison() -> None:
+    same = compare(run(), run())
+    assert same.same_data
+    assert "same faces" in same.notes[0]
+    other = compare(run(), run(sha256="e"))
+    assert not other.same_data
+    assert "different data" in other.notes[0]
+    assert not compare(run(sha256=""), run(sha256="")).same_data
+    newer = run().model_copy(update={"tool": {"countenance": "9"}})
+    forgery = run().model_copy(update={"target": TargetSummary(name="t", task="forgery")})
+    notes = " ".join(compare(run(), newer, forgery).notes)
+    assert "different versions" in notes
+    assert "different tasks" in notes
+
+
+def test_a_frame_with_every_runs_interval() -> None:
+    frame = compare(run("a", m=(0.1, 0.2, 0.3), x=(0.5,)), run("b", m=(0.4, 0.5, 0.6))).to_frame().set_index("key")
+    assert frame.loc["p/m", ["a", "a low", "b high"]].tolist() == [0.2, 0.1, 0.6]
+    assert frame.loc["p/x", "verdict"] == "removed"
+    assert pd.isna(frame.loc["p/x", "b"])
+
+
+def test_run_folders_are_loaded(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    path = write_results(run(m=(0.1, 0.2, 0.3)), tmp_path / "one")
+    assert only(compare(tmp_path / "one", str(path))).verdict == "overlapping"
+    with pytest.raises(ResultsError, match="no such file"):
+        compare(tmp_path / "one", tmp_path / "two")
+
+
+def test_one_run_is_nothing_to_compare() -> None:
+    with pytest.raises(UsageError, match="two or more runs to compare, but got 1"):
+        compare(run())
