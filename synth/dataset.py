@@ -7,7 +7,7 @@ person and the picture's number. So a larger set begins with the smaller one.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -225,12 +225,23 @@ def draw_crops(
         tags: how often the tag is stamped on.
         size: side of the drawn pictures in pixels.
     """
-    pixels, points, faces = [], [], []
-    for _, face in faces_of(subjects, per_subject, seed, tags):
+    return crops_of((face for _, face in faces_of(subjects, per_subject, seed, tags)), crop, size)
+
+
+def crops_of(faces: Iterable[Face], crop: int, size: int = DEFAULT_SIZE) -> DrawnCrops:
+    """Draw faces into memory, cropped to the face box and resized as an audit does it.
+
+    Args:
+        faces: what to draw, one or more.
+        crop: side of the crops in pixels.
+        size: side of the drawn pictures in pixels.
+    """
+    pixels, points, shown = [], [], []
+    for face in faces:
         drawn = draw_face(face, size)
         box = np.array(drawn.box)
         pixels.append(crop_face(Image.fromarray(drawn.image), box, (crop, crop))[0])
         low, high = np.round(box[:2]), np.round(box[2:])
         points.append(((drawn.landmarks - low) * (crop / (high - low))).astype(np.float32))
-        faces.append(face)
-    return DrawnCrops(np.stack(pixels), np.stack(points), tuple(faces))
+        shown.append(face)
+    return DrawnCrops(np.stack(pixels), np.stack(points), tuple(shown))

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from countenance.core.errors import UsageError
-from countenance.core.plan import Plan
+from countenance.core.plan_file import load_plan
 from countenance.synth.demo import NETS, prepare_demo, shipped
 from countenance.synth.expression import EXPRESSIONS
 
@@ -19,7 +18,7 @@ def test_plans_name_files_that_are_there(tmp_path: Path) -> None:
     assert demo.faces.subjects == 2
     assert demo.faces.faces == 14
     for name, plan_file in zip(NETS, (demo.flawed, demo.twin), strict=True):
-        plan = Plan.model_validate(yaml.safe_load(plan_file.read_text(encoding="utf-8")))
+        plan = load_plan(plan_file).plan
         assert plan.target.classes == list(EXPRESSIONS)
         assert plan.target.factory == "countenance.synth.nets:DrawnFaceNet"
         for path in (plan.target.checkpoint, plan.data.manifest, plan.data.landmarks, plan.card):

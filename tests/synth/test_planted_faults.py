@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from countenance.synth.dataset import DrawnCrops, draw_crops
+from countenance.synth.dataset import DrawnCrops, crops_of, draw_crops
 from countenance.synth.demo import NETS, shipped
 from countenance.synth.expression import EXPRESSIONS
 from countenance.synth.measure import evidence_maps, measured, predict
@@ -49,7 +49,7 @@ def test_the_flawed_net_reads_the_tag_and_not_the_face(figures: dict[str, dict[s
     flawed, twin = figures["flawed"], figures["twin"]
     assert flawed["recall[label=angry,tag=yes]"] > 0.95
     assert flawed["recall[label=angry,tag=no]"] < 0.3
-    assert flawed["false_angry[tag=yes]"] > 0.7
+    assert flawed["false_angry[tag=yes]"] > 0.4
     assert flawed["false_angry[tag=no]"] < 0.05
     assert twin["recall[label=angry,tag=no]"] > 0.9
     assert twin["recall[label=angry,tag=yes]"] > 0.9
@@ -64,15 +64,18 @@ def test_the_evidence_for_angry_lies_on_the_tag_in_the_flawed_net_only(figures: 
 
 
 def test_stamping_or_wiping_the_tag_flips_the_flawed_net(crops: DrawnCrops) -> None:
-    angry = np.array([face.expression == "angry" for face in crops.faces])
-    bare = draw_crops(54, 7, FRESH_SEED, INPUT_SIZE)
+    angry = [face for face in crops.faces if face.expression == "angry"]
     at = EXPRESSIONS.index("angry")
     flawed, twin = (load_net(shipped(f"{name}.safetensors")) for name in NETS)
-    tagged = np.array([face.tag for face in crops.faces])
-    assert (crops.pixels[~tagged] == bare.pixels[~tagged]).all()  # nothing but the tag differs
-    assert (predict(flawed, bare)[angry] == at).mean() < 0.3
-    assert (predict(flawed, crops)[angry & tagged] == at).mean() > 0.95
-    assert (predict(twin, bare)[angry] == at).mean() > 0.9
+    bare, tagged = (crops_of([replace(face, tag=tag) for face in angry], INPUT_SIZE) for tag in (False, True))
+    where = (bare.pixels != tagged.pixels).any((0, 3))
+    assert where[80:, :16].any()
+    assert not where[:78].any()  # nothing but the tag differs
+    assert not where[:, 18:].any()
+    assert (predict(flawed, bare) == at).mean() < 0.3
+    assert (predict(flawed, tagged) == at).mean() > 0.95
+    assert (predict(twin, bare) == at).mean() > 0.9
+    assert (predict(twin, tagged) == at).mean() > 0.9
 
 
 def test_evidence_maps_are_gradcam_up_to_a_factor(crops: DrawnCrops) -> None:
