@@ -1,9 +1,14 @@
-"""Draw masks on the canonical face as an SVG, for the docs."""
+"""Draw masks on the canonical face as an SVG, for the docs.
+
+``python -m countenance.explain.mask_picture FILE.svg``
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from html import escape
+from pathlib import Path
 
 from .canonical import CANVAS_HEIGHT, CANVAS_WIDTH
 from .face_drawing import face_lines
@@ -34,7 +39,7 @@ def masks_svg(masks: MaskSet | None = None, columns: int = 3) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
         f"<title>{escape(masks.name)}, version {masks.version}</title><style>{_STYLE}</style>",
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        f'<defs><path id="face" class="face" d="{_path(face_lines())}"/></defs>',
+        f'<defs><path id="face" class="face" d="{svg_path(face_lines())}"/></defs>',
         f'<clipPath id="c"><rect x="-.5" y="-.5" width="{CANVAS_WIDTH}" height="{CANVAS_HEIGHT}"/></clipPath>',
     ]
     for place, name in enumerate(masks.masks):
@@ -43,14 +48,26 @@ def masks_svg(masks: MaskSet | None = None, columns: int = 3) -> str:
             f'<g transform="translate({x} {y})"><text x="{CANVAS_WIDTH / 2:g}" y="-10">{escape(name)}</text>'
             f'<rect class="frame" x="-.5" y="-.5" width="{CANVAS_WIDTH}" height="{CANVAS_HEIGHT}"/>'
             f'<g clip-path="url(#c)"><use href="#face"/>'
-            f'<path class="mask" fill-rule="evenodd" d="{_path(masks.outline(name), closed=True)}"/></g></g>'
+            f'<path class="mask" fill-rule="evenodd" d="{svg_path(masks.outline(name), closed=True)}"/></g></g>'
         )
     return "".join([*parts, "</svg>\n"])
 
 
-def _path(lines: Iterable[FloatArray], closed: bool = False) -> str:
+def svg_path(lines: Iterable[FloatArray], closed: bool = False) -> str:
+    """Return polylines ``(k, 2)`` as the ``d`` of an SVG path, to a tenth of a pixel.
+
+    Args:
+        lines: to draw.
+        closed: whether each ends where it starts; its last point is then left out.
+    """
     drawn = []
     for line in lines:
         points = line[:-1] if closed else line
         drawn.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + ("Z" if closed else ""))
     return "".join(drawn)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("expected one argument, the file to write: python -m countenance.explain.mask_picture FILE.svg")
+    Path(sys.argv[1]).write_text(masks_svg(), encoding="utf-8")
