@@ -142,4 +142,4 @@ def _table(lines: list[_Line], ticks: dict[float, str], metric: str) -> TableBlo
         row: list[Part] = [line.name]
         row += [ref(cells[size]) if size in cells else "–" for size in ticks]
         rows.append(tuple(row))
-    return TableBlock(("", *(f"eps {text}" for text in ticks.values())), tuple(rows), metric_title(metric))
+    return TableBlock(("line", *(f"eps {text}" for text in ticks.values())), tuple(rows), metric_title(metric))

@@ -23,7 +23,10 @@
     const stored = figures[Number(plot.dataset.figure)];
     const shown = dark.matches && !printing ? themed(stored, "") : structuredClone(stored);
     plot.dataset.drawn = "yes";
-    return Plotly.react(plot, shown.data, shown.layout, config);
+    return Plotly.react(plot, shown.data, shown.layout, config).then(() => {
+      // The sentence before the drawing and the table after it say what it shows; its loose labels would only confuse.
+      plot.querySelectorAll("svg.main-svg").forEach((svg) => svg.setAttribute("aria-hidden", "true"));
+    });
   }
 
   const plots = [...document.querySelectorAll(".plot")];

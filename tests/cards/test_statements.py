@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
-from countenance.cards.statements import Statements, StatementsError, load_statements, template
+from countenance.cards.statements import Context, Statements, StatementsError, load_statements, template
 from countenance.core.errors import CountenanceError
 
 MITCHELL = {
@@ -103,3 +104,16 @@ def test_a_python_object_is_not_made(tmp_path: Path) -> None:
 def test_an_unknown_item_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(KeyError):
         Statements().text("model_details.colour")
+
+
+def test_the_example_in_the_docs_can_be_read(root: Path, tmp_path: Path) -> None:
+    text = (root / "docs" / "model-card.md").read_text(encoding="utf-8")
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    read = load_statements(written(tmp_path, example))
+    assert read.text("model_details.version") == ("1.10",)
+    assert len(read.text("intended_use.out_of_scope")) == 2
+
+
+def test_the_docs_name_every_deployment_context(root: Path) -> None:
+    text = (root / "docs" / "model-card.md").read_text(encoding="utf-8")
+    assert all(f"`{context}`" in text for context in get_args(Context))

@@ -104,7 +104,8 @@ def test_a_choice_draws_another_figure_and_its_table(browser: Any, report: Path)
         figure.locator("select").select_option(label="recall of happy")
         panel = figure.locator(".panel:visible")
         panel.locator(".main-svg").first.wait_for()
-        assert "recall of happy" in (panel.locator(".plot").get_attribute("aria-label") or "")
+        assert panel.locator(".plot").get_attribute("aria-label") == "figure: recall of happy"
+        assert "groups that were not measured say why" in (panel.locator(".unseen").text_content() or "")
         assert panel.locator("caption").text_content() == "recall of happy"
         is_quiet(visit, report)
 

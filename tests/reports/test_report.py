@@ -193,9 +193,10 @@ def test_permitted_faces_are_said_to_be_not_shown(run_folder: Path, tmp_path: Pa
 
 
 def test_figures_have_words_and_numbers_beside_them(page: Page) -> None:
-    plots = [attributes for _, attributes in page.tags if attributes.get("role") == "img"]
+    plots = [attributes for _, attributes in page.tags if attributes.get("class") == "plot"]
+    words = [attributes for _, attributes in page.tags if attributes.get("class") == "unseen"]
     figures = json.loads(next(script for script in page.scripts if script.startswith("[")))
-    assert len(plots) == len(figures) > 50
+    assert len(plots) == len(words) == len(figures) > 50
     assert all(plot["aria-label"] for plot in plots)
     tables = sum(tag == "table" for tag, _ in page.tags)
     assert tables > len(plots)
