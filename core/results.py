@@ -240,6 +240,7 @@ class TargetSummary(Record):
     format: str = ""
     sha256: str = ""
     factory: str | None = None
+    factory_sha256: str | None = None
     input: dict[str, Any] = Field(default_factory=dict)
     output: str = ""
     parameters: int | None = None

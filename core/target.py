@@ -222,6 +222,7 @@ class Target:
             format=self.format,
             sha256=self.sha256,
             factory=self.spec.factory,
+            factory_sha256=self.factory_sha256 or None,
             input=self.input.model_dump(mode="json"),
             output=self.spec.output or "",
             parameters=parameters,
