@@ -305,15 +305,16 @@ class _Collector:
         self.artifacts: list[Artifact] = []
         self.notes: list[str] = []
         self._parts: list[pd.DataFrame] = []
+        self._keys: set[str] = set()
 
     def take(self, output: Output) -> None:
         """Take one thing a probe yielded; raises ``TypeError`` for what a probe may not yield."""
         if isinstance(output, Scores):
-            self.measurements += self.slicer.measure(output, self.probe_id)
+            self._add(self.slicer.measure(output, self.probe_id))
             if output.keep and self.folder is not None:
                 self._parts.append(self._rows_of(output))
         elif isinstance(output, Measurement):
-            self.measurements.append(output)
+            self._add([output])
         elif isinstance(output, Finding):
             self.findings.append(output)
         elif isinstance(output, Note):
@@ -328,6 +329,14 @@ class _Collector:
             self.artifacts.append(self.folder.write_json(self.probe_id, output.name, output.content, output.title))
         else:
             raise TypeError(f"a probe may not yield {type(output).__name__}")
+
+    def _add(self, measurements: list[Measurement]) -> None:
+        """Keep measurements; a key that stands twice would spoil the results of all probes."""
+        for item in measurements:
+            if item.key in self._keys or not item.key.startswith(f"{self.probe_id}/"):
+                raise ValueError(f"the key {item.key} stands twice, or belongs to another probe")
+            self._keys.add(item.key)
+        self.measurements += measurements
 
     def finish(self) -> None:
         """Write the per-face scores."""
