@@ -12,7 +12,7 @@ from .dataset import DrawnDataset, draw_dataset
 from .expression import EXPRESSIONS
 from .recipe import AUDIT_TAGS
 
-DEMO_FACES = 756
+DEMO_FACES = 1008
 DEMO_SEED = 1
 NETS: tuple[str, ...] = ("flawed", "twin")
 
@@ -123,7 +123,8 @@ def prepare_demo(folder: Path, faces: int = DEMO_FACES, seed: int = DEMO_SEED) -
     Args:
         folder: made if it is missing; must not hold a demonstration yet.
         faces: number of pictures, rounded up to whole people with each expression once. The planted faults are
-            measured from about 700 on (36 people of each skin tone group); with fewer, groups are too small.
+            measured from about 910 on (43 people of each skin tone group); with fewer, groups are too small for the
+            audit's intervals.
         seed: seed of the drawn people; they differ from those the nets were trained on.
 
     Raises:
