@@ -66,7 +66,8 @@ def _all(run: RunFiles) -> Iterator[Worry]:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Start a sentence in upper case, unless it starts with a measurement's key."""
+    return text if "/" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
 def _findings(results: AuditResults, severities: tuple[str, ...]) -> Iterator[Worry]:

@@ -83,7 +83,7 @@
 
   addEventListener("hashchange", reveal);
   dark.addEventListener("change", redraw);
-  const parts = () => [...document.querySelectorAll("details.section, details.method")];
+  const parts = () => [...document.querySelectorAll("details.section, details.method, details.caveats")];
   let closed = [];
   addEventListener("beforeprint", () => {
     printing = true;
