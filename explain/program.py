@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ from .source import (
 _LAYOUT = frozenset(
     {
         "alias",
+        "chunk",
         "clone",
         "constant_pad_nd",
         "contiguous",
@@ -34,7 +36,6 @@ _LAYOUT = frozenset(
         "expand",
         "feature_dropout",
         "flatten",
-        "getitem",
         "lift_fresh_copy",
         "movedim",
         "native_dropout",
@@ -45,10 +46,13 @@ _LAYOUT = frozenset(
         "reshape",
         "select",
         "slice",
+        "split",
+        "split_with_sizes",
         "squeeze",
         "to",
         "_to_copy",
         "transpose",
+        "unbind",
         "unflatten",
         "unsqueeze",
         "view",
@@ -87,7 +91,7 @@ class ProgramSource:
     Args:
         net: the graph module; left as it was between calls.
         layer: dotted name of a module it was exported from, or None to find the last feature map that
-            everything after it depends on.
+            everything after it depends on, or the module's output it is a plain function of.
 
     Raises:
         LayerError: if there is no such layer, or none that returns a feature map.
@@ -105,7 +109,7 @@ class ProgramSource:
         self.fixed_batch: int | None = batch if isinstance(batch, int) else None
         height, width = _sizes(inputs[0])[-2:]
         self._input_size = (height, width)
-        self._node = self._named(layer) if layer is not None else self._last_cut()
+        self._node = self._named(layer) if layer is not None else self._module_before(self._last_cut())
         self.layer_name = layer if layer is not None else self._name_of(self._node)
 
     def capture(self, net_input: Tensor, objective: Objective) -> Captured:
@@ -160,13 +164,33 @@ class ProgramSource:
             raise LayerError(TOKENS)
         return found
 
-    def _name_of(self, node: fx.Node) -> str:
-        """Return the outermost module that returns this value, or the node's own name if none does."""
+    def _module_before(self, node: fx.Node) -> fx.Node:
+        """Go back from a value to the module output it was made of by functions without weights, if it was.
+
+        A function such as a rectifier or a pooling between two modules is seen in a program but not in a module,
+        whose layers are found by hooks. The same net is to be explained by the same map in either form.
+        """
+        pixel_nodes, step = set(self._pixel_nodes()), node
+        while self._module_of(step) is None:
+            sources = step.all_input_nodes
+            if len(sources) != 1 or sources[0] not in pixel_nodes or sources[0].op == "placeholder":
+                return node
+            step = sources[0]
+        outputs = _output_width(self._nodes[-1])
+        usable = _operation(step) not in _LAYOUT and is_feature_map(_sizes(step), outputs, self._input_size)
+        return step if usable else node
+
+    def _module_of(self, node: fx.Node) -> str | None:
+        """Return the outermost module that returns this value, None if none does."""
         later = self._nodes[self._nodes.index(node) + 1 :]
         for path in filter(None, _module_paths(node)):
             if not any(path in _module_paths(other) for other in later):
                 return path
-        return str(node.name)
+        return None
+
+    def _name_of(self, node: fx.Node) -> str:
+        """Return the outermost module that returns this value, or the node's own name if none does."""
+        return self._module_of(node) or str(node.name)
 
     def _named(self, name: str) -> fx.Node:
         """Find the last value that a module, named by its path, computed from the pixels."""
@@ -216,9 +240,14 @@ def _refuse_training_mode(nodes: list[fx.Node]) -> None:
 
 
 def _operation(node: fx.Node) -> str:
-    """Return the bare name of what a node does, e.g. ``conv2d`` for ``aten.conv2d.default``."""
+    """Return the bare name of what a node does, e.g. ``conv2d`` for ``aten.conv2d.default``.
+
+    One of several values of an operation goes by that operation: ``native_batch_norm`` returns three.
+    """
     if node.op != "call_function":
         return node.op
+    if node.target is operator.getitem and isinstance(node.args[0], fx.Node):
+        return _operation(node.args[0])
     packet = getattr(node.target, "overloadpacket", node.target)
     return str(getattr(packet, "__name__", packet)).rpartition(".")[2]
 

@@ -88,12 +88,44 @@ def test_program_equals_module(shared: Path, nets: ModuleType, name: str) -> Non
     assert float((ours.outputs - expected.outputs).abs().max()) < 1e-6
 
 
-def test_forgery_program_is_explained_after_its_last_pooling(shared: Path) -> None:
-    program = torch.export.load(shared / "models" / "forgery_deepfakes.pt2").module()
-    x = faces(3, 256, 2)
-    batch = CamEngine(program, x[:1], scores=lambda p: torch.cat([p, 1 - p], 1)).explain(x, torch.tensor([0, 1]))
-    assert batch.maps.shape == (2, 256, 256)
-    assert batch.outputs.shape == (2, 1)
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")  # torch 2.13 warns about itself
+@pytest.mark.parametrize("name", ["forgery_deepfakes", "forgery_face2face"])
+def test_forgery_nets_are_explained_at_one_layer_in_every_format(shared: Path, nets: ModuleType, name: str) -> None:
+    """Their last pooling belongs to no module: a program has it, a hook does not."""
+    net = nets.ForgeryNet()
+    net.load_state_dict(torch.load(shared / "models" / f"{name}.pt", weights_only=True))
+    program = torch.export.load(shared / "models" / f"{name}.pt2")
+    x, classes = faces(3, 256, 2), torch.tensor([0, 1])
+    found = []
+    for source in (net.eval(), program.module(), program.run_decompositions().module()):
+        engine = CamEngine(source, x[:1], scores=lambda p: torch.cat([p, 1 - p], 1))
+        assert engine.layer_name == "norms.3"
+        found.append(engine.maps(x, classes))
+    assert found[0][0].shape == (2, 256, 256)
+    assert found[0][1].shape == (2, 1)
+    same_maps(found[1], found[0])
+    same_maps(found[2], found[0])
+
+
+class Joined(nn.Module):
+    """Two branches joined by a function, which no module returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right, self.fc = nn.Conv2d(3, 6, 3, 2), nn.Conv2d(3, 6, 5, 2, 1), nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc((self.left(x) + self.right(x)).relu().mean((2, 3)))
+
+
+def test_what_a_function_joins_is_one_layer_in_a_program_only() -> None:
+    """A hook sees the branches alone, of which it takes the last; the page on heatmaps says so."""
+    net = Joined().eval()
+    assert CamEngine(net, X[:1]).layer_name == "right"
+    program = CamEngine(exported(net), X[:1])
+    assert program.layer_name == "relu"
+    captured = program._source.capture(X, lambda outputs: outputs[:, 1].sum())
+    torch.testing.assert_close(captured.features, (net.left(X) + net.right(X)).relu())
 
 
 class Block(nn.Module):
@@ -285,9 +317,11 @@ class ClassMap(nn.Module):
 @pytest.mark.parametrize("pooled", [nn.Identity(), nn.Dropout2d(), nn.ZeroPad2d(1)])
 def test_a_class_map_is_no_feature_map(pooled: nn.Module) -> None:
     net = ClassMap(pooled).eval()
-    assert CamEngine(net, X[:1]).layer_name == "conv"
-    # The program sees the rectifier too, which no module of its own computes.
-    assert CamEngine(exported(net), X[:1]).layer_name == "relu"
+    # A program shows the rectifier too, which no module of its own computes; a hook cannot see it.
+    for source in (net, exported(net)):
+        engine = CamEngine(source, X[:1])
+        assert engine.layer_name == "conv"
+        same_maps(engine.maps(X, CLASSES), CamEngine(net, X[:1], "conv").maps(X, CLASSES))
 
 
 class Tokens(nn.Module):
