@@ -7,39 +7,46 @@ Exit codes, the first that holds: 2 plan, manifest or command wrong; 3 the audit
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from ..core.errors import EXIT_INCOMPLETE, CountenanceError
+
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; a user's mistake ends in a message, never in a traceback."""
-    sys.exit(run(arguments))
+    sys.exit(execute(arguments))
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def execute(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    import click
+    import typer
 
     from .app import app
     from .console import complain, is_verbose
 
+    usage_errors: Any = tuple(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
     try:
         code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
     except CountenanceError as error:
         complain(str(error))
         return error.exit_code
-    except click.exceptions.ClickException as error:
+    except usage_errors as error:  # typer's own copy of click, or click itself with an older typer
         error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        complain("interrupted; what was measured is kept in the run folder, and `run --resume` goes on with it")
-        return EXIT_INCOMPLETE
-    except Exception as error:
+        return int(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort, which tells the user that the fault is ours
         if is_verbose():
-            raise
+            traceback.print_exc()
         complain(
             f"unexpected {type(error).__name__}: {error}\nThis is a fault of countenance; -v shows where it arose."
         )
+        return EXIT_INCOMPLETE
+    if code == INTERRUPTED:
+        complain("interrupted; what was measured is kept in the run folder, and `run --resume` goes on with it")
         return EXIT_INCOMPLETE
     return code if isinstance(code, int) else 0

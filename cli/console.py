@@ -65,9 +65,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, no_wrap=place == 0, overflow="fold")
+        table.add_column(Text(column), no_wrap=place == 0, overflow="fold")
     for place, row in enumerate(rows):
         style = styles[place] if place < len(styles) else ""
         table.add_row(*(Text(cell, style=style if column == 0 else "") for column, cell in enumerate(row)))
