@@ -44,8 +44,8 @@ def options(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("countenance-demo"),
-    subjects: Annotated[int, typer.Option(min=12, help="Drawn people, each with seven expressions.")] = 90,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the drawn people.")] = 90_001,
+    subjects: Annotated[int, typer.Option(min=12, help="Drawn people, each with seven expressions.")] = 144,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the drawn people.")] = 1,
     overwrite: Annotated[bool, typer.Option(help="Start again in a folder of an earlier demo.")] = False,
 ) -> int:
     """Audit two small nets on drawn faces, one with planted faults, and compare them."""
