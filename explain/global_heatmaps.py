@@ -23,8 +23,9 @@ from .expressions import expression_of
 from .face_drawing import face_region
 from .heatmap_findings import mask_finding, outside_finding, summary_finding, unusable_finding
 from .heatmap_outputs import ScoredLabel, artifacts, label_measurements
-from .heatmap_scores import HeatmapScorer, jackknife
+from .heatmap_scores import HeatmapScorer
 from .masks import MaskError, MaskSet, ekman_masks, load_masks
+from .people_intervals import people_intervals
 from .selection import Select, draw_faces, eligible_faces
 from .source import LayerError
 
@@ -210,7 +211,7 @@ def _score(
         None,
         heatmap=heatmap,
         threshold=evidence_threshold(grey, masks.masks[own], params.threshold) if own else None,
-        estimates=jackknife(means, scorer, context.rules.level, faces),
+        estimates=people_intervals(means, scorer, context.rules.level, faces, context.random("halves", name)),
     )
 
 

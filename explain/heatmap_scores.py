@@ -1,30 +1,15 @@
-"""Score a mean heatmap against masks, with intervals over people.
-
-The heatmap of an expression is the mean over people of each person's mean map: people are sampled, not
-pictures. Its intervals come from leaving out one person at a time (the jackknife) and Student's t. On maps of
-real faces, drawn again from 69 and from 50 people, 150 times each, intervals of nominally 95 % held the IoU and
-the specificity in 90 to 99 % of the draws with 12, 20 or 40 people; percentiles of a bootstrap over people held
-them in 87 to 95 %. On drawn maps where half of the evidence lies in each person's own place, so that the mean of a
-few is lumpier than that of many, they held the IoU in 80 % of 400 draws with 10 people, 88 % with 15, 92 % with 25
-and 95 % with 50: with few people read them as too narrow.
-"""
+"""Score a mean heatmap against masks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
-from ..core.results import Estimate
 from .agreement import Threshold, auroc, energy_in_mask, evidence_threshold, iou, stretch
 from .polygons import BoolArray
-
-METHOD = "jackknife_t_people"
-
-ScoreMap = Callable[[NDArray[np.float32]], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -76,41 +61,6 @@ class HeatmapScorer:
 
 BOUNDS: Mapping[str, tuple[float, float]] = {"specificity": (-1.0, 1.0), "margin": (-1.0, 1.0)}
 """Smallest and largest value of a score, where they are not 0 and 1."""
-
-
-def jackknife(means: NDArray[np.float32], score: ScoreMap, level: float, faces: int) -> dict[str, Estimate]:
-    """Score the mean of people's maps, with intervals from leaving each person out once.
-
-    With estimates e_i without person i of n, the standard error is sqrt((n - 1) / n * sum (e_i - mean)^2) (Efron and
-    Tibshirani 1993, An Introduction to the Bootstrap, chapter 11); the interval is the score plus and minus a quantile
-    of Student's t with n - 1 degrees of freedom, kept inside the score's bounds.
-
-    Args:
-        means: ``(people, height, width)`` the mean map of each person, at least two.
-        score: gives a map's scores by name.
-        level: of confidence.
-        faces: how many maps the means are made of.
-    """
-    people = len(means)
-    total = means.sum(axis=0, dtype=np.float64)
-    whole = score((total / people).astype(np.float32))
-    without = [score(((total - one) / (people - 1)).astype(np.float32)) for one in means]
-    quantile = float(student.ppf(0.5 + level / 2, people - 1))
-    estimates = {}
-    for name, value in whole.items():
-        values = np.array([scores[name] for scores in without])
-        reach = quantile * float(np.sqrt((people - 1) / people * np.sum((values - values.mean()) ** 2)))
-        lowest, highest = BOUNDS.get(name, (0.0, 1.0))
-        estimates[name] = Estimate(
-            value=value,
-            low=max(lowest, value - reach),
-            high=min(highest, value + reach),
-            level=level,
-            method=METHOD,
-            n=faces,
-            subjects=people,
-        )
-    return estimates
 
 
 def centre_region(area: float, height: int, width: int) -> BoolArray:

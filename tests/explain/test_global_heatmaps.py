@@ -51,7 +51,7 @@ def test_a_model_that_looks_at_the_masks_is_found_to_do_so() -> None:
         assert overlap.value is not None
         assert overlap.value > 0.85
         assert overlap.low <= overlap.value <= overlap.high  # type: ignore[operator]
-        assert (overlap.n, overlap.subjects, overlap.method) == (14, 14, "jackknife_t_people")
+        assert (overlap.n, overlap.subjects, overlap.method) == (14, 14, "jackknife_of_people")
         assert found.measurements[f"margin[label={label}]"].estimate.low > 0.2  # type: ignore[operator]
         assert found.measurements[f"iou.null_ones[label={label}]"].estimate.value == pytest.approx(MASKS[own].mean())
         random = found.measurements[f"iou.null_random[label={label}]"].estimate
@@ -263,9 +263,17 @@ def test_the_probe_says_what_it_needs_and_that_masks_are_contested() -> None:
 # Real faces
 
 
-def audit_london(root: Path, suffix: str = ".safetensors", faces: int | None = None) -> ProbeResult:
-    """Audit face_expression on London, or on as many of its smiles."""
-    content = yaml.safe_load((root / "tests" / "plans" / "london_face_expression.yaml").read_text())
+def audit_london(
+    root: Path,
+    suffix: str = ".safetensors",
+    faces: int | None = None,
+    *,
+    net: str = "face_expression",
+    landmarks: str = "dlib68",
+) -> ProbeResult:
+    """Audit a net on London, or on as many of its smiles."""
+    content = yaml.safe_load((root / "tests" / "plans" / f"london_{net}.yaml").read_text())
+    content["data"]["landmarks"] = content["data"]["landmarks"].replace("dlib68", landmarks)
     content["probes"] = [{"probe": "global_heatmaps"}]
     content.pop("gates", None)
     content.pop("card", None)
@@ -306,6 +314,26 @@ def test_london_smiles_by_face_expression(london: ProbeResult) -> None:
     (claim,) = [item.claim for item in london.findings if item.id == "global_heatmaps.masks.happy"]
     assert claim.startswith("The map for happy is no closer to the happiness mask than to the others")
     assert "layer dense3" in london.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("net", "landmarks", "count", "overlap", "disgust"),
+    [
+        ("face_expression", "mediapipe478", 69, 0.193, 0.233),
+        ("mini_xception", "dlib68", 50, 0.421, 0.742),
+        ("mini_xception", "mediapipe478", 50, 0.407, 0.75),
+    ],
+)
+def test_london_smiles_as_documented(
+    root: Path, shared: Path, net: str, landmarks: str, count: int, overlap: float, disgust: float
+) -> None:
+    """The figures of the page on heatmaps."""
+    found = audit_london(root, faces=102, net=net, landmarks=landmarks)
+    (estimate,) = [item.estimate for item in found.measurements if item.key == "global_heatmaps/iou[label=happy]"]
+    assert estimate.n == count
+    assert estimate.value == pytest.approx(overlap, abs=0.003)
+    assert value(found, "iou_with[label=happy,mask=disgust]") == pytest.approx(disgust, abs=0.003)
+    assert f"{landmarks[-3:].lstrip('b')} landmarks" in found.notes[0]
 
 
 def test_london_is_sliced_by_group(london: ProbeResult) -> None:
