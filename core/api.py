@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import Problems, UsageError
+from .log_file import LogFile
 from .places import YamlDocument
 from .plan_file import LoadedPlan, check_plan, load_plan
 from .progress import Reporter
@@ -214,8 +215,7 @@ def logging_to(folder: RunFolder | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    handler = logging.FileHandler(folder.path / LOG_FILE, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler = LogFile(folder.path / LOG_FILE)
     level = LOG.level
     LOG.addHandler(handler)
     LOG.setLevel(min(level or logging.INFO, logging.INFO))
