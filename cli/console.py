@@ -49,7 +49,7 @@ def console(stderr: bool = False) -> Console:
 
 def say(text: str) -> None:
     """Print a plain line."""
-    console().print(text, markup=False)
+    console().print(text, markup=False, soft_wrap=True)
 
 
 def complain(text: str) -> None:
