@@ -8,7 +8,6 @@ from ..core.errors import EXIT_OK
 from ..core.files import write_atomically
 from .console import print_table, say
 
-TITLE = "IoU with the mask (Otsu threshold); beside the mean what a map without information scores"
 NULLS = {"null_ones": "all ones", "null_random": "random place", "null_wrong": "other masks"}
 
 
@@ -20,10 +19,12 @@ def agreement(heatmaps: Path, masks: Path, out: Path | None) -> int:
     if out is not None:
         write_atomically(out, table.to_csv(index=False))
     wide = table.pivot(index="network", columns="expression", values="iou")
-    nulls = table.groupby("network")[["iou", *NULLS]].mean()
-    rows = [[str(name), *(f"{value:.4f}" for value in (*wide.loc[name], *nulls.loc[name]))] for name in wide.index]
-    rows.append(["mean", *(f"{value:.4f}" for value in (*wide.mean(), *table[["iou", *NULLS]].mean()))])
-    print_table(TITLE, ["network", *map(str, wide.columns), "mean", *NULLS.values()], rows)
+    rows = [[str(name), *(f"{value:.4f}" for value in wide.loc[name])] for name in wide.index]
+    print_table("IoU with the mask (Otsu threshold)", ["network", *map(str, wide.columns)], rows)
+    by_network = table.groupby("network")[["iou", *NULLS]].mean()
+    by_network.loc["mean"] = table[["iou", *NULLS]].mean()
+    rows = [[str(name), *(f"{value:.4f}" for value in by_network.loc[name])] for name in by_network.index]
+    print_table("Mean IoU beside what maps without information score", ["network", "IoU", *NULLS.values()], rows)
     if out is not None:
         say(f"wrote {out}")
     return EXIT_OK
