@@ -9,7 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from .layers import check_layer, find_layer
-from .source import Captured, LayerError, Objective, differentiable, evaluating, frozen, one_output, plain
+from .source import (
+    Captured,
+    LayerError,
+    Objective,
+    depends_on_input,
+    differentiable,
+    evaluating,
+    frozen,
+    one_output,
+    plain,
+)
 
 
 class _Tap:
@@ -66,3 +76,8 @@ class ModuleSource:
                 raise LayerError(f"no gradient flows from the outputs back to the layer {self.layer_name!r}")
             (gradients,) = torch.autograd.grad(objective(outputs), tap.leaf)
             return Captured(tap.leaf.detach(), gradients, outputs.detach())
+
+    def bypassed(self, net_input: Tensor) -> bool:
+        """Tell whether the outputs depend on the input by another way than through the layer."""
+        with tapped(self._net, self.layer_name):
+            return depends_on_input(self._net, net_input)

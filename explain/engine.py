@@ -74,6 +74,14 @@ class CamEngine:
         """Name of the layer whose feature map is used."""
         return self._source.layer_name
 
+    def bypassed(self, net_input: Tensor) -> bool:
+        """Tell whether part of the answer does not go through the layer, and so is not in its maps.
+
+        Args:
+            net_input: ``(n, c, h, w)`` as the net takes it.
+        """
+        return self._source.bypassed(net_input)
+
     def maps(self, net_input: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
         """Return maps ``(n, h, w)`` and raw outputs ``(n, k)``.
 

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr
+from torch import Tensor
 
 from ..core.probes import Note, Output, ProbeContext, ProbeParams, Scores, probe
 from ..core.results import Estimate
+from ..core.target import Target
 from .agreement import Threshold, evidence_threshold, iou, stretch
 from .canonical import CANVAS_HEIGHT, CANVAS_WIDTH
 from .class_maps import FaceExplainer, PersonMaps
@@ -96,7 +98,8 @@ def global_heatmaps(context: ProbeContext, params: GlobalHeatmapsParams) -> Iter
         yield from _nothing(context, names, reason)
         return
     try:
-        engine = _engine(context, params)
+        example = _example(context.model)
+        engine = CamEngine(context.model.net, example, params.layer, method=params.method, scores=context.model.logits)
     except LayerError as error:
         if params.layer is not None:
             raise
@@ -121,13 +124,16 @@ def global_heatmaps(context: ProbeContext, params: GlobalHeatmapsParams) -> Iter
     )
     yield from artifacts(scored, masks, engine.layer_name)
     yield Note(_how(context, params, masks, engine.layer_name, folded))
+    if engine.bypassed(example):
+        yield Note(
+            f"Part of the answer does not go through the layer {engine.layer_name}: what hangs on that part is not "
+            "in the maps."
+        )
 
 
-def _engine(context: ProbeContext, params: GlobalHeatmapsParams) -> CamEngine:
-    target = context.model
+def _example(target: Target) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    example = target.prepare(torch.rand((target.fixed_batch or 2, 3, *target.size), generator=generator))
-    return CamEngine(target.net, example, params.layer, method=params.method, scores=target.logits)
+    return target.prepare(torch.rand((target.fixed_batch or 2, 3, *target.size), generator=generator))
 
 
 def _choose(

@@ -15,6 +15,7 @@ from .source import (
     Captured,
     LayerError,
     Objective,
+    depends_on_input,
     differentiable,
     frozen,
     is_feature_map,
@@ -129,6 +130,11 @@ class ProgramSource:
                 raise LayerError(f"no gradient flows from the outputs back to the layer {self.layer_name!r}")
             (gradients,) = torch.autograd.grad(objective(outputs), runner.leaf)
             return Captured(runner.leaf.detach(), gradients, outputs.detach())
+
+    def bypassed(self, net_input: Tensor) -> bool:
+        """Tell whether the outputs depend on the input by another way than through the layer."""
+        with frozen(self._net):
+            return depends_on_input(_CutInterpreter(self._net, self._node).run, net_input)
 
     def _pixel_nodes(self) -> list[fx.Node]:
         """List the nodes that hold values computed from the pixels, in order; sizes do not count."""

@@ -47,6 +47,10 @@ class FeatureSource(Protocol):
         """Run the net on ``(n, c, h, w)`` and differentiate the objective at the layer."""
         ...
 
+    def bypassed(self, net_input: Tensor) -> bool:
+        """Tell whether the outputs depend on the input by another way than through the layer."""
+        ...
+
 
 @contextmanager
 def frozen(net: nn.Module) -> Iterator[None]:
@@ -101,6 +105,20 @@ def one_output(outputs: Any) -> Tensor:
         got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise TargetError(f"expected the model to return one tensor (n, k), but got {got}")
     return outputs[:, None] if outputs.ndim == 1 else outputs
+
+
+def depends_on_input(net: Objective, net_input: Tensor) -> bool:
+    """Tell whether a gradient flows from the outputs of a net back to its input ``(n, c, h, w)``.
+
+    With a layer cut out of the graph that means: by another way than through the layer.
+    """
+    with differentiable():
+        pixels = plain(net_input).clone().requires_grad_()
+        outputs = one_output(net(pixels))
+        # Not their sum: probabilities add up to one whatever the input.
+        weighted = outputs * torch.arange(1, outputs.shape[1] + 1, device=outputs.device)
+        (gradient,) = torch.autograd.grad(weighted.sum(), pixels, allow_unused=True)
+    return gradient is not None and bool(gradient.count_nonzero())
 
 
 def is_feature_map(shape: tuple[int, ...], outputs: int, input_size: tuple[int, int]) -> bool:

@@ -119,13 +119,33 @@ class Joined(nn.Module):
 
 
 def test_what_a_function_joins_is_one_layer_in_a_program_only() -> None:
-    """A hook sees the branches alone, of which it takes the last; the page on heatmaps says so."""
+    """A hook sees the branches alone, of which it takes the last, and tells that the other goes past it."""
     net = Joined().eval()
-    assert CamEngine(net, X[:1]).layer_name == "right"
-    program = CamEngine(exported(net), X[:1])
-    assert program.layer_name == "relu"
+    module, program = CamEngine(net, X[:1]), CamEngine(exported(net), X[:1])
+    assert (module.layer_name, program.layer_name) == ("right", "relu")
     captured = program._source.capture(X, lambda outputs: outputs[:, 1].sum())
     torch.testing.assert_close(captured.features, (net.left(X) + net.right(X)).relu())
+    assert module.bypassed(X)
+    assert not program.bypassed(X)
+    state = state_of(net)
+    module.bypassed(X)
+    assert state_of(net) == state
+
+
+@pytest.mark.parametrize("program", [False, True])
+def test_what_goes_past_a_layer_is_told(program: bool) -> None:
+    net = exported(small_net()) if program else small_net()
+    assert not CamEngine(net, X[:1]).bypassed(X)
+    assert not CamEngine(net, X[:1], "stem").bypassed(X)
+    assert CamEngine(net, X[:1], "body.1.first").bypassed(X), "the skip connection goes past it"
+
+
+def test_probabilities_that_add_up_to_one_hide_no_second_way() -> None:
+    class Probabilities(Joined):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).softmax(1)
+
+    assert CamEngine(Probabilities().eval(), X[:1]).bypassed(X)
 
 
 class Block(nn.Module):
