@@ -14,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import torch
 from benchmarks.timing import Timed, side_by_side, tell
+from numpy.typing import NDArray
 from scipy.spatial import Delaunay
 from skimage.transform import PiecewiseAffineTransform, warp
 from torch import Tensor, nn
@@ -143,11 +145,11 @@ def compare_warps(count: int) -> None:
     def loop() -> FloatArray:
         return np.stack([warp_by_pixel(*pair, *known) for pair in zip(pictures, sources, strict=True)])
 
-    ways = {LOOP: loop, SCIKIT: scikit_image, OURS: ours}
+    ways: dict[str, Callable[[], FloatArray]] = {LOOP: loop, SCIKIT: scikit_image, OURS: ours}
     results = {name: way() for name, way in ways.items()}
     differences = {name: float(np.abs(found - results[OURS]).max()) for name, found in results.items()}
     assert max(differences.values()) < 1e-4, f"the warps differ: {differences}"
-    timed = side_by_side(ways, 3)
+    timed = side_by_side(dict(ways), 3)
     told = f"{WARPED} maps of {CROP} px, {count} landmarks, onto 224 x 275, scikit-image {version_of('scikit-image')}"
     tell(f"Warp to the canonical face: {told}", timed, SCIKIT)
     tell_times("loop over pixels", timed[LOOP], timed[OURS])
@@ -165,7 +167,7 @@ def version_of(package: str) -> str:
     return importlib.metadata.version(package)
 
 
-def known_triangles(target: FloatArray) -> tuple[FloatArray, FloatArray]:
+def known_triangles(target: FloatArray) -> tuple[NDArray[np.int32], FloatArray]:
     """Return for each canvas pixel, row by row, the corners of its triangle (p, 3) and their weights (p, 3)."""
     mesh = Delaunay(target)
     y, x = np.divmod(np.arange(CANVAS_WIDTH * CANVAS_HEIGHT), CANVAS_WIDTH)
@@ -175,7 +177,9 @@ def known_triangles(target: FloatArray) -> tuple[FloatArray, FloatArray]:
     return mesh.simplices[triangle], np.concatenate([two, 1 - two.sum(axis=1, keepdims=True)], axis=1)
 
 
-def warp_by_pixel(picture: FloatArray, source: FloatArray, corners: FloatArray, weights: FloatArray) -> FloatArray:
+def warp_by_pixel(
+    picture: FloatArray, source: FloatArray, corners: NDArray[np.int32], weights: FloatArray
+) -> FloatArray:
     """Warp one map, one pixel after the other, in plain Python."""
     height, width = picture.shape
     values = picture.tolist()
