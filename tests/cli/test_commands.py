@@ -121,16 +121,25 @@ def test_version_and_help(command: Any) -> None:
 
 
 def test_names_from_the_data_are_shown_as_they_are(study: Any, command: Any) -> None:
-    """Rich would take brackets for its markup."""
-    study.plan["name"] = "[bold]tiny[/bold]"
-    study.table["gender"] = study.table["gender"].map({"f": "[red]f", "m": "[/x]"})
+    """Rich would take brackets for its markup, a browser would run a script, and Markdown would draw a table."""
+    script = "</script><script>alert(1)</script>"
+    study.plan["name"] = f"[bold]tiny[/bold] {script}"
+    study.table["gender"] = study.table["gender"].map({"f": f"[red]f {script}", "m": "[/x] | a | b\n# c"})
+    study.table["label"] = study.table["label"].map({"dark": script, "bright": "*b* | <b>"})
     study.write_manifest()
+    study.plan["target"]["classes"] = [script, "*b* | <b>"]
     study.plan["probes"] = ["performance", "group_metrics"]
     study.plan["gates"] = [{"measure": "group_metrics/accuracy", "where": {"gender": "*"}, "at_least": 0.1}]
     study.write_plan()
-    done = command("run", "audit.yaml", "--out", "run", "--no-report")
-    assert done.code in {0, 1}
+    done = command("run", "audit.yaml", "--out", "run")
+    assert done.code in {0, 1}, done.err
     assert "[bold]tiny[/bold]" in done.out
+    page = Path("run/report.html").read_text(encoding="utf-8")
+    assert "<script>alert(1)" not in page
+    assert "alert(1)" in page
+    assert "<script>alert(1)" not in Path("run/MODEL_CARD.md").read_text(encoding="utf-8")
+    assert command("compare", "run", "run", "--all", "--out", "comparison.html").code == 0
+    assert "<script>alert(1)" not in Path("comparison.html").read_text(encoding="utf-8")
 
 
 # Without torch -------------------------------------------------------------------------------------------------------
