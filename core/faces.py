@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PREFETCHED_BATCHES = 3
+HASHED_AT_ONCE = 1024
 _Read = tuple[NDArray[np.uint8], bool, tuple[int, int]] | str  # crop, padded, image size; or the fault
 
 
@@ -170,8 +171,10 @@ class Faces:
             except ImageFault:
                 return ""
 
+        paths = self.frame["path"].tolist()
         with ThreadPoolExecutor(max(1, self.workers)) as pool:
-            return list(pool.map(digest, self.frame["path"], chunksize=16))
+            parts = (paths[start : start + HASHED_AT_ONCE] for start in range(0, len(paths), HASHED_AT_ONCE))
+            return [found for part in parts for found in pool.map(digest, part)]  # map queues all it is given
 
     def batches(
         self,

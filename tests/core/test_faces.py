@@ -139,7 +139,10 @@ def test_without_images_there_are_no_batches() -> None:
         list(Faces(frame=pd.DataFrame({"face_id": ["a"]})).batches(1))
 
 
-def test_image_hashes_are_of_the_bytes_and_empty_where_there_are_none(tmp_path: Path) -> None:
+def test_image_hashes_are_of_the_bytes_and_empty_where_there_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "HASHED_AT_ONCE", 3)
     faces = with_workers(numbered(tmp_path, 4), 3)
     (tmp_path / "002.png").unlink()
     before = faces.image_hashes()
