@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from .errors import AuditError
 from .files import sha256_of_bytes, write_atomically
 from .target import Target
 
@@ -41,7 +42,10 @@ def choose_batch_size(asked: int | str, target: Target, cache: Path | None) -> i
     key = _key(target)
     if key not in kept:
         kept[key] = fastest_batch_size(target)
-        write_atomically(file, json.dumps(kept, indent=1, sort_keys=True))
+        try:
+            write_atomically(file, json.dumps(kept, indent=1, sort_keys=True))
+        except AuditError as error:  # the results record it, so that --resume keeps it all the same
+            LOG.warning("the batch size is not kept for another run: %s", error)
     return kept[key]
 
 

@@ -100,7 +100,10 @@ def cached_predict(
     found = _read(file, len(faces))
     if found is None:
         found = predict(target, faces, batch_size, advance)
-        _write(file, found)
+        try:
+            _write(file, found)
+        except AuditError as error:  # the audit itself needs no cache
+            LOG.warning("the predictions are not kept for another run: %s", error)
     else:
         advance(len(faces))
     return found, data_hash

@@ -286,6 +286,25 @@ def test_what_was_set_aside_is_kept_with_the_entry(case: Case) -> None:
         assert found.rows.tolist() == [0, 1, *range(3, 24)]
 
 
+def test_a_cache_that_cannot_be_written_is_logged_and_the_audit_goes_on(study: Any, log: list[str]) -> None:
+    (study.folder / "cache").write_text("a file in its place")
+    study.plan["run"] |= {"cache": "cache", "batch_size": "auto"}
+    results = study.run("run")
+    assert results.probes[0].status == "ok"
+    assert len(log) == 2
+    assert "the batch size is not kept for another run: cannot write" in log[0]
+    assert "the predictions are not kept for another run: cannot write" in log[1]
+
+
+def test_a_plan_may_keep_its_predictions_elsewhere_or_not_at_all(study: Any) -> None:
+    study.run("run", plan=study.changed(run={"cache": False}))
+    assert not list(study.folder.rglob("*.countenance-cache*"))
+    study.run("again", plan=study.changed(run={"cache": "kept/here"}))
+    assert len(list((study.folder / "kept" / "here").glob("*.parquet"))) == 1
+    study.run("last")
+    assert len(list((study.folder / ".countenance-cache").glob("*.parquet"))) == 1
+
+
 # The pass itself -----------------------------------------------------------------------------------------------------
 
 
