@@ -74,7 +74,7 @@ def simulate(seed: int) -> Row:
 
 STUDY = Study(
     name="heatmaps_drawn",
-    version=1,
+    version=2,
     title="Coverage of 95 % intervals of a mean heatmap's scores: drawn maps, much of them in a place of one's own",
     about="Everyone's map has two round spots of equal energy: one common to all, one in a place of their own (normal "
     "about a common place). Wide spots: standard deviations 37 and 31 px, places scattered by 37 px. Narrow spots: 25 "

@@ -67,7 +67,7 @@ def simulate(seed: int) -> Row:
 
 STUDY = Study(
     name="heatmaps_london",
-    version=1,
+    version=2,
     title="Coverage of 95 % intervals of a mean heatmap's scores: London maps drawn again",
     about="Maps of the people whose smile face_expression (69) or mini_xception (50) calls happy, drawn with "
     f"replacement; the truth is the score of all of them. {ABOUT}",
