@@ -16,13 +16,15 @@ FENCE = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 
 def pages(root: Path) -> list[Path]:
-    return sorted(root.glob("docs/*.md")) + [root / "README.md", root / "CONTRIBUTING.md"]
+    return [*sorted(root.glob("docs/*.md")), root / "README.md", root / "CONTRIBUTING.md"]
 
 
 def blocks(root: Path, language: str) -> list[tuple[str, str]]:
     found = []
     for page in pages(root):
-        found += [(page.name, body) for name, body in FENCE.findall(page.read_text(encoding="utf-8")) if name == language]
+        found += [
+            (page.name, body) for name, body in FENCE.findall(page.read_text(encoding="utf-8")) if name == language
+        ]
     return found
 
 
