@@ -31,6 +31,9 @@ from .people_intervals import people_intervals
 from .selection import Select, draw_faces, eligible_faces
 from .source import LayerError
 
+MANY_PEOPLE = 50
+"""From so many people on the interval of ``energy_outside_face`` held in every design that was studied."""
+
 
 class GlobalHeatmapsParams(ProbeParams):
     """Which faces are explained, how, and which masks their mean maps are scored against."""
@@ -123,7 +126,7 @@ def global_heatmaps(context: ProbeContext, params: GlobalHeatmapsParams) -> Iter
         context, {str(label.own): label.overlaps for label in measured}, [label.name for label in measured]
     )
     yield from artifacts(scored, masks, engine.layer_name)
-    yield Note(_how(context, params, masks, engine.layer_name, folded))
+    yield Note(_how(context, params, masks, engine.layer_name, folded) + _few(scored))
     if engine.bypassed(example):
         yield Note(
             f"Part of the answer does not go through the layer {engine.layer_name}: what hangs on that part is not "
@@ -265,6 +268,17 @@ def _nothing(context: ProbeContext, names: tuple[str, ...], reason: str) -> Iter
     for name in names:
         yield context.measurement("iou", Estimate.not_measured(reason), slice={"label": name})
     yield Note(f"No class was explained: {reason}.")
+
+
+def _few(labels: list[ScoredLabel]) -> str:
+    """Say which intervals do not hold with few people, as measured by the studies of this probe."""
+    few = [f"{label.name} ({label.people})" for label in labels if label.measured and label.people < MANY_PEOPLE]
+    if not few:
+        return ""
+    return (
+        f" Fewer than {MANY_PEOPLE} people for {', '.join(few)}: what lies outside the face in a few of them only may "
+        "be missed, so the upper end of energy_outside_face may be too low."
+    )
 
 
 def _how(context: ProbeContext, params: GlobalHeatmapsParams, masks: MaskSet, layer: str, folded: list[float]) -> str:

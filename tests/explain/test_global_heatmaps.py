@@ -122,6 +122,14 @@ def test_too_few_people_are_not_measured() -> None:
     assert run(faces, min_subjects=9).measurements["iou[label=happy]"].estimate.value is not None
 
 
+def test_what_does_not_hold_with_few_people_is_told() -> None:
+    faces = painted({1: MASKS["happiness"], 2: MASKS["sadness"]}, people=12)
+    told = run(faces).output(Note).text
+    assert "Fewer than 50 people for happy (12), sad (12)" in told
+    assert "energy_outside_face may be too low" in told
+    assert "Fewer than" not in run(painted({1: MASKS["happiness"]}, people=50)).output(Note).text
+
+
 def test_two_faces_of_one_person_weigh_as_one() -> None:
     """Nine people with the right region and one with many faces of another: the many move the mean by a tenth only."""
     many = [(1, MASKS["happiness"])] * 11 + [(1, MASKS["surprise"])] * 30
