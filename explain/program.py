@@ -273,11 +273,10 @@ def _size(size: Any) -> int:
     return int(size.node.hint) if size.node.has_hint() else 2
 
 
-def _output_width(node: fx.Node) -> int:
-    value = node.meta.get("val")
-    if isinstance(value, tuple | list):
-        value = value[0]
-    return int(value.shape[1]) if isinstance(value, Tensor) and value.ndim == 2 else 1
+def _output_width(output: fx.Node) -> int:
+    """Return the number of outputs k, from the node that is returned: the output node itself may know no shape."""
+    shape = _sizes(output.all_input_nodes[0]) if output.all_input_nodes else ()
+    return shape[1] if len(shape) == 2 else 1
 
 
 def _module_paths(node: fx.Node) -> list[str]:

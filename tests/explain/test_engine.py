@@ -344,6 +344,16 @@ def test_a_class_map_is_no_feature_map(pooled: nn.Module) -> None:
         same_maps(engine.maps(X, CLASSES), CamEngine(net, X[:1], "conv").maps(X, CLASSES))
 
 
+def test_a_rectified_class_map_of_a_program_that_was_never_written_is_no_feature_map() -> None:
+    """The output node of such a program knows no shape, so the number of classes comes from what it returns."""
+    net = nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    ).eval()
+    program = torch.export.export(net, (X,)).module()
+    assert program.graph.output_node().meta.get("val") is None
+    assert CamEngine(program, X).layer_name == CamEngine(net, X).layer_name == "1"
+
+
 class Tokens(nn.Module):
     """A patch embedding and attention over tokens, without a class token."""
 
