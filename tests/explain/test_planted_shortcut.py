@@ -83,12 +83,12 @@ def test_the_shortcut_is_found(flawed: tuple[ProbeResult, Path]) -> None:
     null = next(item for item in result.measurements if item.metric == "energy_outside_face.null_ones").estimate.value
     value, low, _ = outside(result)[SHORTCUT]
     assert low > null  # type: ignore[operator]
-    assert value > 0.4
+    assert value == pytest.approx(0.49, abs=0.03), "the page on heatmaps says so"
     assert set(claims(result)) == {SHORTCUT}
     assert "lies outside the face" in claims(result)[SHORTCUT]
     (finding,) = [item for item in result.findings if item.id.endswith(f"outside.{SHORTCUT}")]
     assert finding.severity == "medium"
-    assert share_in_corner(result, folder) > 4 * CORNER.mean()
+    assert share_in_corner(result, folder) == pytest.approx(0.41, abs=0.03)
 
 
 def test_no_shortcut_is_found_in_the_twin(twin: tuple[ProbeResult, Path]) -> None:
@@ -96,7 +96,8 @@ def test_no_shortcut_is_found_in_the_twin(twin: tuple[ProbeResult, Path]) -> Non
     result, folder = twin
     assert claims(result) == {}
     assert len(outside(result)) == len(EXPRESSIONS)
-    assert share_in_corner(result, folder) < CORNER.mean()
+    assert outside(result)[SHORTCUT][0] == pytest.approx(0.03, abs=0.02)
+    assert share_in_corner(result, folder) < CORNER.mean() / 2
 
 
 def test_the_two_differ_beyond_their_intervals(
