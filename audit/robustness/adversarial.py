@@ -17,6 +17,7 @@ from ...core.numbers import Fraction
 from ...core.probes import Note, Output, ProbeContext, ProbeParams, Scores, TableOutput, probe
 from ...core.results import Estimate
 from .attacks import FGSM, PGD, Attack, LinfBall, answers_right
+from .attacks.objective import has_answer
 from .headline import headline
 from .indicators import check_scores, find_failures
 from .ledger import Ledger, answers_differently, verify
@@ -95,8 +96,9 @@ def adversarial(context: ProbeContext, params: AdversarialParams) -> Iterator[Ou
 
     yield Note(_settings(params, len(rows), len(labelled)))
     yield _accuracy(rows, ledger.clean, "none", "0")
-    if not ledger.clean.any():
-        yield from _nothing_to_attack(context, attack.name, eps, len(rows))
+    reason = _nothing_to_attack(context, ledger)
+    if reason:
+        yield from _unmeasured(context, attack.name, eps, reason, len(rows))
         return
     for level, each in enumerate(eps):
         yield _accuracy(rows, ledger.right[level], attack.name, each)
@@ -155,9 +157,18 @@ def _accuracy(rows: NDArray[np.int64], right: NDArray[np.bool_], attack: str, ep
     )
 
 
-def _nothing_to_attack(context: ProbeContext, attack: str, eps: list[str], count: int) -> Iterator[Output]:
-    """Say why there is no robust accuracy of a model that is never right."""
-    nothing = Estimate.not_measured(f"the model is right on none of the {count} faces as they are", n=count)
+def _nothing_to_attack(context: ProbeContext, ledger: Ledger) -> str | None:
+    """Say why robustness is no question to ask of this model on these faces, or return ``None``."""
+    if not ledger.clean.any():
+        return f"the model is right on none of the {len(ledger.rows)} faces as they are"
+    labels = context.predictions.labels[ledger.rows]
+    if ledger.classes_answered == 1 and len(np.unique(labels)) > 1:
+        return "the model gives faces of different labels one and the same answer: there is nothing to change"
+    return None
+
+
+def _unmeasured(context: ProbeContext, attack: str, eps: list[str], reason: str, count: int) -> Iterator[Output]:
+    nothing = Estimate.not_measured(reason, n=count)
     for each in eps:
         for name in (attack, "noise"):
             condition = {"attack": name, "eps": each}
@@ -180,6 +191,7 @@ def _measure(
             with torch.no_grad():
                 logits = scores(pixels)
             right = answers_right(logits, labels)
+            ledger.answers[places] = torch.where(has_answer(logits), logits.argmax(1), -1).cpu().numpy()
             kept = right.cpu().numpy()
             ledger.clean[places] = kept
             ledger.unstable[places] = answers_differently(scores, pixels, logits)

@@ -94,6 +94,7 @@ class Ledger:
 
     Attributes:
         rows: positions of the measured faces, shape (n,).
+        answers: class answered without perturbation, -1 where the outputs rank none.
         clean: answered right without perturbation.
         unstable: answered differently when asked again.
         attacked: the attack was tried: all the faces of ``clean``.
@@ -105,6 +106,7 @@ class Ledger:
     def __init__(self, rows: NDArray[np.int64], levels: int) -> None:
         count = len(rows)
         self.rows = rows
+        self.answers = np.full(count, -1, dtype=np.int64)
         self.clean = np.zeros(count, dtype=bool)
         self.unstable = np.zeros(count, dtype=bool)
         self.right = np.zeros((levels, count), dtype=bool)
@@ -115,6 +117,11 @@ class Ledger:
     def attacked(self) -> NDArray[np.bool_]:
         """The faces an attack was tried on, shape (n,)."""
         return self.clean
+
+    @property
+    def classes_answered(self) -> int:
+        """How many classes the model answers with, over all faces as they are."""
+        return len(np.unique(self.answers[self.answers >= 0]))
 
     def note(self, level: int, places: NDArray[np.int64], seen: Verified) -> None:
         """Write down the outcome for the faces at ``places`` (positions in ``rows``)."""

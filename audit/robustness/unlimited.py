@@ -1,4 +1,8 @@
-"""The attack without a limit: a face that withstands it was searched badly, for any model can err."""
+"""The attack without a limit.
+
+A face that withstands it was searched badly if the model answers any other face otherwise: the one can be turned
+into the other.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ STEPS = 50
 
 
 class Unlimited:
-    """PGD with eps 1 on the first faces that stand up to the audited attack (Carlini et al. 2019, §5.2).
+    """PGD with eps 1 on the first faces that stand up to the audited attack (Carlini et al. 2019).
 
     Attributes:
         tried: faces attacked so far, at most :data:`MOST_FACES`.

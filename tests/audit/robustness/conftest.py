@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from countenance.audit.robustness.adversarial import AdversarialParams, adversarial
+from countenance.audit.robustness.attacks import PGD
 from countenance.core.faces import FaceBatch, Faces
 from countenance.core.manifest import read_manifest
 from countenance.core.plan import DataSpec, InputSpec, TargetSpec
@@ -148,9 +149,9 @@ class Case:
 
 @pytest.fixture(scope="session")
 def make_case() -> Callable[..., Case]:
-    """Train a small net on blurred prototypes in noise; people differ by an offset of their own."""
+    """Train a small net on blurred prototypes in noise, if asked to resist; people differ by an offset of their own."""
 
-    def make(seed: int, people: int = 40, steps: int = 60) -> Case:
+    def make(seed: int, people: int = 40, steps: int = 60, resist: float = 0.0) -> Case:
         generator = torch.Generator().manual_seed(seed)
         coarse = torch.rand((CLASSES, 3, 4, 4), generator=generator)
         prototypes = nn.functional.interpolate(coarse, SIDE, mode="bilinear", align_corners=False)
@@ -167,6 +168,8 @@ def make_case() -> Callable[..., Case]:
         optimizer = torch.optim.Adam(net.parameters(), 5e-3)
         for _ in range(steps):
             pixels, labels, _ = draw(32, 1)
+            if resist:  # adversarial training (Madry et al. 2018)
+                pixels = PGD(steps=3)(net, pixels, labels, np.arange(32), resist).pixels
             loss = nn.functional.cross_entropy(net(pixels), labels)
             optimizer.zero_grad()
             loss.backward()

@@ -172,6 +172,20 @@ def test_a_model_that_is_never_right_is_not_measured(run_probe: Any, case: Any) 
     assert not found.findings
 
 
+def test_a_model_with_one_answer_for_all_is_not_measured(run_probe: Any, case: Any) -> None:
+    def constant(pixels: Tensor) -> Tensor:
+        return 0 * case.net(pixels) + torch.tensor([0.0, 1.0, 0.5])
+
+    found = run_probe(constant, case.pixels, case.labels, eps=EPS)
+    assert found.accuracy("none", "0") == pytest.approx((case.labels == 1).mean())
+    unmeasured = [out for out in found.outputs if isinstance(out, Measurement)]
+    assert len(unmeasured) == 2 * len(EPS)
+    assert all("one and the same answer" in (item.estimate.reason or "") for item in unmeasured)
+    assert not found.findings
+    happy = case.labels == 1  # faces of one label, all answered so, are measured
+    assert run_probe(case.net, case.pixels[happy], case.labels[happy], eps="8/255").accuracy("pgd", "8/255") < 1
+
+
 def test_batches_are_not_held(run_probe: Any, case: Any) -> None:
     """When a batch is read at most the one before is still in memory, and no perturbed copy of any other."""
     held: list[weakref.ref[Tensor]] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,10 @@ def _fragile(net: Scorer) -> Scorer:
     return scores
 
 
+def _constant(x: Tensor) -> Tensor:
+    return 0 * x.flatten(1)[:, :3] + torch.tensor([0.0, 1.0, 0.5])
+
+
 class _Stub:
     """An attack that moves faces as told, whatever the model."""
 
@@ -94,6 +99,8 @@ def _only_at_small_eps(scores: Scorer, pixels: Tensor, labels: Tensor, rows: Any
     return PGD(steps=10, seed=seed)(scores, pixels, labels, rows, eps).pixels
 
 
+RESISTING = "pgd on an adversarially trained net"
+CONSTANT = "net that gives every face one answer"
 NOISY = ["100/255", "150/255", "200/255"]
 # name: how the net is changed, the attack (parameters or a stub), eps, the finding that must be there
 FAULTS: dict[str, tuple[Callable[[Scorer], Scorer] | None, Any, list[str], str]] = {
@@ -109,6 +116,9 @@ FAULTS: dict[str, tuple[Callable[[Scorer], Scorer] | None, Any, list[str], str]]
 SOUND: dict[str, tuple[Any, list[str], set[str]]] = {
     "pgd on an ordinary net": ({}, EPS, set()),
     "pgd with 3 steps on an ordinary net": ({"steps": 3}, EPS, set()),
+    "pgd with eps too small for most faces": ({}, ["1/2550", "1/510"], set()),
+    RESISTING: ({}, ["2/255", "4/255", "8/255"], set()),
+    CONSTANT: ({}, EPS, set()),
     "fgsm on an ordinary net": ({"attack": "fgsm"}, EPS, set()),
     "attack exactly as strong as noise": (_other_noise, NOISY, {"weaker_than_noise"}),
     "equally strong at every eps": (_same_size_noise, NOISY, {"not_monotone"}),
@@ -125,26 +135,30 @@ def test_rates_of_the_checks(run_probe: Any, make_case: Any, monkeypatch: pytest
     hits: Counter[str] = Counter()
     alarms: dict[str, Counter[str]] = {name: Counter() for name in SOUND}
     flagged: Counter[str] = Counter()
+    stood: list[float] = []
     original = probe_module._attack
 
-    def run(case: Any, scores: Scorer, how: Any, eps: list[str], seed: int) -> set[str]:
+    def run(case: Any, scores: Scorer, how: Any, eps: list[str], seed: int) -> Any:
         params = how if isinstance(how, dict) else {}
         stub = original if params is how else lambda params, start: _Stub(how, start % 2**31)
         monkeypatch.setattr(probe_module, "_attack", stub)
-        found = run_probe(scores, case.pixels, case.labels, subjects=case.subjects, seed=seed, eps=eps, **params)
-        return set(found.failures)
+        return run_probe(scores, case.pixels, case.labels, subjects=case.subjects, seed=seed, eps=eps, **params)
 
     for seed in range(SEEDS):
         torch.manual_seed(seed)
         case = make_case(1000 + seed)
-        on_grid = (case.pixels * 255).round() / 255
-        case = type(case)(case.net, on_grid, case.labels, case.subjects)
+        case = replace(case, pixels=(case.pixels * 255).round() / 255)
+        resisting = make_case(1000 + seed, steps=120, resist=8 / 255)
         for name, (change, how, eps, finding) in FAULTS.items():
             scores = change(case.net) if change else case.net
-            hits[name] += finding in run(case, scores, how, eps, seed)
+            hits[name] += finding in run(case, scores, how, eps, seed).failures
         for name, (how, eps, only) in SOUND.items():
-            found = run(case, case.net, how, eps, seed)
-            found = found & only if only else found
+            audited = resisting if name == RESISTING else case
+            scores = _constant if name == CONSTANT else audited.net
+            outcome = run(audited, scores, how, eps, seed)
+            found = outcome.failures & only if only else outcome.failures
+            if name == RESISTING:
+                stood.append(outcome.accuracy("pgd", eps[-1]))
             alarms[name].update(found)
             flagged[name] += bool(found)
 
@@ -156,6 +170,8 @@ def test_rates_of_the_checks(run_probe: Any, make_case: Any, monkeypatch: pytest
         which = ", ".join(f"`{finding}` {count}" for finding, count in sorted(alarms[name].items())) or "none"
         print(f"| {name} | {_told(flagged[name])} | {which} |")
 
+    print(f"\nadversarially trained: median accuracy {np.median(stood):.2f} under pgd at eps 8/255")
+    assert np.median(stood) > 0.5  # a control in which many faces stand
     for name in FAULTS:
         assert hits[name] >= 0.95 * SEEDS, name
     for name in SOUND:
