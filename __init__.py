@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from .cards import write_card
     from .core.api import run
     from .core.compare import compare
-    from .core.results import load_results
+    from .core.results_file import load_results
     from .reports import write_report
 
 _HOMES = {
     "run": "core.api",
     "compare": "core.compare",
-    "load_results": "core.results",
+    "load_results": "core.results_file",
     "write_card": "cards",
     "write_report": "reports",
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..core.files import sha256_of_file
-from ..core.results import RESULTS_FILE, AuditResults, Measurement
+from ..core.results import AuditResults, Measurement
+from ..core.results_file import RESULTS_FILE
 from .absent import absent_section
 from .measured import evaluation_data, factors, metrics
 from .outcomes import caveats, ethics, quantitative_analyses

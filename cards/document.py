@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.files import write_atomically
-from ..core.results import AuditResults, Estimate, load_results
+from ..core.results import AuditResults, Estimate
+from ..core.results_file import load_results
 from .build import build_card
 from .markdown import to_markdown
 from .statements import Statements, load_statements

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..core.errors import PlanError
 from ..core.gates import judge_all
 from ..core.plan import GateSpec
-from ..core.results import describe_faults, load_results
+from ..core.results_file import describe_faults, load_results
 from .console import print_gates, say
 from .run import exit_code
 

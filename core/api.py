@@ -101,6 +101,8 @@ def run(
         )
     if model is None or faces is None:
         raise UsageError("expected a plan, or both a model and faces")
+    if not hasattr(faces, "columns"):
+        raise UsageError(f"expected `faces` to be a pandas DataFrame, but got {type(faces).__name__}")
     described = {"manifest": "(data frame)", "label": "label" if "label" in faces.columns else None, **dict(data or {})}
     content: dict[str, Any] = {
         "name": name,

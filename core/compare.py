@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .errors import UsageError
-from .results import AuditResults, Direction, Estimate, load_results
+from .results import AuditResults, Direction, Estimate
+from .results_file import load_results
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from .errors import ResultsError, UsageError
 from .files import replace_atomically, sha256_of_bytes, write_atomically
-from .results import RESULTS_FILE, Artifact, AuditResults, load_results
+from .results import Artifact, AuditResults
+from .results_file import RESULTS_FILE, load_results
 
 PREDICTIONS_FILE = "predictions.parquet"
 SCORES_FILE = "scores.parquet"

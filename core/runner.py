@@ -14,44 +14,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 
 from .batch_size import choose_batch_size
+from .collector import Collector
 from .errors import AuditError
 from .faces import Faces, decoding_workers
 from .files import sha256_of_file
 from .gates import judge_all
-from .keys import format_pairs
+from .needs import missing_needs, not_measurable
 from .plan_file import LoadedPlan
 from .predict import Pass, cached_predict, clean_predictions, package_versions
 from .predictions import Predictions, to_table
 from .probes import (
     Advance,
-    ArrayOutput,
-    JsonOutput,
-    Note,
-    Output,
     Probe,
     ProbeContext,
     ProbeParams,
     ProgressFactory,
-    Scores,
-    TableOutput,
     find_probe,
 )
 from .progress import Reporter, SilentReporter
-from .results import (
-    Artifact,
-    AuditResults,
-    DataSummary,
-    Finding,
-    Measurement,
-    ProbeResult,
-    Quarantined,
-    write_results,
-)
+from .results import AuditResults, DataSummary, ProbeResult, Quarantined
+from .results_file import write_results
 from .run_folder import RunFolder
 from .setup import Material, predictions_summary
 from .statistics.rules import StatisticsRules
@@ -204,7 +189,7 @@ class Runner:
             return ProbeResult(**about, status="skipped", reason=missing)
         LOG.info("%s starts", probe_id)
         start = time.perf_counter()
-        collector = _Collector(probe_id, ready.faces, slicer, self.folder)
+        collector = Collector(probe_id, ready.faces, slicer, self.folder)
         context = ProbeContext(
             probe_id=probe_id,
             faces=ready.faces,
@@ -219,6 +204,7 @@ class Runner:
         try:
             for output in probe.function(context, params):
                 collector.take(output)
+            collector.finish()
         except AuditError as error:
             failure = str(error)
             LOG.error("%s failed: %s", probe_id, error)
@@ -228,7 +214,6 @@ class Runner:
         seconds = round(time.perf_counter() - start, 3)
         if failure is not None:
             return ProbeResult(**about, status="failed", reason=failure, seconds=seconds)
-        collector.finish()
         LOG.info("%s took %.1f s", probe_id, seconds)
         return ProbeResult(
             **about,
@@ -244,7 +229,6 @@ class Runner:
         resolved = self.plan.model_dump(mode="json")
         resolved["run"]["batch_size"] = ready.batch_size or self.plan.run.batch_size
         resolved["run"]["workers"] = decoding_workers(self.plan.run.workers)
-        resolved["run"]["threads"] = compute_threads()
         for entry, written in zip(self.plan.probes, resolved["probes"], strict=True):
             written.update(id=entry.key, **self.loaded.params[entry.key].model_dump(mode="json"))
         device = str(ready.target.device) if ready.target else "none"
@@ -255,6 +239,7 @@ class Runner:
             **versions,
             "python": platform.python_version(),
             "device": device,
+            "threads": str(compute_threads()),
             "machine": platform.machine(),
         }
         return AuditResults(
@@ -290,112 +275,6 @@ class Runner:
     def _write(self, results: AuditResults) -> None:
         if self.folder is not None:
             write_results(results, self.folder.path)
-
-
-class _Collector:
-    """Takes what one probe yields: scores become measurements, tables and arrays become files."""
-
-    def __init__(self, probe_id: str, faces: Faces, slicer: Slicer, folder: RunFolder | None) -> None:
-        self.probe_id = probe_id
-        self.faces = faces
-        self.slicer = slicer
-        self.folder = folder
-        self.measurements: list[Measurement] = []
-        self.findings: list[Finding] = []
-        self.artifacts: list[Artifact] = []
-        self.notes: list[str] = []
-        self._parts: list[pd.DataFrame] = []
-        self._keys: set[str] = set()
-
-    def take(self, output: Output) -> None:
-        """Take one thing a probe yielded; raises ``TypeError`` for what a probe may not yield."""
-        if isinstance(output, Scores):
-            self._add(self.slicer.measure(output, self.probe_id))
-            if output.keep and self.folder is not None:
-                self._parts.append(self._rows_of(output))
-        elif isinstance(output, Measurement):
-            self._add([output])
-        elif isinstance(output, Finding):
-            self.findings.append(output)
-        elif isinstance(output, Note):
-            self.notes.append(output.text)
-        elif self.folder is None:
-            return  # nowhere to put files: results are kept in memory only
-        elif isinstance(output, TableOutput):
-            self.artifacts.append(self.folder.write_table(self.probe_id, output.name, output.frame, output.title))
-        elif isinstance(output, ArrayOutput):
-            self.artifacts.append(self.folder.write_arrays(self.probe_id, output.name, output.arrays, output.title))
-        elif isinstance(output, JsonOutput):
-            self.artifacts.append(self.folder.write_json(self.probe_id, output.name, output.content, output.title))
-        else:
-            raise TypeError(f"a probe may not yield {type(output).__name__}")
-
-    def _add(self, measurements: list[Measurement]) -> None:
-        """Keep measurements; a key that stands twice would spoil the results of all probes."""
-        for item in measurements:
-            if item.key in self._keys or not item.key.startswith(f"{self.probe_id}/"):
-                raise ValueError(f"the key {item.key} stands twice, or belongs to another probe")
-            self._keys.add(item.key)
-        self.measurements += measurements
-
-    def finish(self) -> None:
-        """Write the per-face scores."""
-        if self.folder is not None:
-            self.folder.write_scores(self.probe_id, self._parts)
-
-    def _rows_of(self, scores: Scores) -> pd.DataFrame:
-        name = scores.metric + (f"[{format_pairs(scores.slice)}]" if scores.slice else "")
-        ids = self.faces.frame["face_id"].to_numpy(dtype=object)[scores.rows]
-        return pd.DataFrame(
-            {
-                "face_id": ids,
-                "probe_id": self.probe_id,
-                "score": name,
-                "condition": format_pairs(scores.condition),
-                "value": np.asarray(scores.values, dtype=np.float64),
-                "weight": 1.0 if scores.weights is None else np.asarray(scores.weights, dtype=np.float64),
-            }
-        )
-
-
-def missing_needs(probe: Probe, faces: Faces, predictions: Predictions, target: Target | None) -> str:
-    """Say why a probe cannot run on this target and these faces; an empty text when it can."""
-    if predictions.task not in probe.tasks:
-        return f"it measures {' and '.join(sorted(probe.tasks))} targets, this one's task is {predictions.task}"
-    if target is None and probe.needs & {"model", "gradients", "layers", "images"}:
-        return "the target is a table of predictions: there is no model to run"
-    reasons = {
-        "gradients": f"the target gives no gradients ({target.format if target else ''})",
-        "layers": f"the target has no layers to look into ({target.format if target else ''})",
-        "labels": "the faces have no labels",
-        "landmarks": "the faces have no landmarks (data.landmarks in the plan)",
-    }
-    given = {
-        "gradients": target is not None and "gradients" in target.gives,
-        "layers": target is not None and "layers" in target.gives,
-        "labels": predictions.labelled,
-        "landmarks": faces.landmarks_kind != "none",
-    }
-    return "; ".join(reasons[need] for need in reasons if need in probe.needs and not given[need])
-
-
-def not_measurable(faces: Faces, predictions: Predictions) -> list[str]:
-    """Say what these data do not allow to measure."""
-    told = []
-    if not predictions.labelled:
-        told.append("The faces have no labels: accuracy and error rates were not measured.")
-    if not faces.has_subjects:
-        told.append(
-            "No column names the person of each face: every face was taken as another person, so intervals are too "
-            "narrow if people appear more than once."
-        )
-    if not faces.attributes:
-        told.append("No attribute of the people was given: nothing was measured by group.")
-    if faces.height_width is not None and faces.landmarks_kind == "none":
-        told.append("No landmarks were given: nothing was measured on the canonical face.")
-    if faces.aligned:
-        told.append("Landmarks were not given: the crops were assumed to be aligned to the five-point template.")
-    return told
 
 
 def compute_threads() -> int:

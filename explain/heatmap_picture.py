@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..core.errors import CountenanceError, ResultsError
-from ..core.results import ProbeResult, changed_artifacts, load_results
+from ..core.results import ProbeResult
+from ..core.results_file import changed_artifacts, load_results
 from .agreement import Grey
 from .canonical import CANVAS_HEIGHT, CANVAS_WIDTH
 from .face_drawing import face_lines

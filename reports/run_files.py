@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from ..cards.document import card_of
 from ..cards.tree import Card
 from ..core.errors import ResultsError
-from ..core.results import AuditResults, ProbeResult, changed_artifacts, load_results
+from ..core.results import AuditResults, ProbeResult
+from ..core.results_file import changed_artifacts, load_results
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from countenance.core.compare import compare
 from countenance.core.errors import Problems
 from countenance.core.places import YamlDocument
 from countenance.core.plan_file import LoadedPlan, check_plan, load_plan
-from countenance.core.results import AuditResults, load_results
+from countenance.core.results import AuditResults
+from countenance.core.results_file import load_results
 from countenance.synth.demo import prepare_demo
 
 FEW_PEOPLE = 30

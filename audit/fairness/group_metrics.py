@@ -12,7 +12,8 @@ from pydantic import Field
 
 from ...core.errors import AuditError, nearest
 from ...core.probes import Note, Output, ProbeContext, ProbeParams, Scores, TableOutput, probe
-from ...core.results import SIZE_LIMIT, Direction, Finding
+from ...core.results import Direction, Finding
+from ...core.results_file import SIZE_LIMIT
 from ...core.statistics.groups import Groups
 from ...core.statistics.slicing import slice_scores
 

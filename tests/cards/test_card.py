@@ -14,14 +14,8 @@ from countenance.cards import Statements, build_card, card_of, load_statements, 
 from countenance.cards.absent import reasons_in_short
 from countenance.cards.measured import quarantine_reasons
 from countenance.cards.tree import BulletList, Card, Heading, Item, Paragraph, Statement, TableBlock
-from countenance.core.results import (
-    AuditResults,
-    DataSummary,
-    Estimate,
-    Measurement,
-    Quarantined,
-    load_results,
-)
+from countenance.core.results import AuditResults, DataSummary, Estimate, Measurement, Quarantined
+from countenance.core.results_file import load_results
 
 SECTIONS = [
     "Model Details",

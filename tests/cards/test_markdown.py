@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from countenance.cards import card_of, load_statements, to_markdown
 from countenance.cards.markdown import escape_markdown
 from countenance.cards.wording import estimate_text
-from countenance.core.results import load_results
+from countenance.core.results_file import load_results
 
 HOSTILE = {
     "happy": "<script>alert(1)</script>",

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import countenance
 from countenance.core.plan import Plan
-from countenance.core.results import load_results
+from countenance.core.results_file import load_results
 
 COMMANDS = ("demo", "init", "run", "report", "card", "gate", "compare", "probes", "schema", "agreement")
 

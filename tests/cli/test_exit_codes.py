@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from countenance.core.probes import Note, Output, ProbeContext, ProbeParams
-from countenance.core.results import load_results
+from countenance.core.results_file import load_results
 
 RIGHT = {"measure": "performance/accuracy", "at_least": 0.5}
 WRONG = {"measure": "performance/accuracy", "at_most": 0.5}

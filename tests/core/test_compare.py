@@ -16,8 +16,8 @@ from countenance.core.results import (
     Measurement,
     ProbeResult,
     TargetSummary,
-    write_results,
 )
+from countenance.core.results_file import write_results
 
 Interval = tuple[float, float, float] | tuple[float] | None
 

@@ -155,7 +155,7 @@ def test_names_of_every_kind_go_through_a_whole_audit(study: Any, making: Module
     assert results["performance/accuracy"].estimate.value == 1
     assert results.gates[0].verdict != "fail"
     assert len(results.gates[0].evidence) == 1
-    from countenance.core.results import load_results
+    from countenance.core.results_file import load_results
 
     assert load_results(study.folder / "run") == results
     assert (study.folder / "run" / "predictions.parquet").is_file()

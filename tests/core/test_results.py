@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from countenance.core import results as module
+from countenance.core import results_file as module
 from countenance.core.errors import ResultsError
 from countenance.core.results import (
     Artifact,
@@ -24,10 +24,8 @@ from countenance.core.results import (
     ProbeResult,
     Quarantined,
     TargetSummary,
-    changed_artifacts,
-    load_results,
-    write_results,
 )
+from countenance.core.results_file import changed_artifacts, load_results, write_results
 
 BAD = (math.nan, math.inf, -math.inf)
 

@@ -28,8 +28,8 @@ from countenance.core.results import (
     ProbeResult,
     Quarantined,
     TargetSummary,
-    write_results,
 )
+from countenance.core.results_file import write_results
 from countenance.core.statistics.groups import plan_groups
 from countenance.core.statistics.rules import StatisticsRules
 from countenance.core.statistics.slicing import slice_scores

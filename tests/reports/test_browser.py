@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from countenance.core.compare import compare
-from countenance.core.results import load_results
+from countenance.core.results_file import load_results
 from countenance.reports import write_comparison, write_report
 
 pytestmark = pytest.mark.browser

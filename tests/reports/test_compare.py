@@ -8,7 +8,8 @@ from types import ModuleType
 import pytest
 
 from countenance.core.compare import ComparedRow, Comparison, compare
-from countenance.core.results import AuditResults, Estimate, load_results
+from countenance.core.results import AuditResults, Estimate
+from countenance.core.results_file import load_results
 from countenance.reports import render_comparison, summary_lines, write_comparison
 from countenance.reports.compare import kind_of
 

@@ -13,7 +13,8 @@ import pytest
 
 from countenance.cards.wording import number
 from countenance.core.errors import ResultsError
-from countenance.core.results import AuditResults, GateOutcome, load_results, write_results
+from countenance.core.results import AuditResults, GateOutcome
+from countenance.core.results_file import load_results, write_results
 from countenance.reports import render_report, write_report
 from countenance.reports.html import json_for_script
 from countenance.reports.run_files import RunFiles

@@ -1,0 +1,48 @@
+"""What a probe needs and these data and this target cannot give, said in words."""
+
+from __future__ import annotations
+
+from .faces import Faces
+from .predictions import Predictions
+from .probes import Probe
+from .target import Target
+
+
+def missing_needs(probe: Probe, faces: Faces, predictions: Predictions, target: Target | None) -> str:
+    """Say why a probe cannot run on this target and these faces; an empty text when it can."""
+    if predictions.task not in probe.tasks:
+        return f"it measures {' and '.join(sorted(probe.tasks))} targets, this one's task is {predictions.task}"
+    if target is None and probe.needs & {"model", "gradients", "layers", "images"}:
+        return "the target is a table of predictions: there is no model to run"
+    reasons = {
+        "gradients": f"the target gives no gradients ({target.format if target else ''})",
+        "layers": f"the target has no layers to look into ({target.format if target else ''})",
+        "labels": "the faces have no labels",
+        "landmarks": "the faces have no landmarks (data.landmarks in the plan)",
+    }
+    given = {
+        "gradients": target is not None and "gradients" in target.gives,
+        "layers": target is not None and "layers" in target.gives,
+        "labels": predictions.labelled,
+        "landmarks": faces.landmarks_kind != "none",
+    }
+    return "; ".join(reasons[need] for need in reasons if need in probe.needs and not given[need])
+
+
+def not_measurable(faces: Faces, predictions: Predictions) -> list[str]:
+    """Say what these data do not allow to measure."""
+    told = []
+    if not predictions.labelled:
+        told.append("The faces have no labels: accuracy and error rates were not measured.")
+    if not faces.has_subjects:
+        told.append(
+            "No column names the person of each face: every face was taken as another person, so intervals are too "
+            "narrow if people appear more than once."
+        )
+    if not faces.attributes:
+        told.append("No attribute of the people was given: nothing was measured by group.")
+    if faces.height_width is not None and faces.landmarks_kind == "none":
+        told.append("No landmarks were given: nothing was measured on the canonical face.")
+    if faces.aligned:
+        told.append("Landmarks were not given: the crops were assumed to be aligned to the five-point template.")
+    return told
