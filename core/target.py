@@ -17,6 +17,7 @@ from .results import TargetSummary
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode L
 SMALLEST_PROBABILITY = 1e-12
+SUM_TOLERANCE = 1e-3
 
 
 class Target:
@@ -113,7 +114,7 @@ class Target:
         """Return class logits (n, classes) for raw outputs; of probabilities their logarithm, floored at log 1e-12."""
         if self.spec.output == "logits":
             if self._is_single(outputs):
-                return self._two_sided(outputs, torch.zeros_like(outputs))
+                return self._two_sided(outputs / 2, -outputs / 2)  # a constant zero would give one class no gradient
             return outputs
         floored = outputs.clamp_min(SMALLEST_PROBABILITY)
         if self._is_single(outputs):
@@ -149,7 +150,7 @@ class Target:
 
         Raises:
             TargetError: when it does not accept the declared input, the output width differs from the number of
-                classes, outputs are not finite, or declared probabilities are none.
+                classes, outputs are not finite, declared probabilities are none, or declared logits are probabilities.
         """
         height, width = self.size
         generator = torch.Generator().manual_seed(0)
@@ -166,14 +167,16 @@ class Target:
                 f"(target.input size {self.input.size}, channels {self.input.channels}): {first[:300]}"
             ) from error
         self._check_width(outputs)
-        self.check_finite(outputs)
-        if self.spec.output == "probabilities":
-            self._check_probabilities(outputs)
+        self.check_outputs(outputs)
+        if self.spec.output == "logits":
+            self._check_logits(outputs)
 
     def _check_width(self, outputs: Tensor) -> None:
         if outputs.ndim != 2 or outputs.shape[0] != 2:
             raise TargetError(f"expected outputs of shape (2, k) for 2 faces, but got {tuple(outputs.shape)}")
         got, wanted = outputs.shape[1], len(self.classes)
+        if self.task == "forgery" and got == wanted:
+            self._check_two_sides()
         if self.task == "verification" or got == wanted:
             return
         if self.task == "forgery" and got == 1:
@@ -187,6 +190,28 @@ class Target:
             f"the plan lists {wanted} classes ({', '.join(self.classes)}), but the model gives {got} outputs: "
             "list one class for each output, in their order"
         )
+
+    def _check_two_sides(self) -> None:
+        if self.spec.positive is not None:
+            raise TargetError(
+                f"the model gives two outputs, and `positive: {self.spec.positive}` is for a single one: leave it out "
+                f"and say their order with `classes: [{GENUINE}, {FORGED}]` or `classes: [{FORGED}, {GENUINE}]`"
+            )
+        if not self.spec.classes:
+            raise TargetError(
+                f"the model gives two outputs: say their order with `classes: [{GENUINE}, {FORGED}]` or "
+                f"`classes: [{FORGED}, {GENUINE}]` in the target block"
+            )
+
+    def check_outputs(self, outputs: Tensor) -> None:
+        """Check one batch of raw outputs (n, k): finite and, where declared, probabilities; cheap beside the model.
+
+        Raises:
+            TargetError: when they are not.
+        """
+        self.check_finite(outputs)
+        if self.spec.output == "probabilities":
+            self._check_probabilities(outputs)
 
     def check_finite(self, outputs: Tensor) -> None:
         """Raise :class:`TargetError` when an output is NaN or infinite."""
@@ -203,12 +228,22 @@ class Target:
                 f"outputs range from {float(outputs.min()):.3g} to {float(outputs.max()):.3g}, but the plan declares "
                 "probabilities: declare `output: logits`?"
             )
-        total = outputs.sum(1)
-        one_of_many = outputs.shape[1] > 1 and self.task in {"expression", "forgery"}
-        if one_of_many and float((total - 1).abs().max()) > 1e-3:
+        off = (outputs.double().sum(1) - 1).abs()
+        if self._one_of_many(outputs) and float(off.max()) > SUM_TOLERANCE:
+            total = float(outputs[int(off.argmax())].double().sum())
+            raise TargetError(f"declared probabilities sum to {total:.4g}, expected 1: declare `output: logits`?")
+
+    def _check_logits(self, outputs: Tensor) -> None:
+        """Refuse logits that are probabilities: a second softmax would leave the classes right and every size wrong."""
+        off = (outputs.double().sum(1) - 1).abs()
+        if self._one_of_many(outputs) and float(outputs.min()) >= 0 and float(off.max()) <= SUM_TOLERANCE:
             raise TargetError(
-                f"declared probabilities sum to {float(total[0]):.3g}, expected 1: declare `output: logits`?"
+                "the plan declares logits, but the outputs of every face are at least 0 and sum to 1: "
+                "declare `output: probabilities`?"
             )
+
+    def _one_of_many(self, outputs: Tensor) -> bool:
+        return outputs.shape[1] > 1 and self.task in {"expression", "forgery"}
 
     def summary(self) -> TargetSummary:
         """Describe the target for the results."""

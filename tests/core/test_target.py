@@ -184,6 +184,47 @@ def test_a_single_forgery_output_needs_its_side() -> None:
     assert "lists 2 classes" in told(Recorder(1, 2, 3), task="forgery")
 
 
+def test_two_forgery_outputs_need_their_order_and_no_side() -> None:
+    net = Recorder(1.0, -1.0)
+    assert "`classes: [genuine, forged]` or `classes: [forged, genuine]`" in told(net, task="forgery")
+    message = told(net, task="forgery", classes=["genuine", "forged"], positive="forged")
+    assert "`positive: forged` is for a single one" in message
+    for classes in (["genuine", "forged"], ["forged", "genuine"]):
+        target = make(net, task="forgery", classes=classes)
+        target.verify()
+        assert target.classes == tuple(classes)
+
+
+def test_both_sides_of_a_single_logit_have_a_gradient(pixels: Tensor) -> None:
+    target = make(lambda x: x.mean((1, 2, 3)), task="forgery", positive="forged")
+    asked = pixels.requires_grad_()
+    for place, sign in ((0, -1), (1, 1)):
+        (gradient,) = torch.autograd.grad(target.scores(asked)[:, place].sum(), asked)
+        np.testing.assert_allclose(gradient.numpy(), sign / 2 / 240, rtol=1e-4)
+    scores = target.scores(asked).detach()
+    np.testing.assert_allclose((scores[:, 1] - scores[:, 0]).numpy(), pixels.detach().mean((1, 2, 3)), rtol=1e-6)
+
+
+def test_probabilities_declared_as_logits_are_noticed() -> None:
+    assert "declare `output: probabilities`?" in told(Recorder(0.2, 0.8, 0.0))
+    assert "declare `output: probabilities`?" in told(Recorder(0.2, 0.8), task="forgery", classes=["genuine", "forged"])
+    make(Recorder(-0.1, 0.6, 0.5)).verify()  # below zero: logits that happen to sum to 1
+    make(Recorder(0.2, 0.8, 0.1)).verify()
+    make(Recorder(0.4, 0.6), task="action_units", classes=["AU1", "AU2"]).verify()
+
+
+def test_every_batch_of_declared_probabilities_can_be_checked() -> None:
+    target = make(Recorder(0.5, 0.5, 0), output="probabilities")
+    target.check_outputs(torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.2, 0.6]]))
+    with pytest.raises(TargetError, match=r"sum to 1\.2, expected 1"):
+        target.check_outputs(torch.tensor([[0.5, 0.5, 0.0], [0.6, 0.6, 0.0]]))
+    with pytest.raises(TargetError, match="range from -1 to 2"):
+        target.check_outputs(torch.tensor([[-1.0, 2.0, 0.0]]))
+    with pytest.raises(TargetError, match="NaN or infinite"):
+        target.check_outputs(torch.tensor([[float("nan"), 1.0, 0.0]]))
+    make(Recorder(1, 2, 3)).check_outputs(torch.tensor([[-1.0, 2.0, 0.0]]))
+
+
 def test_a_wrong_input_size_is_told_with_the_nets_own_words() -> None:
     message = told(nn.Sequential(nn.Flatten(), nn.Linear(300, 3)))
     assert "does not take input of 3 x 8 x 10 (target.input size (8, 10), channels rgb)" in message
