@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .errors import ManifestError, Problems, nearest
-from .plan import AttributeSpec, DataSpec, LandmarkColumns
+from .plan import AttributeSpec, DataSpec, LandmarkColumns, TargetSpec
 from .statistics.groups import MISSING
 
 OUTSIDE = "(outside the bins)"
+TRUTH_BY_COLUMN = frozenset({"action_units", "valence_arousal"})
 MOST_GROUPS = 50
 _SHOWN = 5
 
@@ -76,20 +78,31 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return frame
 
 
-def read_manifest(path: Path, spec: DataSpec, classes: Sequence[str]) -> Manifest:
-    """Read and check the manifest of a plan; ``classes`` are the labels the target knows.
+def read_manifest(path: Path, spec: DataSpec, classes: Sequence[str], *, target: TargetSpec | None = None) -> Manifest:
+    """Read and check the manifest of a plan.
+
+    Args:
+        path: CSV or Parquet.
+        spec: the plan's data block.
+        classes: the labels the target knows.
+        target: for action units, valence and arousal: their truth is carried over from the columns ``y_NAME``.
 
     Raises:
         ManifestError: with every problem of the file at once.
     """
-    return check_manifest(read_table(path), spec, classes, str(path))
+    return check_manifest(read_table(path), spec, classes, str(path), target=target)
 
 
-def check_manifest(table: pd.DataFrame, spec: DataSpec, classes: Sequence[str], name: str) -> Manifest:
+def check_manifest(
+    table: pd.DataFrame, spec: DataSpec, classes: Sequence[str], name: str, *, target: TargetSpec | None = None
+) -> Manifest:
     """Check a table against the plan's data block; see :func:`read_manifest`."""
     if table.empty:
         raise ManifestError(f"{name} has no row")
     table = table.rename(columns=str)
+    by_column = target is not None and target.task in TRUTH_BY_COLUMN
+    if by_column and "label" not in spec.model_fields_set and spec.label not in list(table.columns):
+        spec = spec.model_copy(update={"label": None})  # the default name; such a target has no label per face
     problems = Problems(name)
     _check_columns(table, spec, problems)
     problems.raise_as(ManifestError)
@@ -110,6 +123,11 @@ def check_manifest(table: pd.DataFrame, spec: DataSpec, classes: Sequence[str], 
     for attribute, described in spec.attributes.items():
         column = table[described.column or attribute]
         frame[attribute] = group_values(column, described, attribute, problems)
+    if target is not None and by_column:
+        for column, numbers in _truth(table, target, problems).items():
+            if column in frame.columns:
+                problems.add(f"the attribute name {column!r} is taken by the truth of the target: give it another name")
+            frame[column] = numbers
     boxes = _boxes(table, spec.box, problems) if spec.box else None
     landmarks = _landmarks(table, spec.landmarks, problems) if isinstance(spec.landmarks, LandmarkColumns) else None
     problems.raise_as(ManifestError)
@@ -174,25 +192,47 @@ def _labels(table: pd.DataFrame, spec: DataSpec, classes: Sequence[str], problem
     return labels.where(labels != "", None)
 
 
+def _truth(table: pd.DataFrame, target: TargetSpec, problems: Problems) -> dict[str, NDArray[np.float64]]:
+    """Return the columns ``y_NAME`` that the table has, by name; NaN where a face has none."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for column in (f"y_{name}" for name in target.class_names):
+        if column not in table.columns:
+            continue
+        texts = _texts(table[column])
+        numbers = pd.to_numeric(texts.where(texts != "", None), errors="coerce").astype(float)
+        units = target.task == "action_units"
+        wrong = (texts != "") & ~(numbers.isin([0, 1]) if units else np.isfinite(numbers))
+        if wrong.any():
+            wanted = "0, 1 or nothing" if units else "a finite number or nothing"
+            problems.add(f"{_rows(wrong)}: {column!r} holds {texts[wrong].iloc[0]!r}, expected {wanted}")
+        found[column] = numbers.to_numpy(float)
+    return found
+
+
 def group_values(column: pd.Series, spec: AttributeSpec, name: str, problems: Problems) -> pd.Series:
-    """Return the group of each row as text; missing values are a group of their own, numbers are cut by the bins."""
-    texts = _texts(column).replace({"nan": "", "NaN": "", "None": "", "<NA>": ""})
+    """Return the group of each row as text; missing values are a group of their own, numbers are cut by the bins.
+
+    Names of bins, as a run's own ``predictions.parquet`` holds them, are taken as they are.
+    """
+    texts = _texts(column)
     if spec.bins is None:
         different = texts[texts != ""].nunique()
         if different > MOST_GROUPS:
             problems.add(f"the attribute {name!r} has {different} different values: give it bins, or fewer groups")
         return texts.where(texts != "", MISSING)
+    texts = texts.where(texts.str.lower() != "nan", "")  # of a number, the text says that there is none
     numbers = pd.to_numeric(texts.where(texts != "", None), errors="coerce")
-    unread = numbers.isna() & (texts != "")
+    names = [f"{low:g} to {high:g}" for low, high in pairwise(spec.bins)]
+    cut_before = texts.isin([*names, OUTSIDE, MISSING])
+    unread = numbers.isna() & (texts != "") & ~cut_before
     if unread.any():
         problems.add(
             f"{_rows(unread)}: the attribute {name!r} has bins but is no number, e.g. {texts[unread].iloc[0]!r}"
         )
-    names = [f"{low:g} to {high:g}" for low, high in zip(spec.bins, spec.bins[1:], strict=False)]
     places = np.searchsorted(spec.bins, numbers.to_numpy(float), side="right") - 1
     places = np.where(numbers.to_numpy(float) == spec.bins[-1], len(names) - 1, places)
     cut = [names[place] if 0 <= place < len(names) else OUTSIDE for place in places]
-    groups = pd.Series(cut, dtype=object).where(numbers.notna(), MISSING)
+    groups = pd.Series(cut, dtype=object).where(numbers.notna(), MISSING).where(~cut_before, texts)
     order = [group for group in (*names, OUTSIDE, MISSING) if (groups == group).any()]
     return groups.astype(pd.CategoricalDtype(order))
 

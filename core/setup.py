@@ -87,7 +87,7 @@ def load_faces(loaded: LoadedPlan) -> tuple[Faces, tuple[str, ...]]:
     plan = loaded.plan
     assert plan.data.manifest is not None
     path = loaded.path(plan.data.manifest)
-    manifest = read_manifest(path, plan.data, _label_names(plan.target))
+    manifest = read_manifest(path, plan.data, _label_names(plan.target), target=plan.target)
     faces = Faces.from_manifest(
         manifest,
         plan.data,

@@ -9,7 +9,7 @@ import pytest
 
 from countenance.core.errors import ManifestError
 from countenance.core.manifest import MOST_GROUPS, Manifest, check_manifest, group_counts, read_manifest, read_table
-from countenance.core.plan import DataSpec
+from countenance.core.plan import DataSpec, TargetSpec
 
 CLASSES = ("neutral", "happy")
 ROWS = pd.DataFrame(
@@ -165,9 +165,51 @@ def test_an_attribute_with_too_many_values_needs_bins() -> None:
     assert read(table).frame["gender"].nunique() == MOST_GROUPS
 
 
-@pytest.mark.parametrize("value", [None, float("nan"), pd.NA, "", " ", "nan", "None"])
+@pytest.mark.parametrize("value", [None, float("nan"), pd.NA, "", " "])
 def test_a_missing_attribute_is_a_group_of_its_own(value: object) -> None:
     assert read(changed(gender=["f", value, "m", "m"])).frame["gender"].tolist() == ["f", "(missing)", "m", "m"]
+
+
+@pytest.mark.parametrize("value", ["None", "nan", "NA", "null"])
+def test_a_group_may_be_called_none(tmp_path: Path, value: str) -> None:
+    """``glasses: None`` says that there are none, not that nobody looked."""
+    changed(gender=["f", value, "", "m"]).to_csv(tmp_path / "m.csv", index=False)
+    assert from_file(tmp_path / "m.csv").frame["gender"].tolist() == ["f", value, "(missing)", "m"]
+
+
+def test_names_of_bins_are_taken_as_they_are() -> None:
+    ages = read(changed(age=["30 to 45", "(missing)", "(outside the bins)", "31"])).frame["age"]
+    assert ages.tolist() == ["30 to 45", "(missing)", "(outside the bins)", "30 to 45"]
+    assert "e.g. '30 to 46'" in refused(changed(age=["30 to 46", "1", "1", "1"]))
+
+
+UNITS = TargetSpec.model_validate({"task": "action_units", "classes": ["AU1", "AU2"], "predictions": "p"})
+VALUES = TargetSpec.model_validate({"task": "valence_arousal", "predictions": "p"})
+
+
+def test_the_truth_of_units_and_values_is_carried_over() -> None:
+    table = changed(y_AU1=["0", "1", "", "1.0"], y_valence=["-0.5", "", "1", "0"]).drop(columns="label")
+    frame = check_manifest(table, DataSpec.model_validate(SPEC), (), "m.csv", target=UNITS).frame
+    np.testing.assert_array_equal(frame["y_AU1"], [0, 1, np.nan, 1])
+    assert "y_AU2" not in frame
+    assert frame["label"].isna().all()
+    frame = check_manifest(table, DataSpec.model_validate(SPEC), (), "m.csv", target=VALUES).frame
+    np.testing.assert_array_equal(frame["y_valence"], [-0.5, np.nan, 1, 0])
+    for target, column in ((UNITS, "y_AU1"), (VALUES, "y_valence")):
+        wrong = table.assign(**{column: ["0", "0.5" if target is UNITS else "high", "", "inf"]})
+        with pytest.raises(ManifestError, match=f"'{column}' holds '(0.5|high)', expected"):
+            check_manifest(wrong, DataSpec.model_validate(SPEC), (), "m.csv", target=target)
+    with pytest.raises(ManifestError, match=r"data\.label names the column 'label'"):
+        check_manifest(table, DataSpec.model_validate({**SPEC, "label": "label"}), (), "m.csv", target=UNITS)
+
+
+def test_the_truth_of_action_units_reaches_the_predictions_of_a_checkpoint(study: Any) -> None:
+    study.table = study.table.drop(columns="label").assign(y_dark=[0, 1] * 12)
+    study.write_manifest()
+    study.run("run", plan=study.changed(target={"task": "action_units"}))
+    table = pd.read_parquet(study.folder / "run" / "predictions.parquet")
+    assert table["y_dark"].tolist() == [0, 1] * 12
+    assert table["y_bright"].isna().all()
 
 
 def test_a_person_in_two_groups_is_noted_unless_the_attribute_is_of_the_image() -> None:
