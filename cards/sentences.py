@@ -1,8 +1,8 @@
 """Sentences that follow from measurements: each number with its interval, beside what chance gives.
 
-They compare a number with a null only by whether its interval excludes it, and claim nothing of groups:
-extremes of
-many groups differ by chance, and differences between groups are tested by probes that yield findings.
+They compare a number with a null only by whether its interval lies clear of it (of its whole range, where chance
+gives a range and not one number), and claim nothing of groups: extremes of many groups differ by chance, and
+differences between groups are tested by probes that yield findings.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from .tree import Paragraph, Part
 from .wording import measurement_title, metric_title, probe_title
 
 NULL = ".null"
+SPREADS = frozenset({"every_shift", "calibrated_null"})
+"""Methods whose ends are what chance gives, and not the sampling error of one number."""
 
 
 def is_null(metric: str) -> bool:
@@ -56,17 +58,29 @@ def _verdict(measurement: Measurement, nulls: list[Measurement], probe: str) -> 
     estimate = measurement.estimate
     if estimate.low is None or estimate.high is None:
         return ". No interval was computed, so whether it differs from these is open."
-    higher = [null for null in nulls if null.estimate.value is not None and null.estimate.value > estimate.high]
-    lower = [null for null in nulls if null.estimate.value is not None and null.estimate.value < estimate.low]
+    higher = [null for null in nulls if _ends(null)[0] > estimate.high]
+    lower = [null for null in nulls if _ends(null)[1] < estimate.low]
     inside = [null for null in nulls if null not in higher and null not in lower]
+    spread = [null for null in inside if null.estimate.method in SPREADS]
+    level = [null for null in inside if null not in spread]
     told = []
     if lower:
         told.append(f"it exceeds {_names(lower, probe)}")
     if higher:
         told.append(f"it falls short of {_names(higher, probe)}")
-    if inside:
-        told.append(f"it does not differ from {_names(inside, probe)} beyond the sampling error")
+    if spread:
+        told.append(f"it lies within the range of {_names(spread, probe)}")
+    if level:
+        told.append(f"it does not differ from {_names(level, probe)} beyond the sampling error")
     return ". By its interval " + "; ".join(told) + "."
+
+
+def _ends(null: Measurement) -> tuple[float, float]:
+    """Return the range of a null; one without a range is a single number."""
+    estimate = null.estimate
+    assert estimate.value is not None  # against_nulls leaves out the others
+    low = estimate.value if estimate.low is None else estimate.low
+    return low, estimate.value if estimate.high is None else estimate.high
 
 
 def _names(measurements: list[Measurement], probe: str) -> str:
