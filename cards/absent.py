@@ -10,13 +10,16 @@ from .slices import by_grouping
 from .tree import Item, Paragraph, Part, Section, TableBlock
 from .wording import plural, probe_title
 
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 _NO_FACE = re.compile(r"no face (here counts towards|is labelled|is answered) .*", re.DOTALL)
 _NO_FACE_IN_SHORT = {
     "here counts towards": "no face counts towards it",
     "is labelled": "no face has the label",
     "is answered": "no face got this answer",
 }
+# Where a reason names its class. Any other word of a reason may be equal to the name of a class or group by accident:
+# "no" is the name of a group, and "10" that of a skin tone.
+_NAMED = (r"\A{}(?= has no mask: )", r"(?:(?<= called )|(?<= labelled )){}(?= with a map; )")
 
 
 def reasons_in_short(measurements: Iterable[Measurement]) -> list[str]:
@@ -30,11 +33,13 @@ def reasons_in_short(measurements: Iterable[Measurement]) -> list[str]:
 
 
 def _without_place(measurement: Measurement) -> str:
-    """Return the reason with ``it`` for the class or group it names; empty where there is a value."""
-    reason = measurement.estimate.reason if measurement.estimate.value is None else None
-    for value in measurement.slice.values():
-        reason = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "it", reason) if reason and value.strip() else reason
-    return short_reason(reason or "")
+    """Return the reason with ``it`` for the class it names; empty where there is a value."""
+    reason = (measurement.estimate.reason or "") if measurement.estimate.value is None else ""
+    label = measurement.slice.get("label", "")
+    if label:
+        for place in _NAMED:
+            reason = re.sub(place.format(re.escape(label)), "it", reason)
+    return short_reason(reason)
 
 
 def short_reason(reason: str) -> str:

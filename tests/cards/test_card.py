@@ -184,6 +184,31 @@ def test_sentences_against_nulls_follow_the_interval(results: AuditResults) -> N
     assert "it does not differ from IoU of all-ones beyond the sampling error" in sentence(0.2, 0.3)
 
 
+@pytest.mark.parametrize(
+    ("interval", "told"),
+    [
+        ((0.185, 0.195, 0.205), "it lies within the range of IoU of random maps"),
+        ((0.2, 0.25, 0.3), "it lies within the range of IoU of random maps"),
+        ((0.24, 0.25, 0.3), "it exceeds IoU of random maps"),
+    ],
+)
+def test_a_null_with_a_range_is_exceeded_only_above_its_range(
+    results: AuditResults, interval: tuple[float, float, float], told: str
+) -> None:
+    """London smiles: IoU .195, where the same area put anywhere gives .000 to .239, .084 on average."""
+    from countenance.cards.sentences import against_nulls
+
+    probe = results.probe("global_heatmaps")
+    assert probe is not None
+    low, value, high = interval
+    iou = Measurement.of("x", "iou", Estimate(value=value, low=low, high=high))
+    random = Estimate(value=0.084, low=0.0, high=0.239, level=0.95, method="every_shift")
+    null = Measurement.of("x", "iou.null_random", random)
+    found = against_nulls(iou, probe.model_copy(update={"measurements": [iou, null]}))
+    assert found is not None
+    assert found.parts[-1] == f". By its interval {told}."
+
+
 def test_no_word_promises_what_no_audit_can(card: Card) -> None:
     text = everything(card).lower()
     for phrase in ("is fair", "is safe", "is unbiased", "is robust", "are fair", "bias-free"):
@@ -232,6 +257,32 @@ def test_reasons_that_differ_in_numbers_are_told_once() -> None:
         "no face counts towards it",
     ]
     assert reasons_in_short(cells[:1]) == ["1 person; 10 are needed"]
+
+
+@pytest.mark.parametrize("value", ["no", "5", "10", "people", "needed", "{}", "a.b"])
+def test_a_reason_is_not_garbled_by_what_groups_and_classes_are_called(value: str) -> None:
+    """Groups called "no", or by the tones 1 to 10 of a skin scale, hold words and numbers of the reasons."""
+
+    def short(reason: str) -> list[str]:
+        estimate = Estimate.not_measured(reason)
+        return reasons_in_short(
+            [
+                Measurement.of("p", "accuracy", estimate, slice={"beard": value}),
+                Measurement.of("p", "recall", estimate, slice={"beard": "x", "label": value}),
+            ]
+        )
+
+    assert short("5 people; 10 are needed") == ["5 people; 10 are needed"]
+    assert short(f"no face here counts towards recall of label {value}") == ["no face counts towards it"]
+    assert short(f"no face is labelled {value}") == ["no face has the label"]
+    named = Measurement.of(
+        "p", "iou", Estimate.not_measured(f"9 people called {value} with a map; 10 are needed"), slice={"label": value}
+    )
+    assert reasons_in_short([named]) == ["9 people called it with a map; 10 are needed"]
+    masked = Estimate.not_measured(f"{value} has no mask: a face at rest moves no region")
+    told = reasons_in_short([Measurement.of("p", "iou", masked, slice={"label": value})])
+    assert told == ["it has no mask: a face at rest moves no region"]
+    assert short("since 1.2.3 of it")[0].startswith("since 1.2")  # no number, and no error
 
 
 def test_the_card_names_the_evidence_it_was_built_from(card: Card, run_folder: Path) -> None:
