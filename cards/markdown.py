@@ -42,12 +42,23 @@ _LICENSES = frozenset(
     ]
 )  # fmt: skip
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$])")
+# What renderers turn into links by themselves, and the place where an invisible character keeps them from it. An entity
+# would not: GitHub and others look for links in the text after entities are read.
+_AUTOLINK = re.compile(r"(?<=:)(?=//)|(?<=@)|(?<=www)(?=\.)", re.IGNORECASE)
+_APART = "\u200b"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-def escape_markdown(text: str) -> str:
-    """Return text that reads the same in Markdown and cannot become markup, HTML, a link or another line."""
+def escape_markdown(text: str, *, links: bool = False) -> str:
+    """Return text that reads the same in Markdown and cannot become markup, HTML, a link or another line.
+
+    Args:
+        text: as it came.
+        links: leave addresses such as ``https://…`` and ``a@b.c`` whole, which many renderers make links of.
+    """
     plain = _CONTROL.sub("", " ".join(text.split()))
+    if not links:
+        plain = _AUTOLINK.sub(_APART, plain)
     plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     plain = _SPECIAL.sub(r"\\\1", plain)
     return re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", re.sub(r"^([-+:=])", r"\\\1", plain))
@@ -104,7 +115,7 @@ def _block(block: Block) -> Iterator[str]:
     elif isinstance(block, Statement):
         for position, text in enumerate(block.paragraphs):
             yield from ([">"] if position else [])
-            yield f"> {escape_markdown(text)}"
+            yield f"> {escape_markdown(text, links=True)}"
         yield from (">", "> (stated by the author)")
     else:
         yield from _table(block)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 from types import ModuleType
 
@@ -110,6 +112,23 @@ def test_hostile_data_stays_text(made_run: ModuleType, tmp_path: Path) -> None:
 )
 def test_no_line_start_is_markup(text: str) -> None:
     assert MarkdownIt("commonmark").enable("table").render(escape_markdown(text)).startswith("<p>")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://evil.example/x", "HTTP://evil.example", "see www.evil.example", "WWW.evil.example", "@user", "a@evil.example",
+     "ftp://evil.example", "x https://www.evil.example/@user"],
+)  # fmt: skip
+def test_addresses_in_data_are_no_links(text: str) -> None:
+    """What GitHub's and other renderers look for, in the text as they see it after entities."""
+    html = MarkdownIt("commonmark").enable("table").render(escape_markdown(text))
+    seen = unescape(html)
+    assert not re.search(r"://|www\.|@\w", seen, re.IGNORECASE)
+    assert seen.replace("\u200b", "").strip() == f"<p>{text}</p>"
+
+
+def test_addresses_of_the_author_stay_whole(run_folder: Path) -> None:
+    assert "> audits@example.org\n" in to_markdown(card_of(run_folder))
 
 
 def test_control_and_direction_characters_are_dropped() -> None:
