@@ -124,10 +124,12 @@ def check_manifest(
         column = table[described.column or attribute]
         frame[attribute] = group_values(column, described, attribute, problems)
     if target is not None and by_column:
-        for column, numbers in _truth(table, target, problems).items():
-            if column in frame.columns:
-                problems.add(f"the attribute name {column!r} is taken by the truth of the target: give it another name")
-            frame[column] = numbers
+        for written, numbers in _truth(table, target, problems).items():
+            if written in list(frame.columns):
+                problems.add(
+                    f"the attribute name {written!r} is taken by the truth of the target: give it another name"
+                )
+            frame[written] = numbers
     boxes = _boxes(table, spec.box, problems) if spec.box else None
     landmarks = _landmarks(table, spec.landmarks, problems) if isinstance(spec.landmarks, LandmarkColumns) else None
     problems.raise_as(ManifestError)
@@ -205,7 +207,7 @@ def _truth(table: pd.DataFrame, target: TargetSpec, problems: Problems) -> dict[
         if wrong.any():
             wanted = "0, 1 or nothing" if units else "a finite number or nothing"
             problems.add(f"{_rows(wrong)}: {column!r} holds {texts[wrong].iloc[0]!r}, expected {wanted}")
-        found[column] = numbers.to_numpy(float)
+        found[column] = np.asarray(numbers, dtype=np.float64)
     return found
 
 

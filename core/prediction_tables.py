@@ -18,6 +18,8 @@ from .predictions import CLASSIFICATION_TASKS, CLEAN, Predictions, class_places
 from .statistics.groups import MISSING
 
 SUM_TOLERANCE = 1e-3
+ROUNDED_BY = 0.5e-3  # most that a probability written with three decimals is off
+EXACT = 1e-6  # sums nearer to 1 than this differ by the computer's own rounding
 
 
 def read_predictions(path: Path, target: TargetSpec, data: DataSpec) -> tuple[Faces, Predictions]:
@@ -55,7 +57,8 @@ def read_predictions(path: Path, target: TargetSpec, data: DataSpec) -> tuple[Fa
     _check_ranges(values, target.task, ids, problems)
     faces = _faces(table, identity, ids, labels, data, problems)
     problems.raise_as(ManifestError)
-    return faces, Predictions(target.task, classes, values, truth)
+    values, notes = _summing_to_one(values) if target.task == "expression" else (values, ())
+    return faces, Predictions(target.task, classes, values, truth, notes=notes)
 
 
 def task_columns(task: str, classes: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -131,13 +134,27 @@ def _check_ranges(values: NDArray[np.float64], task: str, ids: pd.Series[Any], p
     if values.min() < -SUM_TOLERANCE or values.max() > 1 + SUM_TOLERANCE:
         problems.add(f"probabilities range from {values.min():.3g} to {values.max():.3g}, expected 0 to 1")
     elif task == "expression":
-        wrong = np.abs(values.sum(axis=1) - 1) > SUM_TOLERANCE
+        wrong = np.abs(values.sum(axis=1) - 1) > max(SUM_TOLERANCE, values.shape[1] * ROUNDED_BY) + EXACT
         if wrong.any():
             first = int(wrong.argmax())
             problems.add(
                 f"the probabilities of {int(wrong.sum())} rows do not sum to 1, "
                 f"e.g. those of {ids.iloc[first]!r} to {values[first].sum():.3g}"
             )
+
+
+def _summing_to_one(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Divide rows whose rounded probabilities do not quite sum to 1 by their sum, and say so."""
+    totals = values.sum(axis=1)
+    off = np.abs(totals - 1) > EXACT
+    if not off.any():
+        return values, ()
+    furthest = float(np.abs(totals - 1).max())
+    note = (
+        f"The probabilities of {int(off.sum())} of {len(values)} rows are rounded and sum to 1 only to within "
+        f"{furthest:.2g}: they were divided by their sum."
+    )
+    return np.where(off[:, None], values / totals[:, None], values), (note,)
 
 
 def _faces(

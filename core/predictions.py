@@ -28,6 +28,7 @@ class Predictions:
         truth: classification: index of the label, -1 where there is none, shape (n,); action units: 0, 1 or NaN,
             (n, k); values: (n, 2), NaN where there is none; pairs: 1 for the same person, 0 otherwise, (n,).
         condition: ``clean``, or what was done to the faces.
+        notes: what was done to the numbers on reading them.
     """
 
     task: str
@@ -35,6 +36,7 @@ class Predictions:
     values: NDArray[np.float64]
     truth: NDArray[np.float64]
     condition: str = CLEAN
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -67,7 +69,7 @@ class Predictions:
 
     def take(self, rows: NDArray[np.int64]) -> Predictions:
         """Return the predictions of these rows."""
-        return Predictions(self.task, self.classes, self.values[rows], self.truth[rows], self.condition)
+        return Predictions(self.task, self.classes, self.values[rows], self.truth[rows], self.condition, self.notes)
 
 
 def truth_of(faces: Faces, task: str, classes: tuple[str, ...]) -> NDArray[np.float64]:

@@ -77,7 +77,7 @@ def load_material(loaded: LoadedPlan, *, trust: bool = False) -> Material:
     plan = loaded.plan
     if plan.target.predictions is not None:
         faces, predictions = read_predictions(loaded.path(plan.target.predictions), plan.target, plan.data)
-        return Material(faces, None, predictions)
+        return Material(faces, None, predictions, predictions.notes)
     faces, notes = load_faces(loaded)
     return Material(faces, load_target(loaded, trust=trust), None, notes)
 

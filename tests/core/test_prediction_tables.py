@@ -211,6 +211,30 @@ def test_a_probability_out_of_range(tmp_path: Path, task: str, column: str, bad:
     assert "expected 0 to 1" in refused(table, task, tmp_path)
 
 
+def test_probabilities_rounded_to_three_decimals_are_divided_by_their_sum(tmp_path: Path) -> None:
+    names = [f"c{k}" for k in range(7)]
+    table = pd.DataFrame({"face_id": list("ab")}).assign(**{f"p_{name}": [0.1425, 0.25] for name in names})
+    table.loc[1, [f"p_{name}" for name in names]] = [0.5, 0.5, 0, 0, 0, 0, 0]
+    table.to_csv(tmp_path / "p.csv", index=False)
+    target = TargetSpec.model_validate({"task": "expression", "classes": names, "predictions": "p.csv"})
+    data = DataSpec.model_validate({"label": None})
+    _, predictions = read_predictions(tmp_path / "p.csv", target, data)
+    np.testing.assert_allclose(predictions.values.sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_array_equal(predictions.values[1, :2], [0.5, 0.5])
+    assert len(predictions.notes) == 1
+    assert "1 of 2 rows are rounded" in predictions.notes[0]
+    assert predictions.take(np.array([0])).notes == predictions.notes
+    table.assign(p_c0=0.15).to_csv(tmp_path / "p.csv", index=False)
+    with pytest.raises(ManifestError, match="do not sum to 1"):
+        read_predictions(tmp_path / "p.csv", target, data)
+
+
+def test_a_runs_own_groups_of_bins_are_read_again(tmp_path: Path) -> None:
+    table = table_of("expression").assign(age=["0 to 30", "30 to 99", "(outside the bins)", "(missing)"])
+    attributes = {"age": {"assigned_by": "annotator", "bins": [0, 30, 99]}}
+    assert read(table, "expression", tmp_path, attributes=attributes)[0].frame["age"].tolist() == table["age"].tolist()
+
+
 def test_truth_that_is_neither_0_nor_1_nor_empty(tmp_path: Path) -> None:
     assert "hold other values than 0 and 1" in refused(
         table_of("action_units").assign(y_AU1=2), "action_units", tmp_path
