@@ -28,9 +28,11 @@ def execute(arguments: Sequence[str] | None = None) -> int:
     from .app import app
     from .console import complain, is_verbose
 
+    written = list(sys.argv[1:] if arguments is None else arguments)
+    verbose = [word for word in written if word in {"-v", "--verbose"}]  # wherever it stands
     usage_errors: Any = tuple(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
     try:
-        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        code = app(args=verbose[:1] + [word for word in written if word not in verbose], standalone_mode=False)
     except CountenanceError as error:
         complain(str(error))
         return error.exit_code
@@ -39,7 +41,7 @@ def execute(arguments: Sequence[str] | None = None) -> int:
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last resort, which tells the user that the fault is ours
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the last resort, which tells the user that the fault is ours
         if is_verbose():
             traceback.print_exc()
         complain(
@@ -47,6 +49,6 @@ def execute(arguments: Sequence[str] | None = None) -> int:
         )
         return EXIT_INCOMPLETE
     if code == INTERRUPTED:
-        complain("interrupted; what was measured is kept in the run folder, and `run --resume` goes on with it")
+        complain("interrupted; the probes that had ended are kept in the run folder, and `run --resume` goes on")
         return EXIT_INCOMPLETE
     return code if isinstance(code, int) else 0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from ..core.results import GateOutcome, ProbeResult
 
 _state = {"verbose": False}
+NOT_A_TERMINAL = 160  # columns where the output goes into a file, so that keys are not broken
 STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "not measured": "yellow"}
 STATUS_STYLES = {"ok": "green", "skipped": "yellow", "failed": "bold red"}
 
@@ -44,7 +48,15 @@ def console(stderr: bool = False) -> Console:
     """Return the terminal; text from data is printed with ``markup=False`` or as :class:`rich.text.Text`."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    class Terminal(Console):
+        """A terminal that whoever reads it may close: an audit goes on without it."""
+
+        def on_broken_pipe(self) -> None:
+            """Print into nothing from here on."""
+            self.file = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else NOT_A_TERMINAL
+    return Terminal(stderr=stderr, highlight=False, soft_wrap=False, width=width)
 
 
 def say(text: str) -> None:

@@ -31,7 +31,9 @@ def run(plan: Path, out: Path | None, resume: bool, overwrite: bool, strict: boo
 
 def exit_code(results: AuditResults, strict: bool) -> int:
     """Return the exit code: the audit could not complete, a gate failed, inconclusive under strict, or all right."""
-    if any(probe.status == "failed" for probe in results.probes):
+    planned = [entry["id"] for entry in results.plan.get("probes", []) if isinstance(entry, dict) and "id" in entry]
+    ended = {probe.id for probe in results.probes if probe.status != "failed"}
+    if not ended.issuperset(planned):
         return EXIT_INCOMPLETE
     verdicts = {outcome.verdict for outcome in results.gates}
     if verdicts & {"fail", "not measured"}:

@@ -140,10 +140,8 @@ def run_plan(
 
     folder = _open(out, resume, overwrite)
     with logging_to(folder):
-        runner = Runner(loaded, folder, cache_folder(loaded, folder), reporter)
+        runner = Runner(loaded, folder, cache_folder(loaded, folder), reporter, inputs_of(loaded))
         earlier = folder.earlier() if folder is not None and resume else None
-        if folder is not None:
-            keep_inputs(loaded, folder)
         return runner.run(lambda: load_material(loaded, trust=trust), earlier)
 
 
@@ -201,14 +199,12 @@ def cache_folder(loaded: LoadedPlan, folder: RunFolder | None) -> Path | None:
     return None if folder is None else folder.path.absolute().parent / CACHE_FOLDER
 
 
-def keep_inputs(loaded: LoadedPlan, folder: RunFolder) -> None:
-    """Copy the plan and the author's statements, as used, into the run folder."""
-    from .files import write_atomically
-
-    if loaded.text:
-        write_atomically(folder.path / "plan.yaml", loaded.text)
+def inputs_of(loaded: LoadedPlan) -> dict[str, bytes]:
+    """Return the plan and the author's statements, as used, by the names they get in the run folder."""
+    inputs = {"plan.yaml": loaded.text.encode()} if loaded.text else {}
     if loaded.plan.card is not None:
-        write_atomically(folder.path / "card.yaml", loaded.path(loaded.plan.card).read_bytes())
+        inputs["card.yaml"] = loaded.path(loaded.plan.card).read_bytes()
+    return inputs
 
 
 @contextmanager

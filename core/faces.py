@@ -271,4 +271,10 @@ def decoding_workers(asked: int | Literal["auto"]) -> int:
     """Return how many threads decode images: as asked, or one less than the processors, at most eight."""
     if asked != "auto":
         return asked
-    return max(1, min(8, (os.cpu_count() or 1) - 1))
+    return max(1, min(8, processors() - 1))
+
+
+def processors() -> int:
+    """Return how many processors this process may use; a quota of a container is not seen."""
+    allowed = getattr(os, "sched_getaffinity", None)  # not on Windows and macOS
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1

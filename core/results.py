@@ -238,6 +238,7 @@ class TargetSummary(Record):
     sha256: str = ""
     factory: str | None = None
     factory_sha256: str | None = None
+    response_sha256: str | None = None
     input: dict[str, Any] = Field(default_factory=dict)
     output: str = ""
     parameters: int | None = None

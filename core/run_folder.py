@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from .errors import ResultsError, UsageError
+from .errors import UsageError
 from .files import replace_atomically, sha256_of_bytes, write_atomically
 from .results import Artifact, AuditResults
 from .results_file import RESULTS_FILE, load_results
@@ -24,19 +24,20 @@ from .results_file import RESULTS_FILE, load_results
 PREDICTIONS_FILE = "predictions.parquet"
 SCORES_FILE = "scores.parquet"
 LOG_FILE = "log.txt"
+CARD_FILE = "card.yaml"
 PARTS = ".parts"
+MARK = ".countenance-run"  # written into a folder that a run made: only such a folder is gone on with or cleared
 OURS = (
     RESULTS_FILE,
     PREDICTIONS_FILE,
     SCORES_FILE,
-    LOG_FILE,
     "plan.yaml",
     "card.yaml",
     "report.html",
     "MODEL_CARD.md",
 )
 OUR_FOLDERS = ("tables", "artifacts", PARTS)
-BEFORE_MEASURING = frozenset({LOG_FILE, "plan.yaml", "card.yaml"})
+BEFORE_MEASURING = frozenset({MARK, LOG_FILE, "plan.yaml", "card.yaml"})
 _SCORE_SCHEMA = pa.schema(
     [
         ("face_id", pa.string()),
@@ -50,10 +51,16 @@ _SCORE_SCHEMA = pa.schema(
 
 
 class RunFolder:
-    """A folder that one audit fills; see the module's constants for what stands in it."""
+    """A folder that one audit fills; see the module's constants for what stands in it.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: an existing folder.
+        replaces: an earlier run in it is to be removed once the new one has begun.
+    """
+
+    def __init__(self, path: Path, *, replaces: bool = False) -> None:
         self.path = path
+        self._replaces = replaces
 
     @classmethod
     def open(cls, path: Path, *, resume: bool = False, overwrite: bool = False) -> RunFolder:
@@ -74,17 +81,30 @@ class RunFolder:
             inside = {item.name for item in path.iterdir()}
         except OSError as error:
             raise UsageError(f"cannot use the run folder {path}: {error.strerror or error}") from error
-        if inside - BEFORE_MEASURING or (inside and LOG_FILE not in inside):
-            if not resume and not overwrite:
-                raise UsageError(
-                    f"the run folder {path} exists: say --resume to go on with it, --overwrite to start again, "
-                    "or --out for another folder"
-                )
-            if not inside & {RESULTS_FILE, LOG_FILE}:
-                raise UsageError(f"{path} is not empty and holds no run: choose another folder with --out")
-        if overwrite:
-            clear(path)
-        return cls(path)
+        if inside and MARK not in inside:
+            raise UsageError(f"{path} is not empty and no run made it: choose another folder with --out")
+        if inside - BEFORE_MEASURING and not resume and not overwrite:
+            raise UsageError(
+                f"the run folder {path} exists: say --resume to go on with it, --overwrite to start again, "
+                "or --out for another folder"
+            )
+        write_atomically(path / MARK, "A run of countenance made this folder.\n")
+        return cls(path, replaces=overwrite)
+
+    def begin(self, inputs: Mapping[str, bytes], *, going_on: bool) -> None:
+        """Take over the folder for a run that can begin: its target and faces are loaded and predicted.
+
+        Only now is an earlier run removed, so that a plan or manifest with a fault costs nobody their results.
+
+        Args:
+            inputs: files to keep as used, by name.
+            going_on: with an earlier run; a card.yaml that stands there is then left as it is, edits included.
+        """
+        if self._replaces:
+            clear(self.path)
+        for name, content in inputs.items():
+            if not (going_on and name == CARD_FILE and (self.path / name).exists()):
+                write_atomically(self.path / name, content)
 
     def earlier(self) -> AuditResults | None:
         """Return what a broken-off run left, or ``None``; raises :class:`ResultsError` when it cannot be read."""
@@ -153,33 +173,10 @@ class RunFolder:
     def _part_of(self, probe_id: str) -> Path:
         return self.path / PARTS / f"{probe_id}.parquet"
 
-    def forget_measurements(self) -> None:
-        """Remove what probes measured, so that a run that starts again leaves no file of another plan behind."""
-        for name in (RESULTS_FILE, SCORES_FILE, "report.html", "MODEL_CARD.md"):
-            (self.path / name).unlink(missing_ok=True)
-        for name in OUR_FOLDERS:
-            shutil.rmtree(self.path / name, ignore_errors=True)
-
 
 def clear(path: Path) -> None:
-    """Remove what a run wrote, and nothing else."""
+    """Remove what a run wrote but for its log, and nothing else."""
     for name in OURS:
         (path / name).unlink(missing_ok=True)
     for name in OUR_FOLDERS:
         shutil.rmtree(path / name, ignore_errors=True)
-
-
-def read_table_of(results: AuditResults, folder: Path, probe_id: str, name: str) -> pd.DataFrame | None:
-    """Return a probe's table from the run folder, or ``None`` if the probe wrote none of this name.
-
-    Raises:
-        ResultsError: when it is listed but cannot be read.
-    """
-    probe = results.probe(probe_id)
-    listed = probe.artifact(f"{name}.csv") if probe else None
-    if listed is None:
-        return None
-    try:
-        return pd.read_csv(folder / listed.path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{folder / listed.path} cannot be read: {error}") from error

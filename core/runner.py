@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,8 +17,8 @@ import torch
 
 from .batch_size import choose_batch_size
 from .collector import Collector
-from .errors import AuditError
-from .faces import Faces, decoding_workers
+from .errors import AuditError, ResultsError, UsageError
+from .faces import Faces, decoding_workers, processors
 from .files import sha256_of_file
 from .gates import judge_all
 from .needs import missing_needs, not_measurable
@@ -68,6 +67,7 @@ class Runner:
         folder: where to write, or ``None`` to keep the results in memory only.
         cache: where predictions are kept, or ``None``.
         reporter: is told what happens.
+        inputs: files to keep in the run folder as used, by name.
     """
 
     def __init__(
@@ -76,12 +76,14 @@ class Runner:
         folder: RunFolder | None = None,
         cache: Path | None = None,
         reporter: Reporter | None = None,
+        inputs: Mapping[str, bytes] | None = None,
     ) -> None:
         self.loaded = loaded
         self.plan = loaded.plan
         self.folder = folder
         self.cache = cache
         self.reporter = reporter or SilentReporter()
+        self.inputs = inputs or {}
         self.rules = StatisticsRules(min_subjects=self.plan.data.min_subjects)
         self.started = datetime.now(UTC)
         self._clock = time.perf_counter()
@@ -102,6 +104,9 @@ class Runner:
         try:
             ready = self._prepare(load(), earlier)
             kept = self._kept(earlier, ready)
+            if self.folder is not None:
+                self.folder.begin(self.inputs, going_on=earlier is not None)
+                self.folder.write_predictions(to_table(ready.predictions, ready.faces))
             results = self._results(ready, [])
             slicer = Slicer(ready.faces.subject_codes, ready.faces.groupings, self.rules)
             done: list[ProbeResult] = []
@@ -110,10 +115,8 @@ class Runner:
                     result = kept.get(entry.key)
                     if result is None:
                         result = self._run_probe(entry.key, find_probe(entry.probe), ready, slicer)
-                    done.append(result)
-                    self.reporter.finished(result)
-                    results = self._results(ready, done)
-                    self._write(results)
+                    results = self._add(result, done, ready)
+                    self.reporter.finished(done[-1])
             except KeyboardInterrupt:
                 self._write(self._results(ready, done))
                 raise
@@ -133,9 +136,21 @@ class Runner:
         else:
             assert material.target is not None
             ready = self._predict(material, material.target, earlier)
-        if self.folder is not None:
-            self.folder.write_predictions(to_table(ready.predictions, ready.faces))
         return ready
+
+    def _add(self, result: ProbeResult, done: list[ProbeResult], ready: _Ready) -> AuditResults:
+        """Add a probe's result and write all; one that is too large for the file fails alone."""
+        done.append(result)
+        try:
+            results = self._results(ready, done)
+            self._write(results)
+        except ResultsError as error:
+            LOG.error("%s failed: %s", result.id, error)
+            emptied: dict[str, Any] = {"measurements": [], "findings": [], "artifacts": [], "notes": []}
+            done[-1] = result.model_copy(update={"status": "failed", "reason": str(error), **emptied})
+            results = self._results(ready, done)
+            self._write(results)
+        return results
 
     def _predict(self, material: Material, target: Target, earlier: AuditResults | None) -> _Ready:
         faces = material.faces
@@ -166,19 +181,29 @@ class Runner:
         if earlier is None:
             return {}
         now = self._results(ready, [])
-        same = (
-            earlier.plan == now.plan
-            and earlier.data.sha256 == now.data.sha256
-            and earlier.target == now.target
-            and earlier.tool == now.tool
-        )
-        if not same:
-            self.reporter.message("plan, target, data or versions changed since the broken-off run: starting again")
-            if self.folder is not None:
-                self.folder.forget_measurements()
-            return {}
+        pairs = {
+            "the plan": (_lasting(earlier.plan), _lasting(now.plan)),
+            "the data": (earlier.data.sha256, now.data.sha256),
+            "the target": (earlier.target, now.target),
+            "the versions or the machine": (earlier.tool, now.tool),
+        }
+        changed = [name for name, (before, after) in pairs.items() if before != after]
+        if changed:
+            raise UsageError(
+                f"{' and '.join(changed)} changed since the run that is to be gone on with: "
+                "say --overwrite to start again, or --out for another folder"
+            )
         self.started = datetime.fromisoformat(earlier.started)
-        return {probe.id: probe for probe in earlier.probes if probe.status != "failed"}
+        return {probe.id: probe for probe in earlier.probes if self._still_holds(probe)}
+
+    def _still_holds(self, result: ProbeResult) -> bool:
+        """Tell whether an earlier result is what the plan's probe of this id would give again."""
+        params = self.loaded.params.get(result.id)
+        if params is None or result.status == "failed":
+            return False
+        probe = find_probe(next(entry.probe for entry in self.plan.probes if entry.key == result.id))
+        about = _about(result.id, probe, params)
+        return all(getattr(result, name) == about[name] for name in ("probe", "version", "params"))
 
     def _run_probe(self, probe_id: str, probe: Probe, ready: _Ready, slicer: Slicer) -> ProbeResult:
         params = self.loaded.params[probe_id]
@@ -208,7 +233,7 @@ class Runner:
         except AuditError as error:
             failure = str(error)
             LOG.error("%s failed: %s", probe_id, error)
-        except Exception as error:  # noqa: BLE001 - one probe's fault must not cost the others' results
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one probe's fault must not cost the others' results
             failure = f"{type(error).__name__}: {error}"
             LOG.error("%s failed:\n%s", probe_id, traceback.format_exc())
         seconds = round(time.perf_counter() - start, 3)
@@ -257,7 +282,8 @@ class Runner:
         faces = ready.faces
         data = self.plan.data
         labels = faces.frame["label"].dropna().value_counts().to_dict()
-        name = data.name or Path(data.manifest or self.plan.target.predictions or "").parent.name
+        source = self.loaded.path(data.manifest or self.plan.target.predictions or "")
+        name = data.name or source.resolve().parent.name
         return DataSummary(
             name=name,
             faces=len(faces),
@@ -278,8 +304,17 @@ class Runner:
 
 
 def compute_threads() -> int:
-    """Return how many threads the model computes with: one fewer than the processors, which decode images meanwhile."""
-    return max(1, (os.cpu_count() or 2) - 1)
+    """Return how many threads the model computes with.
+
+    One fewer than the processors this process may use, which decode images meanwhile, and never more than torch was
+    told to use (``OMP_NUM_THREADS``, ``torch.set_num_threads``).
+    """
+    return max(1, min(torch.get_num_threads(), processors() - 1))
+
+
+def _lasting(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a resolved plan on which every measurement depends; probes are compared one by one."""
+    return {name: part for name, part in plan.items() if name not in {"name", "probes", "gates", "card", "report"}}
 
 
 def _progress_of(reporter: Reporter, title: str) -> ProgressFactory:
@@ -290,6 +325,10 @@ def _progress_of(reporter: Reporter, title: str) -> ProgressFactory:
 
 
 def _about(probe_id: str, probe: Probe, params: ProbeParams) -> dict[str, Any]:
+    written = params.model_dump(mode="json")
+    digest = params.digest_of_files()
+    if digest:
+        written["files_sha256"] = digest
     return {
         "id": probe_id,
         "probe": probe.name,
@@ -299,7 +338,7 @@ def _about(probe_id: str, probe: Probe, params: ProbeParams) -> dict[str, Any]:
         "shows": probe.shows,
         "hides": probe.hides,
         "citation": probe.citation,
-        "params": params.model_dump(mode="json"),
+        "params": written,
     }
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import TargetError
+from .files import sha256_of_bytes
 from .plan import FORGED, GENUINE, InputSpec, TargetSpec
 from .results import TargetSummary
 
@@ -60,6 +61,7 @@ class Target:
         self.device = torch.device(device)
         self.sha256 = sha256
         self.factory_sha256 = factory_sha256
+        self.response_sha256 = ""
         self.fixed_batch = fixed_batch
         self.notes = notes
         self.name = spec.name or name or "model"
@@ -160,7 +162,7 @@ class Target:
                 outputs = self(pixels)
         except TargetError:
             raise
-        except Exception as error:  # a user's net may raise anything; its message is passed on
+        except (Exception, SystemExit) as error:  # a user's net may raise anything; its message is passed on
             first = " ".join(str(error).strip().split("\n")[0].split())
             raise TargetError(
                 f"the model does not take input of {self.input.channel_count} x {height} x {width} "
@@ -168,6 +170,7 @@ class Target:
             ) from error
         self._check_width(outputs)
         self.check_outputs(outputs)
+        self.response_sha256 = sha256_of_bytes(outputs.detach().float().cpu().numpy().tobytes())
         if self.spec.output == "logits":
             self._check_logits(outputs)
 
@@ -258,6 +261,7 @@ class Target:
             sha256=self.sha256,
             factory=self.spec.factory,
             factory_sha256=self.factory_sha256 or None,
+            response_sha256=self.response_sha256 or None,
             input=self.input.model_dump(mode="json"),
             output=self.spec.output or "",
             parameters=parameters,
@@ -266,11 +270,16 @@ class Target:
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what predictions depend on through the target: bytes, factory and the resolved target block."""
+        """Return what predictions depend on through the target.
+
+        Bytes of the checkpoint, source of the factory, the resolved target block, and what the model answers to the
+        fixed input of :meth:`verify`: code or settings that the factory reads from elsewhere change that answer.
+        """
         block = self.spec.model_dump(mode="json", exclude={"name"})
         return {
             "checkpoint": self.sha256,
             "factory": self.factory_sha256,
+            "response": self.response_sha256,
             "block": block,
             "device": str(self.device),
         }

@@ -81,7 +81,7 @@ def test_ctrl_c_keeps_what_was_measured_and_resume_goes_on(
     study.write_plan()
     done = command("run", "audit.yaml", "--out", "run")
     assert done.code == 3
-    assert "interrupted; what was measured is kept" in done.err
+    assert "interrupted; the probes that had ended are kept" in done.err
     assert [probe.id for probe in load_results("run").probes] == ["performance"]
 
     stops.clear()

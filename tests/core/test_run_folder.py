@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from countenance.core import run_folder as module
-from countenance.core.errors import AuditError, ResultsError, UsageError
+from countenance.core.errors import AuditError, UsageError
 from countenance.core.files import sha256_of_file
-from countenance.core.results import AuditResults, DataSummary, ProbeResult, TargetSummary
-from countenance.core.run_folder import BEFORE_MEASURING, OURS, RunFolder, clear, read_table_of
+from countenance.core.run_folder import BEFORE_MEASURING, MARK, OURS, RunFolder, clear
 
 
 def scores(probe: str, *values: float) -> pd.DataFrame:
@@ -26,13 +25,25 @@ def test_a_new_or_empty_folder_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_a_run_needs_a_word_from_the_user(tmp_path: Path) -> None:
+    RunFolder.open(tmp_path)
     (tmp_path / "results.json").write_text("{}")
     with pytest.raises(UsageError, match="exists: say --resume to go on with it, --overwrite to start again") as raised:
         RunFolder.open(tmp_path)
     assert raised.value.exit_code == 2
     assert RunFolder.open(tmp_path, resume=True).path == tmp_path
-    RunFolder.open(tmp_path, overwrite=True)
-    assert list(tmp_path.iterdir()) == []
+    again = RunFolder.open(tmp_path, overwrite=True)
+    assert (tmp_path / "results.json").is_file(), "the old run stays until the new one can begin"
+    again.begin({"plan.yaml": b"x"}, going_on=False)
+    assert {item.name for item in tmp_path.iterdir()} == {MARK, "plan.yaml"}
+
+
+def test_going_on_leaves_an_edited_card_alone_and_takes_the_plan_as_used(tmp_path: Path) -> None:
+    folder = RunFolder.open(tmp_path)
+    folder.begin({"plan.yaml": b"old", "card.yaml": b"old"}, going_on=False)
+    (tmp_path / "card.yaml").write_text("edited")
+    RunFolder.open(tmp_path, resume=True).begin({"plan.yaml": b"new", "card.yaml": b"new"}, going_on=True)
+    assert (tmp_path / "plan.yaml").read_text() == "new"
+    assert (tmp_path / "card.yaml").read_text() == "edited"
 
 
 @pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
@@ -44,12 +55,22 @@ def test_a_folder_of_something_else_is_never_touched(tmp_path: Path, options: di
     assert {item.name for item in tmp_path.iterdir()} == {"thesis.tex", "plan.yaml"}
 
 
+def test_a_folder_of_another_program_with_a_log_is_never_touched(tmp_path: Path) -> None:
+    for name in ("log.txt", "results.json", "artifacts/weights.pt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    for options in ({"resume": True}, {"overwrite": True}):
+        with pytest.raises(UsageError, match="no run made it"):
+            RunFolder.open(tmp_path, **options)
+    assert (tmp_path / "artifacts" / "weights.pt").is_file()
+
+
 def test_a_run_that_broke_off_before_measuring_may_be_repeated(tmp_path: Path) -> None:
     """A mistake in the manifest leaves a log; repeating the command must not complain about that."""
     for name in BEFORE_MEASURING:
         (tmp_path / name).write_text("x")
     RunFolder.open(tmp_path)
-    (tmp_path / "log.txt").unlink()
+    (tmp_path / MARK).unlink()
     with pytest.raises(UsageError):  # somebody's own plan.yaml
         RunFolder.open(tmp_path)
 
@@ -73,19 +94,6 @@ def test_clearing_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> N
         (tmp_path / name).write_text("x")
     clear(tmp_path)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["mine", "notes.txt"]
-
-
-def test_starting_again_keeps_what_the_new_run_has_written_already(tmp_path: Path) -> None:
-    for name in (*OURS, "tables/a.csv", ".parts/c.parquet"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("x")
-    RunFolder(tmp_path).forget_measurements()
-    assert sorted(item.name for item in tmp_path.iterdir()) == [
-        "card.yaml",
-        "log.txt",
-        "plan.yaml",
-        "predictions.parquet",
-    ]
 
 
 def test_tables_arrays_and_documents_are_hashed(tmp_path: Path) -> None:
@@ -176,26 +184,3 @@ def test_a_probe_that_no_longer_scores_leaves_no_old_part(tmp_path: Path) -> Non
 
 
 # Reading -------------------------------------------------------------------------------------------------------------
-
-
-def test_a_table_is_read_back_by_its_name(tmp_path: Path) -> None:
-    item = RunFolder(tmp_path).write_table("p", "t", pd.DataFrame({"label": ["NA"], "n": [1]}), "")
-    probe = ProbeResult(id="p", probe="p", version=1, status="ok", artifacts=[item])
-    run = AuditResults(
-        name="x",
-        tool={},
-        started="",
-        seconds=0,
-        target=TargetSummary(name="t", task="expression"),
-        data=DataSummary(faces=1),
-        plan={},
-        probes=[probe],
-    )
-    table = read_table_of(run, tmp_path, "p", "t")
-    assert table is not None
-    assert table.to_dict("records") == [{"label": "NA", "n": "1"}]
-    assert read_table_of(run, tmp_path, "p", "other") is None
-    assert read_table_of(run, tmp_path, "q", "t") is None
-    (tmp_path / item.path).unlink()
-    with pytest.raises(ResultsError, match="cannot be read"):
-        read_table_of(run, tmp_path, "p", "t")

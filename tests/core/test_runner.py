@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from countenance.core.errors import AuditError, CountenanceError, UsageError
+from countenance.core.errors import AuditError, CountenanceError, ManifestError, UsageError
 from countenance.core.probes import (
     Advance,
     ArrayOutput,
@@ -127,6 +128,7 @@ def test_a_run_writes_everything_the_run_folder_promises(three: Any) -> None:
     assert told.results == [("first", "ok"), ("second", "ok"), ("third", "ok")]
     assert told.bars == [("predictions", "faces", 24, 24)]
     assert sorted(item.name for item in folder.iterdir()) == [
+        ".countenance-run",
         "artifacts",
         "log.txt",
         "plan.yaml",
@@ -394,26 +396,93 @@ def other_landmarks(study: Any) -> None:
     np.savez(study.folder / "points.npz", **{"images/dark_000": np.ones((5, 2))})
 
 
-@pytest.mark.parametrize(
-    "change", [add_a_gate, another_parameter, another_label, another_image, another_factory, other_landmarks]
-)
-def test_resume_of_a_changed_audit_starts_again_and_says_so(
-    three: Any, probes: dict[str, Any], change: Callable[[Any], None]
-) -> None:
+@pytest.fixture
+def broken_off(three: Any, probes: dict[str, Any]) -> Any:
+    """A run that stopped in its third probe."""
     np.savez(three.folder / "points.npz", **{"images/dark_000": np.zeros((5, 2))})
     three.plan["data"]["landmarks"] = "points.npz"
     probes["during"]["third"] = raises(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         three.run("run")
-    (three.folder / "run" / "tables" / "gone.table.csv").write_text("of a probe that is no longer in the plan")
     probes["during"].clear()
     probes["calls"].clear()
-    change(three)
-    told = Told()
-    three.run("run", resume=True, reporter=told)
-    assert probes["calls"] == ["first", "second", "third"]
-    assert any("starting again" in message for message in told.messages)
-    assert not (three.folder / "run" / "tables" / "gone.table.csv").exists()
+    return three
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (another_label, "the data"),
+        (another_image, "the data"),
+        (another_factory, "the target"),
+        (other_landmarks, "the data"),
+    ],
+)
+def test_resume_of_another_audit_is_refused_and_costs_nothing(
+    broken_off: Any, probes: dict[str, Any], change: Callable[[Any], None], named: str
+) -> None:
+    before = (broken_off.folder / "run" / "results.json").read_bytes()
+    change(broken_off)
+    with pytest.raises(UsageError, match=f"{named} changed since the run .*say --overwrite"):
+        broken_off.run("run", resume=True)
+    assert probes["calls"] == []
+    assert (broken_off.folder / "run" / "results.json").read_bytes() == before
+
+
+def test_resume_with_another_gate_measures_nothing_again(broken_off: Any, probes: dict[str, Any]) -> None:
+    add_a_gate(broken_off)
+    results = broken_off.run("run", resume=True)
+    assert probes["calls"] == ["third"]
+    assert [gate.verdict for gate in results.gates] == ["inconclusive"]
+
+
+def test_resume_with_another_parameter_runs_that_probe_again(broken_off: Any, probes: dict[str, Any]) -> None:
+    another_parameter(broken_off)
+    results = broken_off.run("run", resume=True)
+    assert probes["calls"] == ["first", "third"]
+    assert results["first/number"].estimate.value == 5
+
+
+def test_resume_after_another_version_of_a_probe_runs_it_again(
+    broken_off: Any, probes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from countenance.core import probes as registry
+
+    newer = dataclasses.replace(registry._registered["second"], version=2)
+    monkeypatch.setitem(registry._registered, "second", newer)
+    broken_off.run("run", resume=True)
+    assert probes["calls"] == ["second", "third"]
+
+
+def test_starting_again_keeps_the_old_run_until_the_new_one_can_begin(three: Any) -> None:
+    three.run("run")
+    before = (three.folder / "run" / "results.json").read_bytes()
+    three.table.loc[0, "label"] = "misspelt"
+    three.write_manifest()
+    with pytest.raises(ManifestError):
+        three.run("run", overwrite=True)
+    assert (three.folder / "run" / "results.json").read_bytes() == before
+
+
+def test_a_probe_that_leaves_python_is_recorded_as_failed(three: Any, probes: dict[str, Any]) -> None:
+    probes["during"]["second"] = raises(SystemExit(0))
+    assert statuses(three.run("run")) == {"first": "ok", "second": "failed", "third": "ok"}
+
+
+def test_a_probe_whose_measurements_do_not_fit_the_file_fails_alone(
+    three: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from countenance.core import results_file
+
+    three.plan["probes"] = ["first"]
+    three.run("small")
+    size = len((three.folder / "small" / "results.json").read_bytes())
+    three.plan["probes"] = ["first", "second", "third"]
+    monkeypatch.setattr(results_file, "SIZE_LIMIT", size + 1500)
+    results = three.run("run")
+    assert statuses(results)["first"] == "ok"
+    assert "failed" in statuses(results).values()
+    assert load_results(three.folder / "run").probes == results.probes
 
 
 def test_resume_keeps_the_batch_size_although_another_would_be_chosen_now(
