@@ -50,7 +50,7 @@ class ProbeParams(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def digest_of_files(self) -> str:
-        """Return a hash of the files the parameters name, so that ``--resume`` notices a changed one; empty for none."""
+        """Return a hash of the files the parameters name, so that going on notices a changed one; empty for none."""
         return ""
 
 
