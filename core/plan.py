@@ -295,6 +295,11 @@ class Plan(Spec):
             raise ValueError(f"the probe {', '.join(map(repr, twice))} stands twice: give each its own id")
         if self.target.checkpoint is not None and self.data.manifest is None:
             raise ValueError("a checkpoint is audited on faces: data needs a manifest")
+        if self.target.predictions is not None and self.data.manifest is not None:
+            raise ValueError(
+                "a table of predictions is audited by its own columns: leave out data.manifest, and put the columns of "
+                "label, subject and attributes into the table of predictions"
+            )
         return self
 
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import yaml
+from numpy.typing import NDArray
 
-from .errors import UsageError
+from .errors import CountenanceError, UsageError
 from .manifest import MOST_GROUPS, read_table
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
+LOG = logging.getLogger("countenance")
 CHECK = "# <- check"
 FILL_IN = "# <- fill in"
 PREDICTION_TABLES = (".csv", ".parquet")
+MOST_UNCUT = 12  # different numbers that are taken for groups, e.g. a skin-tone scale
 LANDMARK_FILES = ("landmarks.npz", "landmarks_dlib68.npz", "landmarks_mediapipe478.npz")
 
 _PATHS = ("path", "image_path", "image", "img", "file", "filename")
@@ -53,7 +59,8 @@ def starting_plan(checkpoint: Path, manifest: Path, plan: Path) -> str:
 
     Args:
         checkpoint: a checkpoint, or a table of predictions (``.csv``, ``.parquet``).
-        manifest: the table of faces.
+        manifest: the table of faces; a table of predictions is audited from its own columns, and the manifest then
+            only tells which columns to add.
         plan: where the plan will stand; its paths are written relative to it.
 
     Raises:
@@ -61,66 +68,90 @@ def starting_plan(checkpoint: Path, manifest: Path, plan: Path) -> str:
     """
     if not checkpoint.is_file():
         raise UsageError(f"expected a checkpoint at {checkpoint}, but there is no such file")
-    table = read_table(manifest)
+    faces = read_table(manifest)
     is_table = checkpoint.suffix.lower() in PREDICTION_TABLES
-    facts = CheckpointFacts() if is_table else read_facts(checkpoint)
+    table = read_table(checkpoint) if is_table else faces
     label = _first(_LABELS, table.columns)
-    labels = sorted({str(value) for value in table[label]} - {""}) if label else []
-    task = "forgery" if labels and set(labels) <= _GENUINE_OR_FORGED else "expression"
+    labels = sorted(set(_texts(table[label])) - {""}) if label else []
+    forgery = bool(labels) and set(labels) <= _GENUINE_OR_FORGED
+    if is_table:
+        task, classes = _task_of_table(table)
+        target = _table_lines(checkpoint, plan, task, classes)
+        data = [*_columns_of_faces(table, label), *_attribute_lines(table, faces, manifest)]
+    else:
+        task = "forgery" if forgery else "expression"
+        facts = read_facts(checkpoint)
+        target = _target_lines(checkpoint, plan, task, ["genuine", "forged"] if forgery else labels, facts)
+        data = [*_data_lines(table, manifest, plan, label), *_attribute_lines(table)]
     lines = [
         "# A starting plan. Lines marked '<- check' were guessed, lines marked '<- fill in' could not be.",
         "# countenance schema > plan.schema.json gives your editor the whole format.",
         "version: 1",
         f"name: {_text(f'{checkpoint.stem} on {manifest.resolve().parent.name}')}",
         "seed: 7",
-        *_target_lines(checkpoint, plan, task, labels, facts, is_table),
-        *_data_lines(table, manifest, plan, label),
-        *_rest_lines(labels, is_table),
+        *target,
+        "data:",
+        *data,
+        *_rest_lines(is_table),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _target_lines(
-    checkpoint: Path, plan: Path, task: str, labels: Sequence[str], facts: CheckpointFacts, is_table: bool
-) -> list[str]:
-    path = _text(_relative(checkpoint, plan))
-    lines = ["target:", f"  {'predictions' if is_table else 'checkpoint'}: {path}"]
+def _task_of_table(table: pd.DataFrame) -> tuple[str, list[str]]:
+    """Return the task that the columns of a table of predictions tell of, and its classes."""
+    columns = list(table.columns)
+    if "similarity" in columns:
+        return "verification", []
+    if {"v_valence", "v_arousal"} <= set(columns):
+        return "valence_arousal", []
+    if "p_forged" in columns:
+        return "forgery", ["genuine", "forged"]
+    classes = [name.removeprefix("p_") for name in columns if name.startswith("p_")]
+    units = [name for name in classes if f"y_{name}" in columns]
+    return ("action_units", units) if units else ("expression", classes)
+
+
+def _table_lines(table: Path, plan: Path, task: str, classes: Sequence[str]) -> list[str]:
+    lines = ["target:", f"  predictions: {_text(_relative(table, plan))}", f"  task: {task}   {CHECK}"]
+    if classes or task == "expression":
+        written = ", ".join(map(_text, classes)) or "FIRST, SECOND"
+        mark = CHECK if classes else f"{FILL_IN}: the table needs a column p_CLASS for each class"
+        lines.append(f"  classes: [{written}]   {mark}")
+    return lines
+
+
+def _target_lines(checkpoint: Path, plan: Path, task: str, labels: Sequence[str], facts: CheckpointFacts) -> list[str]:
+    lines = ["target:", f"  checkpoint: {_text(_relative(checkpoint, plan))}"]
     if checkpoint.suffix.lower() in {".safetensors", ".pt", ".pth"}:
         lines.append(f"  factory: FILE.py:NAME   {FILL_IN}: the class or function that makes the net")
     lines.append(f"  task: {task}   {CHECK}: expression, action_units, valence_arousal, forgery or verification")
-    classes = ", ".join(map(_text, labels)) or "FIRST, SECOND"
     order = "in the order of the model's outputs; a wrong order makes every number wrong"
     if facts.outputs is not None and labels and facts.outputs != len(labels):
-        order += f" (the model seems to have {facts.outputs} outputs, the manifest {len(labels)} labels)"
+        order += f" (the model has {facts.outputs} outputs, the manifest {len(labels)} labels)"
     if task == "forgery" and facts.outputs == 1:
         lines.append(f"  positive: forged   {CHECK}: which side a high output means, genuine or forged")
     else:
-        lines.append(f"  classes: [{classes}]   {CHECK}: {order}")
-    if not is_table:
-        size = f"[{facts.size[0]}, {facts.size[1]}]" if facts.size and facts.size[0] != facts.size[1] else None
-        written = size or (str(facts.size[0]) if facts.size else "224")
-        channels = "grey" if facts.channels == 1 else "rgb"
-        mean, std = ("[0.5]", "[0.5]") if channels == "grey" else ("[0.485, 0.456, 0.406]", "[0.229, 0.224, 0.225]")
-        mark = f"{CHECK}: pixels are 0 to 1, then (pixels - mean) / std"
-        lines.append(f"  input: {{size: {written}, channels: {channels}, mean: {mean}, std: {std}}}   {mark}")
-        lines.append(f"  output: logits   {CHECK}: logits or probabilities")
+        if task == "forgery" and facts.outputs is None:
+            order += "; a model of one output takes `positive: forged` (or genuine) in place of this line"
+        some = list(labels) if len(labels) > 1 else [*labels, *("FIRST", "SECOND")[len(labels) :]]
+        lines.append(f"  classes: [{', '.join(map(_text, some))}]   {CHECK}: {order}")
+    size = f"[{facts.size[0]}, {facts.size[1]}]" if facts.size and facts.size[0] != facts.size[1] else None
+    written = size or (str(facts.size[0]) if facts.size else "224")
+    channels = "grey" if facts.channels == 1 else "rgb"
+    mean, std = ("[0.5]", "[0.5]") if channels == "grey" else ("[0.485, 0.456, 0.406]", "[0.229, 0.224, 0.225]")
+    mark = f"{CHECK}: pixels are 0 to 1, then (pixels - mean) / std"
+    lines.append(f"  input: {{size: {written}, channels: {channels}, mean: {mean}, std: {std}}}   {mark}")
+    lines.append(f"  output: logits   {CHECK}: logits or probabilities")
     return lines
 
 
 def _data_lines(table: pd.DataFrame, manifest: Path, plan: Path, label: str | None) -> list[str]:
-    columns = list(table.columns)
-    path = _first(_PATHS, columns)
-    subject = _first(_SUBJECTS, columns)
-    lines = ["data:", f"  manifest: {_text(_relative(manifest, plan))}"]
+    path = _first(_PATHS, table.columns)
+    lines = [f"  manifest: {_text(_relative(manifest, plan))}"]
     lines.append(f"  path: {_text(path)}" if path else f"  path: COLUMN   {FILL_IN}: the images' paths")
-    lines.append(
-        f"  label: {_text(label)}" if label else f"  label: null   {FILL_IN}: without labels no error is measured"
-    )
-    if subject:
-        lines.append(f"  subject: {_text(subject)}")
-    else:
-        lines.append(f"  # subject: COLUMN   {FILL_IN}: who the person is; without it intervals may be too narrow")
-    box = next((names for names in _BOXES if set(names) <= set(columns)), None)
+    lines += _columns_of_faces(table, label)
+    known = {str(name).lower(): str(name) for name in table.columns}
+    box = next(([known[name] for name in names] for names in _BOXES if set(names) <= set(known)), None)
     if box:
         lines.append(f"  box: [{', '.join(map(_text, box))}]   {CHECK}: pixels of the image after EXIF rotation")
     else:
@@ -132,22 +163,51 @@ def _data_lines(table: pd.DataFrame, manifest: Path, plan: Path, label: str | No
         lines.append(
             "  # landmarks: FILE.npz   # keyed by image path without suffix; 5, 68 or 478 points; for heatmaps"
         )
-    attributes = [name for name in _ATTRIBUTES if name in columns]
-    if not attributes:
-        return [
-            *lines,
-            "  # attributes:",
-            "  #   gender: {assigned_by: self-reported}   # self-reported, annotator, derived, model",
-        ]
-    lines.append(f"  attributes:   {CHECK}: who assigned each: self-reported, annotator, derived or model")
-    for name in attributes:
-        lines.append(f"    {_text(name)}: {{assigned_by: annotator{_bins(table[name])}}}")
-    if len(attributes) > 1:
-        lines.append(f"  intersections: [[{_text(attributes[0])}, {_text(attributes[1])}]]")
     return lines
 
 
-def _rest_lines(labels: Sequence[str], is_table: bool) -> list[str]:
+def _columns_of_faces(table: pd.DataFrame, label: str | None) -> list[str]:
+    """Return the lines that name the columns of the label and of the person."""
+    subject = _first(_SUBJECTS, table.columns)
+    return [
+        f"  label: {_text(label)}" if label else f"  label: null   {FILL_IN}: without labels no error is measured",
+        f"  subject: {_text(subject)}"
+        if subject
+        else f"  # subject: COLUMN   {FILL_IN}: who the person is; without it intervals may be too narrow",
+    ]
+
+
+def _attribute_lines(table: pd.DataFrame, faces: pd.DataFrame | None = None, manifest: Path | None = None) -> list[str]:
+    """Return the lines of the attributes; of a table of predictions also which ones it could take from the manifest."""
+    known = {str(name).lower(): str(name) for name in table.columns}
+    found = {name: _group_line(table[known[name]]) for name in _ATTRIBUTES if name in known}
+    lines = []
+    if faces is not None and manifest is not None:
+        more = [name for name in map(str, faces.columns) if name.lower() in _ATTRIBUTES and name.lower() not in known]
+        if more:
+            lines.append(
+                f"  # {_one_line(manifest.name)} has {_one_line(', '.join(more))} too: predictions are audited by the "
+                "columns of their own table, so add them there"
+            )
+    usable = [known[name] for name, line in found.items() if line is not None]
+    if not usable:
+        lines += [
+            "  # attributes:",
+            "  #   gender: {assigned_by: self-reported}   # self-reported, annotator, derived, model",
+        ]
+    else:
+        lines.append(f"  attributes:   {CHECK}: who assigned each: self-reported, annotator, derived or model")
+    for name, line in found.items():
+        if line is None:
+            lines.append(f"  # {_one_line(known[name])} has too many different values to be groups")
+        else:
+            lines.append(f"    {_text(known[name])}: {{assigned_by: annotator{line}}}")
+    if len(usable) > 1:
+        lines.append(f"  intersections: [[{_text(usable[0])}, {_text(usable[1])}]]")
+    return lines
+
+
+def _rest_lines(is_table: bool) -> list[str]:
     probes = ["performance", "group_metrics"]
     lines = ["probes:", *(f"  - {name}" for name in probes)]
     if not is_table:
@@ -162,14 +222,35 @@ def _rest_lines(labels: Sequence[str], is_table: bool) -> list[str]:
     ]
 
 
-def _bins(column: pd.Series) -> str:
-    """Return rising edges for a numeric column with many values, or an empty text."""
-    numbers = pd.to_numeric(column, errors="coerce").dropna()
-    if numbers.empty or numbers.nunique() <= min(12, MOST_GROUPS):
-        return ""
-    edges = sorted({round(float(edge)) for edge in numbers.quantile([0, 0.25, 0.5, 0.75, 1.0])})
-    edges[-1] += 1
-    return f", bins: {edges}"
+def _group_line(column: pd.Series) -> str | None:
+    """Return ``, bins: [...]`` for numbers of many values, an empty text for groups, ``None`` for too many groups."""
+    texts = _texts(column)
+    texts = texts[~texts.str.lower().isin({"", "nan"})]
+    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(float)
+    if np.isfinite(numbers).all() and len(set(numbers.tolist())) > MOST_UNCUT:
+        return f", bins: {_edges(numbers)}"
+    return "" if texts.nunique() <= MOST_GROUPS else None
+
+
+def _edges(numbers: NDArray[np.float64]) -> list[float]:
+    """Return quartiles as rising round edges; the outer ones are rounded outwards, so that no number is outside."""
+    low, high = float(numbers.min()), float(numbers.max())
+    digits = max(0, 2 - math.ceil(math.log10(high - low)))  # about a hundred steps between the ends
+    step = 10.0**digits
+    middle = [round(float(edge), digits) for edge in np.quantile(numbers, [0.25, 0.5, 0.75])]
+    first, last = min(low, math.floor(low * step) / step), max(high, math.ceil(high * step) / step)
+    edges = sorted({first, *(edge for edge in middle if first < edge < last), last})
+    return [int(edge) if float(edge).is_integer() else edge for edge in edges]
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    """Return a column as stripped text, missing values as an empty text."""
+    return column.astype("string").fillna("").str.strip().astype(object)
+
+
+def _one_line(text: str) -> str:
+    """Keep a name that stands in a comment from ending it."""
+    return " ".join(text.split())
 
 
 def _first(wanted: Iterable[str], columns: Iterable[str]) -> str | None:
@@ -203,8 +284,29 @@ def read_facts(checkpoint: Path) -> CheckpointFacts:
     shape = getattr(loaded.net, "input_shape", None) or _shape_of_program(loaded.net)  # type: ignore[arg-type]
     if shape is None or len(shape) != 4:
         return CheckpointFacts()
-    size = (shape[2], shape[3]) if isinstance(shape[2], int) and isinstance(shape[3], int) else None
-    return CheckpointFacts(size=size, channels=shape[1] if isinstance(shape[1], int) else None)
+    channels, height, width = (side if isinstance(side, int) else None for side in shape[1:])
+    size = (height, width) if height is not None and width is not None else None
+    outputs = None
+    if size is not None and channels is not None:
+        outputs = _outputs_of(loaded.net, (loaded.batch_size or 2, channels, *size))
+    return CheckpointFacts(size=size, channels=channels, outputs=outputs)
+
+
+def _outputs_of(net: Callable[[Tensor], Any], shape: tuple[int, ...]) -> int | None:
+    """Return how many outputs a net gives a face, or ``None`` where it gives something else than one tensor (n, k)."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            outputs = net(torch.zeros(shape))
+    except (RuntimeError, ValueError, TypeError, CountenanceError) as error:  # run tells it, this is only a guess
+        LOG.info("the number of outputs is not known: %s", error)
+        return None
+    if isinstance(outputs, (tuple, list)) and len(outputs) == 1:
+        outputs = outputs[0]
+    if not isinstance(outputs, torch.Tensor) or outputs.ndim not in {1, 2}:
+        return None
+    return 1 if outputs.ndim == 1 else int(outputs.shape[1])
 
 
 def _shape_of_program(net: nn.Module) -> tuple[object, ...] | None:
