@@ -162,19 +162,6 @@ def auroc(heatmap: NDArray[Any], mask: BoolArray) -> float:
     return float((ranks[inside].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
-def correlation(first: NDArray[Any], second: NDArray[Any]) -> float:
-    """Return Pearson's r over pixels, -1..1: the normalised cross-correlation at zero shift.
-
-    Raises:
-        ValueError: if one of the maps is constant.
-    """
-    a, b = (values.astype(np.float64).ravel() - values.mean(dtype=np.float64) for values in (first, second))
-    norm = float(np.sqrt((a @ a) * (b @ b)))
-    if norm == 0:
-        raise ValueError("Expected maps that vary, but one is the same everywhere")
-    return float(a @ b) / norm
-
-
 def agreement(heatmap: Grey, mask: BoolArray, rule: Threshold = "otsu") -> Agreement:
     """Score one heatmap against one mask.
 

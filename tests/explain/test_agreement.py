@@ -16,7 +16,6 @@ from countenance.explain.agreement import (
     agreement,
     area_threshold,
     auroc,
-    correlation,
     energy_in_mask,
     iou,
     otsu_threshold,
@@ -115,17 +114,6 @@ def test_misuse_is_refused() -> None:
         iou(mask & False, mask & False)
     with pytest.raises(ValueError, match="inside and outside"):
         auroc(heatmap, mask | True)
-
-
-def test_correlation_is_pearsons_and_opencvs() -> None:
-    first, second = noise(2), noise(3)
-    second = second // 2 + first // 2
-    expected = np.corrcoef(first.ravel(), second.ravel())[0, 1]
-    assert correlation(first, second) == pytest.approx(expected)
-    matched = cv2.matchTemplate(first, second, cv2.TM_CCOEFF_NORMED)[0, 0]
-    assert correlation(first, second) == pytest.approx(float(matched), abs=1e-5)
-    with pytest.raises(ValueError, match="vary"):
-        correlation(first, np.zeros_like(first))
 
 
 def test_placement_null_counts_every_shift() -> None:
