@@ -98,7 +98,7 @@ def label_measurements(context: ProbeContext, label: ScoredLabel, masks: MaskSet
         yield tell("specificity", label.estimates["specificity"])
         yield tell("margin", label.estimates["margin"])
     for name in sorted(set(masks.masks) - {label.own}):
-        yield tell("iou_with", label.estimates[OTHER + name], mask=name)
+        yield tell("iou_with", label.estimates[OTHER + name], ekman_mask=name)
     for metric in ("precision", "recall", "area"):
         yield tell(metric, label.estimates[metric])
     yield tell("energy_in_mask", label.estimates["energy_in_mask"])
