@@ -59,9 +59,13 @@ METRICS: Mapping[str, MetricText] = {
     "face_specificity": MetricText(
         "specificity of single faces", "mean over faces of IoU with the own mask less the mean with the others"
     ),
-    "energy_in_mask": MetricText("energy in the mask", "share of the heatmap's sum that lies in the mask"),
+    "energy_in_mask": MetricText(
+        "energy in the mask", "share of the heatmap's sum, above its lowest level, that lies in the mask"
+    ),
     "energy_in_mask.null_ones": MetricText("all-ones in the mask", "the mask's share of the picture"),
-    "energy_outside_face": MetricText("energy outside the face", "share of the heatmap's sum that lies off the face"),
+    "energy_outside_face": MetricText(
+        "energy outside the face", "share of the heatmap's sum, above its lowest level, that lies off the face"
+    ),
     "energy_outside_face.null_ones": MetricText("all-ones outside the face", "share of the picture that is not face"),
     "faces_without_map": MetricText("faces without a map", "faces whose heatmap is empty or could not be warped"),
     "check.out_of_bounds": MetricText("check: out of bounds", "share of attacked faces changed by more than eps"),

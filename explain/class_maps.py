@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..core.faces import FaceBatch, Faces
 from ..core.target import Target
 from .engine import CamEngine
-from .warp import canonical_warp
+from .landmark_fit import misfits
+from .warp import CanonicalWarp, canonical_warp
 
 NO_LANDMARKS = "the face has no landmarks"
 OFF_CANVAS = "none of the map lies on the canonical face"
@@ -65,21 +66,39 @@ class FaceExplainer:
             classes = torch.full((len(batch),), place, device=self.target.device)
             found = self.engine.explain(self.target.prepare(batch.pixels), classes)
             landmarks = _pixel_centres(batch)
-            seen = np.isfinite(landmarks).all(axis=(1, 2))
-            usable = seen & np.array([problem is None for problem in found.problems])
-            left_out.update(found.problems[at] or NO_LANDMARKS for at in np.flatnonzero(~usable).tolist())
+            warp = canonical_warp(landmarks.shape[1])
+            reasons, folded = _problems(warp, landmarks, found.problems, *batch.pixels.shape[-2:])
+            left_out.update(reason for reason in reasons if reason is not None)
+            usable = np.array([reason is None for reason in reasons])
             if usable.any():
-                warp = canonical_warp(landmarks.shape[1])
-                height, width = batch.pixels.shape[-2:]
                 maps = found.maps.float().cpu()[torch.from_numpy(usable), None]
                 warped = warp(maps, landmarks[usable])[:, 0].numpy()
-                folded = warp.folded_share(landmarks[usable], width, height)
-                for row, canonical, share in zip(batch.rows[usable], warped, folded, strict=True):
+                for row, canonical, share in zip(batch.rows[usable], warped, folded[usable], strict=True):
                     if canonical.min() == canonical.max():
                         left_out[OFF_CANVAS] += 1
                     else:
                         yield FaceMap(int(row), canonical, float(share))
             advance(len(batch))
+
+
+def _problems(
+    warp: CanonicalWarp,
+    landmarks: NDArray[np.float64],
+    of_maps: tuple[str | None, ...],
+    height: int,
+    width: int,
+) -> tuple[list[str | None], NDArray[np.float64]]:
+    """Return for each face None or why it is left out, and how much of the canvas is folded.
+
+    Landmarks come first: where they are in a wrong frame, nothing else of the face is worth telling.
+    """
+    seen = np.isfinite(landmarks).all(axis=(1, 2))
+    reasons: list[str | None] = [NO_LANDMARKS] * len(landmarks)
+    folded = np.zeros(len(landmarks))
+    fits, folded[seen] = misfits(warp, landmarks[seen], width, height)
+    for at, reason in zip(np.flatnonzero(seen).tolist(), fits, strict=True):
+        reasons[at] = reason or of_maps[at]
+    return reasons, folded
 
 
 def _pixel_centres(batch: FaceBatch) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr
 from torch import Tensor
 
+from ..core.files import sha256_of_bytes, sha256_of_file
 from ..core.probes import Note, Output, ProbeContext, ProbeParams, Scores, probe
 from ..core.results import Estimate
 from ..core.target import Target
@@ -23,9 +24,10 @@ from .class_maps import FaceExplainer, PersonMaps
 from .engine import CamEngine
 from .expressions import expression_of
 from .face_drawing import face_region
-from .heatmap_findings import mask_finding, outside_finding, summary_finding, unusable_finding
+from .heatmap_findings import mask_finding, misfit_finding, outside_finding, summary_finding, unusable_finding
 from .heatmap_outputs import ScoredLabel, artifacts, label_measurements
 from .heatmap_scores import HeatmapScorer
+from .landmark_fit import MISFITS
 from .masks import MaskError, MaskSet, ekman_masks, load_masks
 from .people_intervals import people_intervals
 from .selection import Select, draw_faces, eligible_faces
@@ -67,6 +69,13 @@ class GlobalHeatmapsParams(ProbeParams):
                     self.mask_set()
                 except MaskError as error:
                     raise ValueError(str(error)) from error
+
+    def digest_of_files(self) -> str:
+        """Return a hash of the user's own masks, by name and content; empty for the project's."""
+        if self.masks is None:
+            return ""
+        drawn = sorted((self._folder / self.masks).glob("*.png"))
+        return sha256_of_bytes("".join(f"{file.name} {sha256_of_file(file)} " for file in drawn).encode())
 
     def mask_set(self) -> MaskSet:
         """Return the masks to score against.
@@ -112,15 +121,20 @@ def global_heatmaps(context: ProbeContext, params: GlobalHeatmapsParams) -> Iter
     chosen = [_choose(context, params, place, people) for place in range(len(names))]
     scored = []
     folded: list[float] = []
+    left_out: dict[str, Counter[str]] = {}
     with context.progress("faces", sum(map(len, chosen))) as advance:
         for place, name in enumerate(names):
             found = _explain(context, engine, params, masks, place, chosen[place], advance)
             folded += found.folded
+            left_out[name] = found.left_out
             label = _score(context, params, masks, name, found)
             scored.append(label)
             yield from label_measurements(context, label, masks)
             yield from _face_scores(name, masks, found, label)
             yield from _findings(context, params, label, masks, found)
+    misfit = misfit_finding(context, left_out, sum(map(len, chosen)))
+    if misfit is not None:
+        yield misfit
     measured = [label for label in scored if label.own is not None and label.measured]
     yield from summary_finding(
         context, {str(label.own): label.overlaps for label in measured}, [label.name for label in measured]
@@ -204,6 +218,10 @@ def _score(
     own = expression if expression in masks.masks else None
     faces, people, left_out = found.maps.faces, found.maps.people, found.left_out.total()
     needed = max(2, context.rules.min_subjects)
+    wrong = sum(number for reason, number in found.left_out.items() if reason in MISFITS)
+    if wrong > faces:
+        reason = f"landmarks do not fit {wrong:,} of {faces + left_out:,} faces"
+        return ScoredLabel(name, own, faces, people, left_out, reason)
     if people < needed:
         reason = _too_few(people, needed, name, params.select, context.faces.has_subjects)
         return ScoredLabel(name, own, faces, people, left_out, reason)

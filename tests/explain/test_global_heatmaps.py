@@ -318,7 +318,7 @@ def test_london_smiles_by_face_expression(london: ProbeResult) -> None:
     assert overlap.n == overlap.subjects == 69
     assert overlap.value == pytest.approx(0.196, abs=0.005)
     assert overlap.low < overlap.value < overlap.high  # type: ignore[operator]
-    assert value(london, "iou_with[label=happy,mask=disgust]") > overlap.value
+    assert value(london, "iou_with[ekman_mask=disgust,label=happy]") > overlap.value
     (claim,) = [item.claim for item in london.findings if item.id == "global_heatmaps.masks.happy"]
     assert claim.startswith("The map for happy is no closer to the happiness mask than to the others")
     assert "layer dense3" in london.notes[0]
@@ -340,8 +340,16 @@ def test_london_smiles_as_documented(
     (estimate,) = [item.estimate for item in found.measurements if item.key == "global_heatmaps/iou[label=happy]"]
     assert estimate.n == count
     assert estimate.value == pytest.approx(overlap, abs=0.003)
-    assert value(found, "iou_with[label=happy,mask=disgust]") == pytest.approx(disgust, abs=0.003)
+    assert value(found, "iou_with[ekman_mask=disgust,label=happy]") == pytest.approx(disgust, abs=0.003)
     assert f"{landmarks[-3:].lstrip('b')} landmarks" in found.notes[0]
+
+
+def test_no_london_face_is_left_out_for_its_landmarks(london: ProbeResult) -> None:
+    """Negative control of what finds landmarks in a wrong frame."""
+    assert not [item.claim for item in london.findings if item.id == "global_heatmaps.landmarks"]
+    assert not [item.claim for item in london.findings if "landmarks" in item.claim]
+    left_out = [item.estimate.value for item in london.measurements if item.metric == "faces_without_map"]
+    assert left_out == [0] * 7
 
 
 def test_london_is_sliced_by_group(london: ProbeResult) -> None:

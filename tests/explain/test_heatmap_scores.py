@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from countenance.explain.agreement import agreement, iou, stretch
-from countenance.explain.heatmap_findings import assignment_test
+from countenance.explain.heatmap_findings import DRAWN, assignment_test
 from countenance.explain.heatmap_scores import HeatmapScorer, centre_region
 
 SHAPE = (44, 36)
+RANDOM = np.random.default_rng(3)
 
 
 def masks() -> dict[str, np.ndarray]:
@@ -59,7 +60,24 @@ def test_assignments_are_all_counted() -> None:
     table = {name: {mask: float(random.random()) for mask in names} for name in names[:3]}
     true = sum(table[name][name] for name in table)
     sums = [sum(table[name][mask] for name, mask in zip(table, deal, strict=True)) for deal in permutations(names, 3)]
-    assert assignment_test(table) == pytest.approx(np.mean([total >= true - 1e-12 for total in sums]))
-    assert assignment_test({name: table[name] for name in names[:2]}) is None
+    assert assignment_test(table, RANDOM) == pytest.approx(np.mean([total >= true - 1e-12 for total in sums]))
+    assert assignment_test({name: table[name] for name in names[:2]}, RANDOM) is None
     perfect = {name: {mask: float(mask == name) for mask in names} for name in names}
-    assert assignment_test(perfect) == pytest.approx(1 / 24)
+    assert assignment_test(perfect, RANDOM) == pytest.approx(1 / 24)
+
+
+def test_with_many_masks_assignments_are_drawn() -> None:
+    """Nine masks and three labels have 504 assignments, so the drawn share can be held against the exact one."""
+    random = np.random.default_rng(4)
+    names = [f"e{number}" for number in range(9)]
+    table = {name: {mask: float(random.random()) for mask in names} for name in names[:3]}
+    true = sum(table[name][name] for name in table)
+    sums = [sum(table[name][mask] for name, mask in zip(table, deal, strict=True)) for deal in permutations(names, 3)]
+    exact = float(np.mean([total >= true - 1e-12 for total in sums]))
+    assert 0.02 < exact < 0.9
+    drawn = assignment_test(table, np.random.default_rng(5))
+    assert drawn == pytest.approx(exact, abs=4 * np.sqrt(exact / DRAWN))
+    assert drawn == assignment_test(table, np.random.default_rng(5))
+    many = [f"e{number}" for number in range(14)]
+    perfect = {name: {mask: float(mask == name) for mask in many} for name in many}
+    assert assignment_test(perfect, RANDOM) == pytest.approx(1 / (DRAWN + 1))

@@ -100,6 +100,13 @@ def test_no_shortcut_is_found_in_the_twin(twin: tuple[ProbeResult, Path]) -> Non
     assert share_in_corner(result, folder) < CORNER.mean() / 2
 
 
+def test_no_drawn_face_is_left_out_for_its_landmarks(
+    flawed: tuple[ProbeResult, Path], twin: tuple[ProbeResult, Path]
+) -> None:
+    for result, _ in (flawed, twin):
+        assert not [item.claim for item in result.findings if "landmarks" in item.claim]
+
+
 def test_the_two_differ_beyond_their_intervals(
     flawed: tuple[ProbeResult, Path], twin: tuple[ProbeResult, Path]
 ) -> None:
