@@ -20,6 +20,7 @@ from .plan import GateSpec
 from .results import AuditResults, GateOutcome, Measurement, Verdict
 
 ANY = "*"
+EXACT = "exact"
 
 
 def judge_all(gates: Iterable[GateSpec], results: AuditResults) -> list[GateOutcome]:
@@ -87,15 +88,18 @@ def _judge_one(gate: GateSpec, item: Measurement, count: int) -> _Judged:
     limit = gate.at_most if gate.at_most is not None else gate.at_least
     assert limit is not None
     margin = limit - estimate.value if at_most else estimate.value - limit
-    if estimate.low is None or estimate.high is None:
+    low, high = estimate.low, estimate.high
+    if estimate.method == EXACT and low is None and high is None:
+        low = high = estimate.value  # counted, not estimated: a second run would give the same
+    if low is None or high is None:
         return _Judged(item, "inconclusive", margin)
     widening = _widening(estimate.level or 0.95, count)
     if at_most:
-        failed = estimate.value - (estimate.value - estimate.low) * widening > limit
-        passed = estimate.high <= limit
+        failed = estimate.value - (estimate.value - low) * widening > limit
+        passed = high <= limit
     else:
-        failed = estimate.value + (estimate.high - estimate.value) * widening < limit
-        passed = estimate.low >= limit
+        failed = estimate.value + (high - estimate.value) * widening < limit
+        passed = low >= limit
     return _Judged(item, "fail" if failed else "pass" if passed else "inconclusive", margin)
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import reprlib
+from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
+
+_PART = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+JSON_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"type": "number"}, {"type": "string", "pattern": rf"^\s*{_PART}(\s*/\s*{_PART})?\s*$"}]
+}
+"""What an editor is told: a number, or a text such as ``8/255``."""
 
 
 class Fraction(float):
@@ -53,14 +60,22 @@ class Fraction(float):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Describe the type to an editor: a number, or a text such as ``8/255``."""
-        part = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
-        pattern = rf"^\s*{part}(\s*/\s*{part})?\s*$"
-        return {"anyOf": [{"type": "number"}, {"type": "string", "pattern": pattern}]}
+        return JSON_SCHEMA
 
 
 def _as_fraction(value: Any) -> Any:
     if isinstance(value, Fraction):
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"expected a number such as 0.03 or 8/255, but got {value!r}")
+        raise ValueError(f"expected a number such as 0.03 or 8/255, but got {reprlib.repr(value)}")
     return Fraction(value)
+
+
+def _as_float(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number such as 0.03 or 8/255, but got {value!r}")
+    return float(Fraction(value)) if isinstance(value, str) else value
+
+
+Number = Annotated[float, BeforeValidator(_as_float), WithJsonSchema(JSON_SCHEMA)]
+"""A plain number of a plan that may be written as ``8/255``; results hold the number."""

@@ -6,13 +6,25 @@ Reading and checking a plan file is :mod:`countenance.core.plan_file`'s question
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
+from .errors import nearest
 from .keys import PROBE_ID
+from .numbers import Number
 
 Task = Literal["expression", "action_units", "valence_arousal", "forgery", "verification"]
 OutputKind = Literal["logits", "probabilities", "values", "embedding"]
@@ -30,6 +42,18 @@ OUTPUTS: dict[str, tuple[OutputKind, ...]] = {
 FIXED_COLUMNS = ("face_id", "path", "label", "subject", "split", "may_publish", "condition")
 
 
+DEVICES = ("auto", "cpu", "mps", "cuda")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+def _number_as_text(value: Any) -> Any:
+    """Write a number that YAML read from ``{age: 30}`` as the text that groups are called by."""
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(_number_as_text), WithJsonSchema({"type": ["string", "number"]})]
+
+
 class Spec(BaseModel):
     """A part of the plan: frozen, unknown keys are errors, and so are NaN and infinity, which JSON cannot hold."""
 
@@ -44,8 +68,8 @@ class InputSpec(Spec):
 
     size: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(description="side in pixels, or [height, width]")
     channels: Literal["rgb", "bgr", "grey"] = "rgb"
-    mean: list[float] = [0.0]
-    std: list[float] = [1.0]
+    mean: list[Number] = [0.0]
+    std: list[Number] = [1.0]
 
     @property
     def height_width(self) -> tuple[int, int]:
@@ -138,7 +162,9 @@ class AttributeSpec(Spec):
     assigned_by: AssignedBy
     of: Literal["subject", "image"] = "subject"
     column: str | None = Field(default=None, description="column of the manifest; the attribute's name unless given")
-    bins: list[float] | None = Field(default=None, description="edges that cut a numeric column, e.g. [0, 30, 45, 200]")
+    bins: list[Number] | None = Field(
+        default=None, description="edges that cut a numeric column, e.g. [0, 30, 45, 200]"
+    )
     describes: str | None = Field(default=None, description="what the attribute means, for the report")
 
     @field_validator("bins")
@@ -160,8 +186,9 @@ class LandmarkColumns(Spec):
     @field_validator("x", "y")
     @classmethod
     def _has_place(cls, pattern: str) -> str:
-        if "{}" not in pattern:
-            raise ValueError(f"expected a pattern with {{}} for the point's number, but got {pattern!r}")
+        before, place, after = pattern.partition("{}")
+        if not place or set(before + after) & set("{}"):
+            raise ValueError(f"expected a pattern with one {{}} for the point's number, but got {pattern!r}")
         return pattern
 
 
@@ -212,6 +239,14 @@ class RunSpec(Spec):
     workers: PositiveInt | Literal["auto"] = "auto"
     cache: bool | str = Field(default=True, description="true: beside the run folder; false: none; or a folder")
 
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        if not _DEVICE.fullmatch(device):
+            hint = "; did you mean 'cuda'?" if device.lower() == "gpu" else nearest(device.lower(), DEVICES)
+            raise ValueError(f"expected auto, cpu, mps, cuda or cuda:1 and so on, but got {device[:40]!r}{hint}")
+        return device
+
 
 class ProbeEntry(Spec):
     """One use of a probe: its name, an id that lets it appear twice, and its parameters."""
@@ -247,9 +282,9 @@ class GateSpec(Spec):
     """A limit on measurements. ``where`` narrows the slice; ``"*"`` stands for every value."""
 
     measure: str = Field(description="PROBE_ID/METRIC, with or without [slice] and @condition")
-    where: dict[str, str] = Field(default_factory=dict, description="slice and condition that must hold")
-    at_least: float | None = None
-    at_most: float | None = None
+    where: dict[str, Text] = Field(default_factory=dict, description="slice and condition that must hold")
+    at_least: Number | None = None
+    at_most: Number | None = None
     require: Literal["measured", "all"] = Field(
         default="measured", description="all: a slice that was not measured makes the gate inconclusive"
     )

@@ -80,6 +80,30 @@ def test_a_gate_tests_a_bound_and_not_the_estimate(limit: dict[str, float], inte
     assert outcome.gate == {"measure": "p/accuracy", **limit}
 
 
+@pytest.mark.parametrize(
+    ("limit", "verdict"),
+    [
+        ({"at_least": 0.8}, "pass"),
+        ({"at_least": 0.9}, "pass"),
+        ({"at_least": 0.91}, "fail"),
+        ({"at_most": 0.8}, "fail"),
+    ],
+)
+def test_a_counted_number_is_its_own_bound(limit: dict[str, float], verdict: str) -> None:
+    results = run()
+    counted = Measurement.of("p", "accuracy", Estimate(value=0.9, method="exact"))
+    probe = results.probes[0].model_copy(update={"measurements": [counted]})
+    outcome = judge(gate(**limit), results.model_copy(update={"probes": [probe]}))
+    assert outcome.verdict == verdict
+
+
+def test_a_limit_may_be_a_fraction_and_a_group_a_number() -> None:
+    assert gate(at_least="1/3").model_dump(mode="json")["at_least"] == 1 / 3
+    outcome = judge(gate(where={"age": 30}, at_least="4/5"), run(accuracy=(0.81, 0.9, 0.95)))
+    assert outcome.gate["where"] == {"age": "30"}
+    assert gate(where={"eps": 0.03, "k": "8/255"}, at_least=1).where == {"eps": "0.03", "k": "8/255"}
+
+
 def test_the_reason_is_told_in_words() -> None:
     def why(interval: Interval, **limit: float) -> str:
         return judge(gate(**limit), run(accuracy=interval)).why

@@ -15,6 +15,7 @@ from countenance.core.plan import (
     LandmarkColumns,
     Plan,
     ProbeEntry,
+    RunSpec,
     Spec,
     TargetSpec,
     plan_schema,
@@ -111,6 +112,39 @@ def test_an_intersection_names_two_or_more_different_attributes(names: list[str]
     attributes = {name: {"assigned_by": "annotator"} for name in "ab"}
     with pytest.raises(ValidationError, match=said):
         DataSpec.model_validate({"attributes": attributes, "intersections": [names]})
+
+
+def test_numbers_may_be_written_as_fractions_and_are_kept_as_numbers() -> None:
+    written = {"size": 16, "mean": ["127.5/255", 0.5, "1e-1"], "std": ["1/255"]}
+    dumped = InputSpec.model_validate(written).model_dump(mode="json")
+    assert dumped["mean"] == [0.5, 0.5, 0.1]
+    assert dumped["std"] == [1 / 255]
+    assert AttributeSpec.model_validate({"assigned_by": "derived", "bins": [0, "1/3", 1]}).bins == [0, 1 / 3, 1]
+    for wrong in ("1/0", "nan", "one", True, [1]):
+        with pytest.raises(ValidationError):
+            InputSpec.model_validate({"size": 16, "mean": [wrong]})
+    with pytest.raises(ValidationError, match="above zero"):
+        InputSpec.model_validate({"size": 16, "std": ["0/255"]})
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "mps", "cuda", "cuda:0", "cuda:12"])
+def test_a_device_is_one_of_those_there_are(device: str) -> None:
+    assert RunSpec(device=device).device == device
+
+
+@pytest.mark.parametrize(
+    ("device", "hint"),
+    [("cdua", "'cuda'"), ("gpu", "'cuda'"), ("CPU", "'cpu'"), ("meta", ""), ("cuda:", "'cuda'"), ("cpu\n", "'cpu'")],
+)
+def test_a_device_that_is_none_is_told_with_the_nearest(device: str, hint: str) -> None:
+    with pytest.raises(ValidationError, match=f"expected auto, cpu, mps, cuda or cuda:1 .*{hint}"):
+        RunSpec(device=device)
+
+
+@pytest.mark.parametrize("pattern", ["x_{}_{}", "x_{}{", "x_{}}", "{0}_{}", "x", "{", "{{}}"])
+def test_a_landmark_pattern_has_one_place_and_no_other_brace(pattern: str) -> None:
+    with pytest.raises(ValidationError, match="expected a pattern with one {} for the point's number"):
+        LandmarkColumns(x=pattern, y="y_{}", points=5)
 
 
 def test_landmark_columns_need_a_place_for_the_number() -> None:
