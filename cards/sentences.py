@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.results import AuditResults, Measurement, ProbeResult
-from .slices import by_grouping, group_name
+from .slices import Grouped, by_grouping, group_name
 from .tables import ref
 from .tree import Paragraph, Part
-from .wording import measurement_title, metric_title, probe_title
+from .wording import measured_by, measurement_title, metric_title, plural, probe_title
 
 NULL = ".null"
 SPREADS = frozenset({"every_shift", "calibrated_null"})
@@ -118,29 +118,46 @@ def robustness_sentences(results: AuditResults) -> Iterator[Paragraph]:
 
 def group_sentences(results: AuditResults, intersectional: bool) -> Iterator[Paragraph]:
     """Yield the range of accuracy over the measured groups of each attribute, and how to read it."""
-    probe = results.probe("group_metrics")
+    probes = measured_by("group_metrics", results)
     found = False
-    for grouped in by_grouping(probe, results.data.attributes) if probe is not None else ():
-        if not grouped.attributes or (len(grouped.attributes) > 1) != intersectional:
-            continue
-        cells = [
-            (cell.estimate.value, group, cell)
-            for (group, column), cell in grouped.cells.items()
-            if column.metric == "accuracy" and not column.rest and cell.estimate.value is not None
-        ]
-        if len(cells) < 2:
-            continue
-        found = True
-        low, high = min(cells, key=lambda cell: cell[0]), max(cells, key=lambda cell: cell[0])
-        yield Paragraph.of(
-            f"Of {len(cells)} measured groups by {grouped.title}, accuracy is lowest for {group_name(low[1])}: ",
-            ref(low[2]),
-            f", and highest for {group_name(high[1])}: ",
-            ref(high[2]),
-            ".",
-        )
+    for probe in probes:
+        place = f"{probe_title(probe, results)}: of" if len(probes) > 1 else "Of"
+        for grouped in by_grouping(probe, results.data.attributes):
+            if grouped.attributes and (len(grouped.attributes) > 1) == intersectional:
+                told = _range(grouped, place)
+                if told is not None:
+                    found = True
+                    yield told
     if found:
         yield Paragraph.of(
             "These are ranges and not tests. The lowest and the highest of several groups lie apart by chance alone; "
             "where a probe tests a difference, a finding tells it."
         )
+
+
+def _range(grouped: Grouped, place: str) -> Paragraph | None:
+    """Tell the lowest and the highest accuracy of the measured groups; None for fewer than two."""
+    cells = [
+        (cell.estimate.value, group, cell)
+        for (group, column), cell in grouped.cells.items()
+        if column.metric == "accuracy" and not column.rest and cell.estimate.value is not None
+    ]
+    if len(cells) < 2:
+        return None
+    low, high = min(cells, key=lambda cell: cell[0]), max(cells, key=lambda cell: cell[0])
+    head = f"{place} {len(cells)} measured groups by {grouped.title}, accuracy is "
+    if low[0] == high[0]:
+        return Paragraph.of(f"{head}all alike, such as that for {group_name(low[1])}: ", ref(low[2]), ".")
+    return Paragraph.of(
+        f"{head}lowest for {group_name(low[1])}{_alike(low[0], cells)}: ",
+        ref(low[2]),
+        f", and highest for {group_name(high[1])}{_alike(high[0], cells)}: ",
+        ref(high[2]),
+        ".",
+    )
+
+
+def _alike(value: float, cells: list[tuple[float, tuple[str, ...], Measurement]]) -> str:
+    """Say that other groups have the same number."""
+    others = sum(cell[0] == value for cell in cells) - 1
+    return f" and {plural(others, 'more group')} alike" if others else ""

@@ -139,6 +139,11 @@ def probe_title(probe: ProbeResult, results: AuditResults) -> str:
     return f"{title} ({probe.id})" if twice else title
 
 
+def measured_by(name: str, results: AuditResults) -> list[ProbeResult]:
+    """Return what a probe gave, by its name: a plan may use it more than once and under any id."""
+    return [probe for probe in results.probes if probe.probe == name]
+
+
 def pairs_text(pairs: Mapping[str, str]) -> str:
     """Write a slice or condition for readers: ``eps = 8/255, attack = pgd``."""
     return ", ".join(f"{name} = {value}" for name, value in sorted(pairs.items()))

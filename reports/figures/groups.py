@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ...cards.slices import Column, Grouped, by_grouping, group_name
-from ...cards.wording import metric_meaning
+from ...cards.wording import measured_by, metric_meaning
 from ...core.results import AuditResults, Measurement, ProbeResult
 from .forest import ForestRow, forest
 from .panel import FigureGroup, Panel
@@ -86,8 +86,10 @@ def _over_all_faces(column: Column, source: _Source) -> Measurement | None:
     found = source.whole.cells.get(((), column)) if source.whole is not None else None
     if found is not None:
         return found
-    performance = source.results.probe("performance")
-    for item in performance.measurements if performance is not None and not column.condition else ():
-        if item.metric == column.metric and tuple(sorted(item.slice.items())) == column.rest and not item.condition:
-            return item
+    if column.condition:
+        return None
+    for performance in measured_by("performance", source.results):
+        for item in performance.measurements:
+            if item.metric == column.metric and tuple(sorted(item.slice.items())) == column.rest and not item.condition:
+                return item
     return None

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from countenance.cards.tree import MeasurementRef
-from countenance.core.results import Estimate, Measurement
+from countenance.core.results import Estimate, Measurement, ProbeResult
 from countenance.reports.drawing import figures_of
 from countenance.reports.figures.confusion import confusion_figure
 from countenance.reports.figures.forest import MOST_ROWS, MOST_SILENT, ForestRow, forest
+from countenance.reports.figures.groups import group_figures
 from countenance.reports.figures.heatmaps import heatmap_figures
 from countenance.reports.figures.panel import FigureGroup
 from countenance.reports.figures.theme import DARK, INK, MUTED, SERIES, SURFACE, Drawing, plain
@@ -193,3 +194,20 @@ def test_layouts_merge_without_touching_each_other() -> None:
     first.update(margin={"l": 99})
     assert second.layout["margin"]["l"] == 8
     assert second.layout["xaxis"]["title"]["standoff"] == 8
+
+
+def test_the_line_over_all_faces_is_found_by_the_name_of_the_probe(run: RunFiles) -> None:
+    """A plan may give the probe ``performance`` any id."""
+    by_groups = run.results.probe("group_metrics")
+    assert by_groups is not None
+
+    def lines(probes: list[ProbeResult]) -> int:
+        results = run.results.model_copy(update={"probes": probes})
+        panels = [panel for group in group_figures(by_groups, results) for panel in group.panels]
+        return sum(len(panel.drawing.layout.get("shapes", ())) for panel in panels)
+
+    named = [
+        probe.model_copy(update={"id": "mine"}) if probe.id == "performance" else probe for probe in run.results.probes
+    ]
+    without = [probe for probe in run.results.probes if probe.id != "performance"]
+    assert lines(named) == lines(list(run.results.probes)) > lines(without)
