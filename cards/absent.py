@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ..core.results import AuditResults, Measurement
 from .slices import by_grouping
 from .tree import Item, Paragraph, Part, Section, TableBlock
+from .unfinished import gates_not_judged, gates_text, not_run, reason_told
 from .wording import plural, probe_title
 
 _NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
@@ -87,7 +88,7 @@ def _not_measured(results: AuditResults) -> Item:
     rows: list[tuple[Part, ...]] = []
     for probe in results.probes:
         if probe.status != "ok":
-            rows.append((probe_title(probe, results), f"the whole probe {probe.status}", probe.reason or ""))
+            rows.append((probe_title(probe, results), f"the whole probe {probe.status}", reason_told(probe)))
         for grouped in by_grouping(probe, results.data.attributes):
             cells = [(group, cell) for (group, _), cell in grouped.cells.items() if cell.estimate.value is None]
             if cells:
@@ -98,6 +99,9 @@ def _not_measured(results: AuditResults) -> Item:
                 rows.append(
                     (probe_title(probe, results), where, " · ".join(reasons_in_short(cell for _, cell in cells)))
                 )
+    rows += [(name, "the whole probe did not run", "the audit broke off before it") for name in not_run(results)]
+    if gates_not_judged(results):
+        rows.append(("the gates", gates_text(gates_not_judged(results)).rstrip("."), "the audit broke off before them"))
     rows += [("the data", "", reason) for reason in results.data.not_measured]
     if results.data.quarantined:
         count = plural(len(results.data.quarantined), "row")

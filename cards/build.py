@@ -14,7 +14,8 @@ from .statements import Statements
 from .stating import stated
 from .tables import ref
 from .tree import Card, Item, Paragraph, Section
-from .wording import plural
+from .unfinished import breaking_off
+from .wording import measured_by, plural
 
 TASKS = {
     "expression": "facial expression recognition",
@@ -66,12 +67,12 @@ def build_card(results: AuditResults, statements: Statements, folder: Path) -> C
 
 def headline(results: AuditResults) -> list[Measurement]:
     """Return the usual measures over all faces that have a value, in their usual order."""
-    probe = results.probe("performance")
-    found = {
-        item.metric: item for item in (probe.measurements if probe else ()) if not item.slice and not item.condition
-    }
-    wanted = [found[name] for name in _HEADLINE_METRICS if name in found]
-    return [item for item in wanted if item.estimate.value is not None]
+    found: dict[str, Measurement] = {}
+    for probe in measured_by("performance", results):
+        for item in probe.measurements:
+            if not item.slice and not item.condition and item.estimate.value is not None:
+                found.setdefault(item.metric, item)  # of two uses of the probe the first is quoted
+    return [found[name] for name in _HEADLINE_METRICS if name in found]
 
 
 def task_title(task: str) -> str:
@@ -97,7 +98,8 @@ def _summary(results: AuditResults) -> Paragraph:
         f"{size_text(results)}{where} "
         f"on {results.started[:10]}. Every number below was measured in that audit and holds for that data; "
         "what the author "
-        "of the card states is marked as stated."
+        "of the card states is marked as stated.",
+        *([f" {told}"] if (told := breaking_off(results)) else []),
     )
 
 

@@ -11,6 +11,7 @@ from .statements import Statements
 from .stating import stated
 from .tables import definitions, group_blocks, overall_blocks, without_rest
 from .tree import Block, BulletList, Heading, Item, Paragraph
+from .unfinished import not_run, reason_told
 from .wording import plural, probe_title
 
 BARRETT = "Barrett et al. 2019, Psychological Science in the Public Interest 20(1)"
@@ -74,7 +75,10 @@ def _analysis(name: str, title: str, blocks: list[Block], results: AuditResults)
 
 
 def _why_nothing(name: str, results: AuditResults) -> str:
-    missing = [f"{probe_title(probe, results)}: {probe.reason}" for probe in results.probes if probe.status != "ok"]
+    missing = [
+        f"{probe_title(probe, results)}: {reason_told(probe)}" for probe in results.probes if probe.status != "ok"
+    ]
+    missing += [f"{name}: the audit broke off before it" for name in not_run(results)]
     if missing:
         return "; ".join(missing)
     if name.endswith("intersectional") and not results.data.intersections:

@@ -10,6 +10,7 @@ from ..cards.measured import ASSIGNED, quarantine_reasons
 from ..cards.slices import by_grouping, group_name
 from ..cards.tables import overall_blocks, ref
 from ..cards.tree import Block, Card, MeasurementRef, Part, TableBlock
+from ..cards.unfinished import gate_reason, gates_not_judged, gates_text, reason_told
 from ..cards.wording import measurement_title, metric_title, pairs_text, probe_title
 from ..core.files import sha256_of_bytes
 from ..core.results import AuditResults, Finding, GateOutcome, ProbeResult
@@ -154,6 +155,20 @@ class Page:
     def finding_number(self, finding: Finding) -> int:
         """Return n of the anchor ``finding-n``."""
         return next(n for n, other in enumerate(self.findings, start=1) if other.id == finding.id)
+
+    def reason(self, probe: ProbeResult) -> str:
+        """Say why a probe was skipped or failed, in words that may be published."""
+        return reason_told(probe)
+
+    def gate_reason(self, gate: GateOutcome) -> str:
+        """Say why a gate came to its verdict, in words that may be published."""
+        return gate_reason(gate, self.results)
+
+    @property
+    def unjudged(self) -> str:
+        """Say that gates of the plan were not judged; an empty string where all were."""
+        count = gates_not_judged(self.results)
+        return gates_text(count) if count else ""
 
     def gate_name(self, gate: GateOutcome) -> str:
         """Name a gate."""

@@ -8,6 +8,7 @@ from ..cards.sentences import nulls_of
 from ..cards.slices import by_grouping, group_name
 from ..cards.tables import ref
 from ..cards.tree import MeasurementRef
+from ..cards.unfinished import reason_told
 from ..cards.wording import measurement_title, plural
 from ..core.results import AuditResults, Measurement, ProbeResult, Status
 
@@ -54,7 +55,7 @@ def summary_lines(results: AuditResults) -> list[SummaryLine]:
 
 
 def _line(probe: ProbeResult, results: AuditResults) -> SummaryLine:
-    head, estimate = probe.reason or "", None
+    head, estimate = reason_told(probe), None
     if probe.status == "ok":
         found = _headline(probe, results)
         if found is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from ..cards.unfinished import breaking_off, gate_reason, reason_told
 from ..cards.wording import plural
 from ..core.results import AuditResults, GateOutcome
 from .run_files import RunFiles
@@ -41,28 +42,41 @@ def worries(run: RunFiles) -> tuple[list[Worry], int]:
 
 def _all(run: RunFiles) -> Iterator[Worry]:
     results = run.results
+    incomplete = breaking_off(results)
+    if incomplete:
+        yield Worry("high", "broken off", incomplete, "card-absent")
     if run.changed:
         text = f"{plural(len(run.changed), 'file')} of the run folder changed since the audit and were not drawn."
         yield Worry("high", "evidence", text, "provenance")
     for position, gate in enumerate(results.gates, start=1):
         if gate.verdict == "fail":
             hazard = gate.gate.get("hazard")
-            text = _capital(gate.why) + (f". Hazard: {hazard}" if hazard else "")
+            text = _capital(gate_reason(gate, results)) + (f". Hazard: {hazard}" if hazard else "")
             yield Worry("high", "gate failed", text, f"gate-{position}")
     yield from _findings(results, ("high",))
     for probe in results.probes:
         if probe.status == "failed":
-            text = f"{probe.title or probe.id} could not be completed: {probe.reason}"
+            text = f"{probe.title or probe.id} could not be completed: {reason_told(probe)}"
             yield Worry("high", "probe failed", text, f"probe-{probe.id}")
     yield from _findings(results, ("medium",))
     for position, gate in enumerate(results.gates, start=1):
         if gate.verdict in ("not measured", "inconclusive"):
-            yield Worry("medium", f"gate {gate.verdict}", _capital(gate.why), f"gate-{position}")
+            yield Worry("medium", f"gate {gate.verdict}", _capital(gate_reason(gate, results)), f"gate-{position}")
     yield from _small_groups(results)
     yield from _findings(results, ("low",))
+    yield from _due_reviews(results)
     for probe in results.probes:
         if probe.status == "skipped":
             yield Worry("low", "probe skipped", f"{probe.title or probe.id}: {probe.reason}", f"probe-{probe.id}")
+
+
+def _due_reviews(results: AuditResults) -> Iterator[Worry]:
+    """Tell gates whose review was due before the audit; the day of the audit counts, so that a report never changes."""
+    for position, gate in enumerate(results.gates, start=1):
+        due = str(gate.gate.get("review_by") or "")
+        if due and due < results.started[:10]:
+            text = f"A review was due by {due}, before this audit: {gate_name(gate)}."
+            yield Worry("low", "review due", text, f"gate-{position}")
 
 
 def _capital(text: str) -> str:

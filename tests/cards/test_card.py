@@ -209,6 +209,53 @@ def test_a_null_with_a_range_is_exceeded_only_above_its_range(
     assert found.parts[-1] == f". By its interval {told}."
 
 
+def under_other_ids(results: AuditResults) -> AuditResults:
+    """Give every probe another id, as a plan may."""
+    probes = []
+    for probe in results.probes:
+        name = f"my_{probe.id}"
+        items = [
+            Measurement.of(
+                name, m.metric, m.estimate, slice=m.slice, condition=m.condition, direction=m.direction
+            )
+            for m in probe.measurements
+        ]  # fmt: skip
+        probes.append(probe.model_copy(update={"id": name, "measurements": items, "findings": []}))
+    return results.model_copy(update={"probes": probes, "gates": []})
+
+
+def test_probes_are_found_by_their_name_and_not_their_id(results: AuditResults, run_folder: Path, card: Card) -> None:
+    other = build_card(under_other_ids(results), Statements(), run_folder)
+    assert [ref.estimate for ref in other.headline] == [ref.estimate for ref in card.headline]
+    assert next(ref.key for ref in other.headline) == "my_performance/accuracy"
+    for name in ("unitary", "intersectional"):
+        told = words(other.item(f"quantitative_analyses.{name}"))
+        assert "accuracy is lowest for" in told
+        assert "These are ranges and not tests" in told
+
+
+def test_groups_that_are_alike_are_told_so(results: AuditResults) -> None:
+    from countenance.cards.sentences import group_sentences
+
+    probe = results.probe("group_metrics")
+    assert probe is not None
+
+    def told(**values: float) -> str:
+        cells = [
+            Measurement.of("group_metrics", "accuracy", Estimate(value=value), slice={"gender": name})
+            for name, value in values.items()
+        ]
+        some = results.model_copy(update={"probes": [probe.model_copy(update={"measurements": cells})]})
+        parts = next(group_sentences(some, intersectional=False)).parts
+        return "".join(part if isinstance(part, str) else str(part.estimate) for part in parts)
+
+    assert told(a=0.5, b=0.5) == "Of 2 measured groups by gender, accuracy is all alike, such as that for a: 0.500."
+    assert told(a=0.5, b=0.7) == (
+        "Of 2 measured groups by gender, accuracy is lowest for a: 0.500, and highest for b: 0.700."
+    )
+    assert "highest for b and 1 more group alike: 0.700" in told(a=0.5, b=0.7, c=0.7)
+
+
 def test_no_word_promises_what_no_audit_can(card: Card) -> None:
     text = everything(card).lower()
     for phrase in ("is fair", "is safe", "is unbiased", "is robust", "are fair", "bias-free"):

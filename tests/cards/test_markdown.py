@@ -116,8 +116,8 @@ def test_no_line_start_is_markup(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["https://evil.example/x", "HTTP://evil.example", "see www.evil.example", "WWW.evil.example", "@user", "a@evil.example",
-     "ftp://evil.example", "x https://www.evil.example/@user"],
+    ["https://evil.example/x", "HTTP://evil.example", "see www.evil.example", "WWW.evil.example", "@user",
+     "a@evil.example", "ftp://evil.example", "x https://www.evil.example/@user"],
 )  # fmt: skip
 def test_addresses_in_data_are_no_links(text: str) -> None:
     """What GitHub's and other renderers look for, in the text as they see it after entities."""

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from countenance.cards.unfinished import reason_told
 from countenance.cards.wording import number
 from countenance.core.errors import ResultsError
 from countenance.core.results import AuditResults, GateOutcome
@@ -139,7 +140,7 @@ def test_every_probe_says_what_it_shows_and_hides_or_why_it_is_missing(said: str
     for probe in load_results(run_folder).probes:
         assert probe.shows in said
         assert probe.hides in said
-        assert probe.status == "ok" or (probe.reason or "") in said
+        assert reason_told(probe) in said
         assert probe.citation in said
         assert all(note in said for note in probe.notes)
 
@@ -265,6 +266,86 @@ def test_json_for_a_script_cannot_end_it() -> None:
     text = str(json_for_script({"a": "</script><!--&\u2028"}))
     assert not re.search("[<>&\u2028]", text)
     assert json.loads(text) == {"a": "</script><!--&\u2028"}
+
+
+def rendered(folder: Path, results: AuditResults, source: Path) -> str:
+    """Write other results into a copy of a run folder and return what its report says."""
+    shutil.copytree(source, folder)
+    write_results(results, folder)
+    return " ".join(" ".join(Page(render_report(folder)).text).split())
+
+
+def test_a_broken_off_audit_is_told_first(run_folder: Path, tmp_path: Path) -> None:
+    results = load_results(run_folder)
+    plan = {
+        **results.plan,
+        "probes": [{"probe": probe.probe, "id": probe.id} for probe in results.probes] + [{"probe": "x", "id": "late"}],
+        "gates": [gate.gate for gate in results.gates],
+    }
+    broken = results.model_copy(update={"plan": plan, "gates": []})
+    text = rendered(tmp_path / "run", broken, run_folder)
+    first, *_ = worries(RunFiles.read(tmp_path / "run"))[0]
+    assert (first.grade, first.text) == ("high", "The audit broke off: late did not run; gates were not judged.")
+    assert first.text in text.partition("What should I worry about?")[2][:2500]
+    assert "3 gates of the plan were not judged." in text
+    assert "The plan has no gates" not in text
+    card = RunFiles.read(tmp_path / "run").card
+    assert "The audit broke off: late did not run; gates were not judged." in str(card.summary.parts[-1])
+    assert "the whole probe did not run" in text
+    assert "the audit broke off before it" in text
+
+
+def test_a_complete_audit_is_not_told_to_have_broken_off(run_folder: Path, tmp_path: Path) -> None:
+    results = load_results(run_folder)
+    plan = {
+        **results.plan,
+        "probes": [{"probe": probe.probe, "id": probe.id} for probe in results.probes],
+        "gates": [gate.gate for gate in results.gates],
+    }
+    text = rendered(tmp_path / "run", results.model_copy(update={"plan": plan}), run_folder)
+    assert "broke off" not in text
+    assert "not judged" not in text
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("KeyError: '/data/faces/anna_k.png'", "KeyError, see log.txt in the run folder"),
+        ("the face anna_k has no landmarks", "see log.txt in the run folder"),
+        ("anna_k.Error: no", "see log.txt in the run folder"),
+    ],
+)
+def test_the_words_of_an_error_are_not_published(run_folder: Path, tmp_path: Path, reason: str, told: str) -> None:
+    from countenance.cards import card_of, to_json, to_markdown
+
+    results = load_results(run_folder)
+    probes = [
+        probe.model_copy(update={"reason": reason}) if probe.status == "failed" else probe for probe in results.probes
+    ]
+    gate = GateOutcome(
+        gate={"measure": "shortcut/x"}, verdict="not measured", why=f"the probe shortcut was failed: {reason}"
+    )
+    failed = results.model_copy(update={"probes": probes, "gates": [gate]})
+    text = rendered(tmp_path / "run", failed, run_folder)
+    card = card_of(tmp_path / "run")
+    for published in (text, to_markdown(card), to_json(card), render_report(tmp_path / "run")):
+        assert "anna_k" not in published
+        assert told in published
+    assert "skipped: the target is a table of predictions" in text  # what the package itself says is told
+
+
+def test_a_review_that_was_due_is_told(run_folder: Path, tmp_path: Path) -> None:
+    results = load_results(run_folder)
+    gates = [
+        GateOutcome(gate={"measure": f"p/{due}", "at_least": 0.5, "review_by": due}, verdict="pass", why="it is")
+        for due in ("2026-11-19", "2026-11-20", "2027-01-01")
+    ]
+    shutil.copytree(run_folder, tmp_path / "run")
+    write_results(results.model_copy(update={"gates": gates, "probes": []}), tmp_path / "run")
+    found, more = worries(RunFiles.read(tmp_path / "run"))
+    assert more == 0
+    assert [(worry.grade, worry.kind, worry.anchor) for worry in found] == [("low", "review due", "gate-1")]
+    assert found[0].text == "A review was due by 2026-11-19, before this audit: p/2026-11-19 at least 0.5."
 
 
 def test_gate_names_say_the_limit() -> None:
