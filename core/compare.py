@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .errors import UsageError
-from .results import AuditResults, Direction, Estimate
+from .results import AuditResults, Direction, Estimate, ProbeResult
 from .results_file import load_results
 
 if TYPE_CHECKING:
@@ -135,10 +135,47 @@ def _notes(runs: Sequence[AuditResults], same: bool) -> list[str]:
     notes = []
     if same:
         notes.append("The runs audited the same faces. Intervals of one run each are wider than a paired test needs.")
+    elif not all(run.data.sha256 for run in runs):
+        notes.append("Whether the runs audited the same faces is not known: a hash of the data is missing.")
+    elif all((run.data.faces, run.data.labels) == (runs[0].data.faces, runs[0].data.labels) for run in runs):
+        notes.append(
+            "The audited data differ (faces, labels, attributes or landmarks; of tables also the predictions), but the "
+            "runs have as many faces of each label. A difference may come from the data and not from the model."
+        )
     else:
         notes.append("The runs audited different data, so a difference may come from the faces and not from the model.")
     if len({run.schema_version for run in runs}) > 1 or len({run.tool.get("countenance") for run in runs}) > 1:
         notes.append("The runs were made with different versions of countenance.")
     if len({run.target.task for run in runs}) > 1:
         notes.append("The targets have different tasks.")
+    notes += _probe_notes(runs)
     return notes
+
+
+def _probe_notes(runs: Sequence[AuditResults]) -> Iterator[str]:
+    """Tell of each probe id that did not measure the same thing in every run that has it."""
+    by_id: dict[str, list[ProbeResult]] = {}
+    for run in runs:
+        for probe in run.probes:
+            by_id.setdefault(probe.id, []).append(probe)
+    for probe_id, probes in by_id.items():
+        differs = []
+        names = sorted({probe.probe for probe in probes})
+        versions = sorted({probe.version for probe in probes})
+        if len(names) > 1:
+            differs.append(f"it is another probe ({', '.join(names)})")
+        elif len(versions) > 1:
+            differs.append(f"the version of the probe differs ({', '.join(map(str, versions))})")
+        changed = _changed_params(probes) if len(names) == 1 else []
+        if changed:
+            differs.append(f"the parameters differ ({', '.join(changed)})")
+        if differs:
+            yield f"{probe_id} did not measure the same in every run: {' and '.join(differs)}."
+
+
+def _changed_params(probes: Sequence[ProbeResult]) -> list[str]:
+    """Return the names of the parameters that are not the same in all; a parameter may be missing in some."""
+    absent = object()
+    first = probes[0].params
+    names = dict.fromkeys(name for probe in probes for name in probe.params)
+    return [name for name in names if any(p.params.get(name, absent) != first.get(name, absent) for p in probes)]

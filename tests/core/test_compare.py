@@ -114,15 +114,52 @@ def test_notes_say_what_limits_the_comparison() -> None:
     same = compare(run(), run())
     assert same.same_data
     assert "same faces" in same.notes[0]
-    other = compare(run(), run(sha256="e"))
+    more = run(sha256="e")
+    more = more.model_copy(update={"data": more.data.model_copy(update={"faces": 2})})
+    other = compare(run(), more)
     assert not other.same_data
     assert "different data" in other.notes[0]
-    assert not compare(run(sha256=""), run(sha256="")).same_data
+    alike = compare(run(), run(sha256="e"))
+    assert not alike.same_data
+    assert alike.notes[0].startswith("The audited data differ (faces, labels, attributes or landmarks")
+    assert "as many faces of each label" in alike.notes[0]
+    unknown = compare(run(sha256=""), run(sha256=""))
+    assert not unknown.same_data
+    assert "not known" in unknown.notes[0]
     newer = run().model_copy(update={"tool": {"countenance": "9"}})
     forgery = run().model_copy(update={"target": TargetSummary(name="t", task="forgery")})
     notes = " ".join(compare(run(), newer, forgery).notes)
     assert "different versions" in notes
     assert "different tasks" in notes
+
+
+def with_probe(**changes: Any) -> AuditResults:
+    made = run(m=(0.1, 0.2, 0.3))
+    return made.model_copy(update={"probes": [made.probes[0].model_copy(update=changes)]})
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "told"),
+    [
+        ({}, {"version": 2}, "the version of the probe differs (1, 2)"),
+        ({"probe": "a"}, {"probe": "b"}, "it is another probe (a, b)"),
+        ({"params": {"x": 1, "y": 2}}, {"params": {"x": 1, "y": 3}}, "the parameters differ (y)"),
+        ({"params": {"x": None}}, {"params": {}}, "the parameters differ (x)"),
+        (
+            {"params": {"x": 1}},
+            {"params": {"x": 2}, "version": 3},
+            "the version of the probe differs (1, 3) and the parameters differ (x)",
+        ),
+    ],
+)
+def test_a_probe_that_changed_between_runs_is_told(first: dict[str, Any], last: dict[str, Any], told: str) -> None:
+    notes = compare(with_probe(**first), with_probe(**last)).notes
+    assert notes[1:] == [f"p did not measure the same in every run: {told}."]
+    assert compare(with_probe(**first), with_probe(**first)).notes[1:] == []
+
+
+def test_a_probe_of_one_run_only_needs_no_note() -> None:
+    assert len(compare(with_probe(), with_probe(id="q", version=2)).notes) == 1
 
 
 def test_a_frame_with_every_runs_interval() -> None:
