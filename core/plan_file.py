@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from .errors import PlanError, Problems, UsageError, nearest
@@ -18,6 +19,10 @@ from .plan import GateSpec, Plan, ProbeEntry
 from .probes import ProbeParams, registered_probes
 
 ALIGNED = "aligned"
+MOST_VALUES = 200_000
+LONGEST_SHOWN = 200
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, LONGEST_SHOWN, LONGEST_SHOWN
 Location = tuple[str | int, ...]
 
 
@@ -57,6 +62,43 @@ def load_plan(path: str | Path) -> LoadedPlan:
         PlanError: with every problem at once, each with its line and the nearest right name.
     """
     file = Path(path)
+    document, text = _read(file)
+    problems = Problems(str(file))
+    for fault in document.faults:
+        problems.add(fault)
+    if not isinstance(document.content, dict):
+        problems.add(f"expected a mapping with target, data and probes, but got {type(document.content).__name__}")
+        problems.raise_as(PlanError)
+    return check_plan(document, file.parent, problems, text)
+
+
+def load_gates(path: str | Path) -> list[GateSpec]:
+    """Read the gates of a plan file, or of a file that is a list of gates; the rest of a plan is not looked at.
+
+    Raises:
+        PlanError: with every problem of the gates at once, each with its line and the nearest right name.
+    """
+    file = Path(path)
+    document, _ = _read(file)
+    prefix: Location = ("gates",) if isinstance(document.content, dict) else ()
+    written = document.content.get("gates") if isinstance(document.content, dict) else document.content
+    if written is None:
+        raise PlanError(f"{file} has no gates")
+    problems = Problems(f"{file}: the gates cannot be read")
+    for fault in document.faults:
+        problems.add(fault)
+    gates: list[GateSpec] = []
+    try:
+        gates = TypeAdapter(list[GateSpec]).validate_python(written)
+    except ValidationError as error:
+        _add_faults(error, GateSpec, document, problems, prefix)
+    _check_keys(written, None, document, problems, prefix)
+    problems.raise_as(PlanError)
+    return gates
+
+
+def _read(file: Path) -> tuple[YamlDocument, str]:
+    """Read a YAML file; returns it parsed and as written."""
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -65,17 +107,25 @@ def load_plan(path: str | Path) -> LoadedPlan:
         raise PlanError(f"{file} cannot be read as a text file: {error}") from error
     try:
         document = read_yaml(text)
+        size = _expanded_size(document.content, {})
     except yaml.YAMLError as error:
-        raise PlanError(f"{file} is not YAML: {_tell_yaml(error)}") from error
+        raise PlanError(f"{file} cannot be read, it is not YAML: {_tell_yaml(error)}") from error
     except RecursionError:
         raise PlanError(f"{file} is nested too deeply") from None
-    problems = Problems(str(file))
-    for fault in document.faults:
-        problems.add(fault)
-    if not isinstance(document.content, dict):
-        problems.add(f"expected a mapping with target, data and probes, but got {type(document.content).__name__}")
-        problems.raise_as(PlanError)
-    return check_plan(document, file.parent, problems, text)
+    if size > MOST_VALUES:
+        raise PlanError(f"{file} stands for more than {MOST_VALUES:,} values (aliases repeat them)")
+    return document, text
+
+
+def _expanded_size(value: Any, known: dict[int, int]) -> int:
+    """Return how many values a parsed YAML stands for, each alias counted as often as it is written."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 0  # what holds itself is no plan, which its check says
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_expanded_size(item, known) for item in inner)
+    return known[id(value)]
 
 
 def check_plan(
@@ -89,10 +139,9 @@ def check_plan(
         _add_faults(error, Plan, document, problems)
     entries = dict(enumerate(plan.probes)) if plan else _readable_entries(document.content)
     params = _check_probes(entries, folder, document, problems)
-    if plan is not None:
-        if check_files:
-            _check_files(plan, folder, document, problems)
-        _check_gates(plan.gates, {entry.key for entry in plan.probes}, document, problems)
+    if check_files:
+        _check_files(folder, document, problems)
+    _check_keys(document.content.get("gates"), _written_ids(document.content), document, problems, ("gates",))
     problems.raise_as(PlanError)
     assert plan is not None
     return LoadedPlan(plan=plan, folder=folder, params=params, text=text)
@@ -135,21 +184,32 @@ def _check_probes(
     return params
 
 
-def _check_files(plan: Plan, folder: Path, document: YamlDocument, problems: Problems) -> None:
-    named: list[tuple[Sequence[str], str | None]] = [
-        (("target", "checkpoint"), plan.target.checkpoint),
-        (("target", "predictions"), plan.target.predictions),
-        (("data", "manifest"), plan.data.manifest),
-        (("card",), plan.card),
+def _check_files(folder: Path, document: YamlDocument, problems: Problems) -> None:
+    """Look up every file the plan names, as far as it can be read."""
+    named = [
+        ("target", "checkpoint"),
+        ("target", "predictions"),
+        ("data", "manifest"),
+        ("data", "landmarks"),
+        ("card",),
     ]
-    if isinstance(plan.data.landmarks, str) and plan.data.landmarks != ALIGNED:
-        named.append((("data", "landmarks"), plan.data.landmarks))
-    if plan.target.factory is not None and ".py:" in plan.target.factory:
-        named.append((("target", "factory"), plan.target.factory.rpartition(":")[0]))
-    for place, written in named:
-        fault = _file_fault(folder / written) if written is not None else ""
+    files = [(place, _written(document.content, place)) for place in named]
+    factory = _written(document.content, ("target", "factory"))
+    if factory is not None and ".py:" in factory:
+        files.append((("target", "factory"), factory.rpartition(":")[0]))
+    for place, written in files:
+        if written is None or (place == ("data", "landmarks") and written == ALIGNED):
+            continue
+        fault = _file_fault(folder / written)
         if fault:
             problems.add(f"{document.place(place)}: {fault}")
+
+
+def _written(content: Any, place: Sequence[str]) -> str | None:
+    """Return the text at a place of the plan, or ``None`` where there is none."""
+    for name in place:
+        content = content.get(name) if isinstance(content, dict) else None
+    return content if isinstance(content, str) else None
 
 
 def _file_fault(path: Path) -> str:
@@ -166,15 +226,28 @@ def _file_fault(path: Path) -> str:
         return f"the file {str(path)[:200]} cannot be looked up: {error.strerror or error}"
 
 
-def _check_gates(gates: Sequence[GateSpec], ids: set[str], document: YamlDocument, problems: Problems) -> None:
-    for position, gate in enumerate(gates):
-        place = document.place(("gates", position, "measure"))
+def _written_ids(content: dict[str, Any]) -> set[str] | None:
+    """Return the ids of the probes, those with faults included, or ``None`` where they cannot be told."""
+    written = content.get("probes")
+    if not isinstance(written, list):
+        return None
+    named = [item if isinstance(item, str) else _written(item, ["id"]) or _written(item, ["probe"]) for item in written]
+    return {name for name in named if name is not None}
+
+
+def _check_keys(gates: Any, ids: set[str] | None, document: YamlDocument, problems: Problems, prefix: Location) -> None:
+    """Check the measurement of each readable gate; ``ids`` are the plan's probes, ``None`` where any will do."""
+    for position, gate in enumerate(gates if isinstance(gates, list) else []):
+        measure = _written(gate, ["measure"])
+        if measure is None:
+            continue  # told by the record's own check
+        place = document.place((*prefix, position, "measure"))
         try:
-            probe_id = parse_key(gate.measure).probe
+            probe_id = parse_key(measure).probe
         except UsageError as error:
             problems.add(f"{place}: {error}")
             continue
-        if probe_id not in ids:
+        if ids is not None and probe_id not in ids:
             problems.add(f"{place}: the plan has no probe with the id {probe_id!r}{nearest(probe_id, ids)}")
 
 
@@ -208,15 +281,17 @@ def _add_faults(
 
 def _describe(fault: ErrorDetails, model: type[BaseModel]) -> str:
     """Say what a fault is and, for an unknown key, the nearest right one."""
-    name = str(fault["loc"][-1]) if fault["loc"] else ""
+    name = str(fault["loc"][-1])[:LONGEST_SHOWN] if fault["loc"] else ""
     if fault["type"] == "extra_forbidden":
         return f"unknown key {name!r}{nearest(name, _field_names(model, fault['loc'][:-1]))}"
     if fault["type"] == "missing":
         return f"the key {name!r} is missing"
     if fault["type"] == "model_type":
-        return f"expected a mapping of keys to values, but got {fault['input']!r}"
+        return f"expected a mapping of keys to values, but got {_SHORT.repr(fault['input'])}"
     message = fault["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(fault["input"], (dict, list)) else f", but got {fault['input']!r}"
+    shown = "" if isinstance(fault["input"], (dict, list)) else f", but got {_SHORT.repr(fault['input'])}"
+    if fault["type"] == "string_type" and isinstance(fault["input"], bool):
+        shown += " (YAML reads a bare yes, no, on, off, true and false so: put quotes around it)"
     return f"{message}{'' if 'got' in message else shown}"
 
 

@@ -143,7 +143,7 @@ def test_a_device_that_is_none_is_told_with_the_nearest(device: str, hint: str) 
 
 @pytest.mark.parametrize("pattern", ["x_{}_{}", "x_{}{", "x_{}}", "{0}_{}", "x", "{", "{{}}"])
 def test_a_landmark_pattern_has_one_place_and_no_other_brace(pattern: str) -> None:
-    with pytest.raises(ValidationError, match="expected a pattern with one {} for the point's number"):
+    with pytest.raises(ValidationError, match=r"expected a pattern with one \{\} for the point's number"):
         LandmarkColumns(x=pattern, y="y_{}", points=5)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from countenance.core.errors import PlanError
-from countenance.core.plan_file import load_plan
+from countenance.core.plan_file import load_gates, load_plan
 
 COMPLETE = """\
 version: 1
@@ -126,6 +126,67 @@ def test_a_gate_is_checked_before_anything_is_measured(fault: Any) -> None:
     assert "expected a measurement key" in fault(("performance/accuracy", "accuracy"))
     assert "name=value" in fault(("performance/accuracy", "'performance/accuracy[gender]'"))
     assert "the plan has no probe with the id 'adversarial'" in fault(("performance/accuracy", "adversarial/accuracy"))
+
+
+def test_a_fault_of_the_plan_hides_neither_missing_files_nor_gates_on_unknown_probes(fault: Any) -> None:
+    told = fault(
+        ("task: expression", "task: expresion"),
+        ("net.safetensors", "net.safetensor"),
+        ("performance/accuracy", "performence/accuracy"),
+        ("id: pgd", "id: PGD"),
+        ("at_least: 0.8}", "at_least: 0.8}\n  - {measure: PGD/accuracy, at_most: 1}\n  - {measure: 3}\n  - 4"),
+    )
+    for expected in (
+        "line 6 (target.task): Input should be",
+        "line 4 (target.checkpoint): there is no file F/net.safetensor; did you mean 'net.safetensors'?",
+        "line 18 (gates.0.measure): the plan has no probe with the id 'performence'; did you mean 'performance'?",
+        "(probes.1",
+    ):
+        assert expected in told, told
+    assert "no probe with the id 'PGD'" not in told
+
+
+def test_a_text_that_yaml_takes_for_a_boolean_needs_quotes(fault: Any) -> None:
+    told = fault(("at_least: 0.8", "where: {glasses: no}, at_least: 0.8"))
+    assert "(gates.0.where.glasses)" in told
+    assert "put quotes around it" in told
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+def test_aliases_that_multiply_are_refused(study: Any, fault: Any) -> None:
+    assert "stands for more than 200,000 values" in fault(text=BOMB)
+    small = BOMB.partition("e: &e")[0] + "data: *d\nname: [*d]\n"
+    assert len(fault(text=small)) < 3000
+    study.plan_file.write_text(BOMB)
+    with pytest.raises(PlanError, match="200,000 values"):
+        load_gates(study.plan_file)
+
+
+def test_gates_are_read_from_a_plan_or_a_list_and_checked_like_a_plan(study: Any) -> None:
+    study.plan_file.write_text(COMPLETE)
+    assert [gate.measure for gate in load_gates(study.plan_file)] == ["performance/accuracy"]
+    study.plan_file.write_text("- {measure: other/x, at_most: 1/3}\n")
+    assert load_gates(study.plan_file)[0].at_most == 1 / 3
+    faults = "{measure: p/x, at_leest: 1}\n  - {measure: x, at_most: 1}\n  - {measure: p/x, at_most: 1, at_most: 2}\n"
+    for text, first in (("name: x\ngates:\n  - " + faults, 3), ("\n  - " + faults, 2)):
+        study.plan_file.write_text(text)
+        with pytest.raises(PlanError) as raised:
+            load_gates(study.plan_file)
+        told = str(raised.value)
+        assert f"line {first} (" in told
+        assert "unknown key 'at_leest'; did you mean 'at_least'?" in told
+        assert f"line {first + 1} (" in told
+        assert "expected a measurement key" in told
+        assert f"line {first + 2}: the key 'at_most' stands twice" in told
+    unread = {"[" * 1200: "nested too deeply", "a: [": "not YAML", "a: 1": "no gates", "3": "a valid list"}
+    for text, said in unread.items():
+        study.plan_file.write_text(text)
+        with pytest.raises(PlanError, match=said):
+            load_gates(study.plan_file)
 
 
 def test_missing_files_are_named_with_the_nearest(fault: Any) -> None:
