@@ -100,7 +100,7 @@ class Faces:
         """Make faces of a checked manifest; ``landmarks`` is the ``.npz`` of the plan, if it names one."""
         source: LandmarkSource | None = None
         if isinstance(landmarks, Path):
-            source = NpzLandmarks(landmarks, manifest.frame["path"].tolist())
+            source = NpzLandmarks(landmarks, manifest.frame["path"].tolist(), manifest.frame["face_id"].tolist())
         elif manifest.landmarks is not None:
             source = ArrayLandmarks(manifest.landmarks)
         return cls(
@@ -130,6 +130,11 @@ class Faces:
         if self.aligned:
             return "aligned"
         return self.source.kind if self.source is not None else "none"
+
+    @property
+    def landmarks_missing(self) -> int:
+        """How many faces have no landmarks although others have, as far as is known by now."""
+        return 0 if self.source is None or self.aligned else self.source.missing_among(self.rows_of_source)
 
     @property
     def subject_codes(self) -> NDArray[np.int64]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from .errors import ManifestError
 from .files import sha256_of_bytes, sha256_of_file
 
+LOG = logging.getLogger("countenance")
 LandmarkKind = Literal["none", "5", "68", "478", "aligned"]
 KNOWN_POINTS = (5, 68, 478)
 # What numpy and zipfile raise on files that are damaged, encrypted, pickled or no archives at all.
@@ -37,6 +40,10 @@ class LandmarkSource(Protocol):
         """Return points of the faces in ``rows``, shape (n, p, 2), NaN where a face has none."""
         ...
 
+    def missing_among(self, rows: NDArray[np.int64]) -> int:
+        """Return how many of the faces in ``rows`` have none, as far as is known by now."""
+        ...
+
     def digest(self) -> str:
         """Return a hash of all points, which changes when one does."""
         ...
@@ -56,21 +63,32 @@ class ArrayLandmarks:
         """Return points of the faces in ``rows``."""
         return self._points[rows]
 
+    def missing_among(self, rows: NDArray[np.int64]) -> int:
+        """Return how many of the faces in ``rows`` have no landmarks."""
+        return int(np.isnan(self._points[rows]).any(axis=(1, 2)).sum())
+
     def digest(self) -> str:
         """Return the SHA-256 of the points."""
         return sha256_of_bytes(np.ascontiguousarray(self._points).tobytes())
 
 
 class NpzLandmarks:
-    """Landmarks in an ``.npz``, one array per face under the image's path without its suffix.
+    """Landmarks in an ``.npz``, one array per face under the face's id, or under its image's path without suffix.
 
-    Arrays are read when asked for, so that memory does not grow with the number of faces.
+    Arrays are read when asked for, so that memory does not grow with the number of faces. One that turns out to be of
+    no use then counts as missing.
+
+    Args:
+        file: the ``.npz``.
+        paths: the image's path of each face.
+        ids: the id of each face, the path unless given.
 
     Raises:
-        ManifestError: when the file cannot be read, holds none of the faces, or the first array has a wrong shape.
+        ManifestError: when the file cannot be read, holds none of the faces, gives several faces the same points, or
+            the first array has a wrong shape.
     """
 
-    def __init__(self, file: Path, paths: Sequence[str]) -> None:
+    def __init__(self, file: Path, paths: Sequence[str], ids: Sequence[str] | None = None) -> None:
         try:
             self._archive = zipfile.ZipFile(file)
         except _UNREADABLE as error:
@@ -79,47 +97,92 @@ class NpzLandmarks:
             ) from error
         self._file = file
         known = {name.removesuffix(".npy") for name in self._archive.namelist()}
-        keys = [_key_of(path) for path in paths]
-        self._keys = [key if key in known else None for key in keys]
-        self.missing = sum(key is None for key in self._keys)
+        by_path = [_key_of(path) for path in paths]
+        self._keys = [
+            own if own in known else key if key in known else None
+            for own, key in zip(paths if ids is None else ids, by_path, strict=True)
+        ]
+        self._useless: set[int] = set()
         found = next((key for key in self._keys if key is not None), None)
         if found is None:
             raise ManifestError(
                 f"{file} has landmarks of none of the {len(paths)} faces: its keys are image paths without suffix, "
-                f"e.g. {min(known, default='none')!r}, and the manifest has {keys[0]!r}"
+                f"e.g. {min(known, default='none')!r}, and the manifest has {by_path[0]!r}"
             )
-        self.points = self._points_of(found).shape[0]
+        self._refuse_shared()
+        try:
+            self.points = self._points_of(found, KNOWN_POINTS).shape[0]
+        except _UselessError as error:
+            raise ManifestError(f"{file}: the landmarks of {found!r} {error}") from error
         self.kind: LandmarkKind = str(self.points)  # type: ignore[assignment]
 
-    def _points_of(self, key: str) -> NDArray[np.float64]:
+    def _refuse_shared(self) -> None:
+        """Points are one face's: two faces of one picture, or ``a/1.jpg`` and ``a/1.png``, cannot share them."""
+        uses = Counter(key for key in self._keys if key is not None)
+        shared = sum(count for count in uses.values() if count > 1)
+        if shared:
+            raise ManifestError(
+                f"{self._file}: {shared} faces share their landmarks with another face, because their images have the "
+                "same path but for the suffix: name each array by the id of its face (the column of data.id, or the "
+                "path with its suffix)"
+            )
+
+    def _points_of(self, key: str, counts: Sequence[int]) -> NDArray[np.float64]:
+        """Read one array; its header is checked first, since it could announce more than the memory holds."""
         try:
+            with self._archive.open(f"{key}.npy") as member:
+                version = np.lib.format.read_magic(member)
+                read_header = {
+                    (1, 0): np.lib.format.read_array_header_1_0,
+                    (2, 0): np.lib.format.read_array_header_2_0,
+                }.get(version)
+                if read_header is None:
+                    raise _UselessError(f"have the .npy version {version}, expected (1, 0) or (2, 0)")
+                shape, _, kind = read_header(member)
+            if len(shape) != 2 or shape[0] not in counts or shape[1] not in {2, 3}:
+                raise _UselessError(
+                    f"have the shape {str(shape)[:80]}, expected ({' or '.join(map(str, counts))}, 2 or 3)"
+                )
+            if kind.hasobject:
+                raise _UselessError("cannot be read: they hold Python objects")
+            if kind.kind not in "fiu":
+                raise _UselessError(f"are no numbers but {kind}")
             with self._archive.open(f"{key}.npy") as member:
                 points = np.lib.format.read_array(member, allow_pickle=False)
         except _UNREADABLE as error:
-            raise ManifestError(f"{self._file}: the landmarks of {key!r} cannot be read: {error}") from error
-        expected = getattr(self, "points", None)
-        right = (expected,) if expected else KNOWN_POINTS
-        if points.ndim != 2 or points.shape[0] not in right or points.shape[1] not in {2, 3}:
-            raise ManifestError(
-                f"{self._file}: the landmarks of {key!r} have the shape {points.shape}, "
-                f"expected ({' or '.join(map(str, right))}, 2 or 3)"
-            )
-        if points.dtype.kind not in "fiu":
-            raise ManifestError(f"{self._file}: the landmarks of {key!r} are no numbers but {points.dtype}")
+            raise _UselessError(f"cannot be read: {error}") from error
         return np.asarray(points[:, :2], dtype=np.float64)
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return points of the faces in ``rows``; raises :class:`ManifestError` for an array of a wrong shape."""
+        """Return points of the faces in ``rows``; those of an array of no use are missing, and counted so."""
         points = np.full((len(rows), self.points, 2), np.nan)
-        for place, row in enumerate(rows):
-            key = self._keys[int(row)]
-            if key is not None:
-                points[place] = self._points_of(key)
+        for place, row in enumerate(rows.tolist()):
+            key = self._keys[row]
+            if key is None or row in self._useless:
+                continue
+            try:
+                points[place] = self._points_of(key, (self.points,))
+            except _UselessError as error:
+                self._useless.add(row)
+                LOG.warning("row %d: its landmarks count as missing, since they %s", row + 1, error)
         return points
+
+    @property
+    def missing(self) -> int:
+        """How many faces have no landmarks, as far as is known by now."""
+        return self.missing_among(np.arange(len(self._keys)))
+
+    def missing_among(self, rows: NDArray[np.int64]) -> int:
+        """Return how many of the faces in ``rows`` have no landmarks, as far as is known by now."""
+        return sum(self._keys[row] is None or row in self._useless for row in rows.tolist())
 
     def digest(self) -> str:
         """Return the SHA-256 of the file."""
         return sha256_of_file(self._file)
+
+
+class _UselessError(Exception):
+    """Says of one face's landmarks why they cannot be used, without naming the face."""
 
 
 def _key_of(path: str) -> str:

@@ -43,6 +43,11 @@ def not_measurable(faces: Faces, predictions: Predictions) -> list[str]:
         told.append("No attribute of the people was given: nothing was measured by group.")
     if faces.height_width is not None and faces.landmarks_kind == "none":
         told.append("No landmarks were given: nothing was measured on the canonical face.")
+    if faces.landmarks_missing:
+        told.append(
+            f"{faces.landmarks_missing:,} of {len(faces):,} faces have no landmarks: they were left out of what is "
+            "measured on the canonical face."
+        )
     if faces.aligned:
         told.append("Landmarks were not given: the crops were assumed to be aligned to the five-point template.")
     return told

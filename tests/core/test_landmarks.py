@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import pickle
 import zipfile
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from countenance.core.errors import ManifestError
 from countenance.core.landmarks import ALIGNED_TEMPLATE, ArrayLandmarks, NpzLandmarks, aligned_landmarks, to_crop
+from countenance.core.setup import load_faces
 
 PATHS = ["images/a/001.jpg", "images/a/002.jpg", "images/b/001.jpg"]
 
@@ -47,10 +49,62 @@ def test_a_wrong_shape_is_told_with_the_right_ones(tmp_path: Path, shape: tuple[
         NpzLandmarks(file, PATHS)
 
 
-def test_another_shape_further_on_is_told_when_it_is_read(tmp_path: Path) -> None:
+def test_another_shape_further_on_counts_as_missing_without_naming_the_face(tmp_path: Path, log: list[str]) -> None:
     source = NpzLandmarks(write(tmp_path, images__a__001=points(1), images__a__002=points(1, 5)), PATHS)
-    with pytest.raises(ManifestError, match=r"'images/a/002' have the shape \(5, 2\), expected \(68, 2 or 3\)"):
-        source.read(np.array([0, 1]))
+    assert source.missing == 1
+    for _ in range(2):
+        read = source.read(np.array([0, 1, 2]))
+        np.testing.assert_array_equal(np.isnan(read).all(axis=(1, 2)), [False, True, True])
+    assert source.missing == 2
+    assert source.missing_among(np.array([0, 1])) == 1
+    assert log == [
+        "row 2: its landmarks count as missing, since they have the shape (5, 2), expected (68, 2 or 3)",
+    ]
+
+
+def test_faces_of_one_picture_need_landmarks_of_their_own(tmp_path: Path) -> None:
+    paths = ["a/1.jpg", "a/1.jpg", "a/2.jpg", "a/2.png", "b.jpg"]
+    file = write(tmp_path, a__1=points(1), a__2=points(2), b=points(3))
+    with pytest.raises(ManifestError, match="4 faces share their landmarks with another face") as raised:
+        NpzLandmarks(file, paths, ["f1", "f2", "a/2.jpg", "a/2.png", "b.jpg"])
+    assert "a/1" not in str(raised.value)
+    own = {"f1": points(1), "f2": points(2), "a/2.jpg": points(3), "a/2": points(4)}
+    file = write(tmp_path, **own)
+    source = NpzLandmarks(file, paths, ["f1", "f2", "a/2.jpg", "a/2.png", "b.jpg"])
+    read = source.read(np.arange(5))
+    for place, array in enumerate(own.values()):
+        np.testing.assert_array_equal(read[place], array)
+    assert source.missing == 1
+
+
+def test_a_header_that_announces_more_than_the_memory_holds(tmp_path: Path, log: list[str]) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"shape": (2**40, 2**20), "fortran_order": False, "descr": "<f8"})
+    with zipfile.ZipFile(tmp_path / "h.npz", "w") as archive:
+        archive.writestr("images/a/001.npy", header.getvalue())
+    with pytest.raises(ManifestError, match="have the shape"):
+        NpzLandmarks(tmp_path / "h.npz", PATHS)
+    good = io.BytesIO()
+    np.save(good, points(1))
+    with zipfile.ZipFile(tmp_path / "h.npz", "w") as archive:
+        archive.writestr("images/a/001.npy", good.getvalue())
+        archive.writestr("images/a/002.npy", header.getvalue())
+    source = NpzLandmarks(tmp_path / "h.npz", PATHS)
+    assert np.isnan(source.read(np.array([1]))).all()
+    assert "have the shape (1099511627776, 1048576)" in log[0]
+
+
+def test_faces_without_landmarks_are_counted_in_the_results(study: Any) -> None:
+    keys = [path.removesuffix(".png") for path in study.table["path"]]
+    np.savez(study.folder / "p.npz", **{key: points(1, 5) for key in keys[:20]}, **{keys[20]: points(1, 68)})
+    faces = load_faces(study.load(study.changed(data={"landmarks": "p.npz"})))[0]
+    assert faces.landmarks_missing == 3
+    next(faces.batches(24, landmarks=True))
+    assert faces.landmarks_missing == 4
+    assert faces.take(np.arange(20, 23)).landmarks_missing == 3
+    results = study.run(plan=study.changed(data={"landmarks": "p.npz"}))
+    assert any(text.startswith("3 of 24 faces have no landmarks") for text in results.data.not_measured)
+    assert not any("have no landmarks" in text for text in study.run().data.not_measured)
 
 
 def test_landmarks_of_none_of_the_faces_name_both_kinds_of_keys(tmp_path: Path) -> None:
@@ -123,6 +177,7 @@ def test_points_in_memory() -> None:
     source = ArrayLandmarks(table)
     assert (source.kind, source.points) == ("5", 5)
     np.testing.assert_array_equal(source.read(np.array([2, 0])), table[[2, 0]])
+    assert source.missing_among(np.array([2, 0])) == 0
     for shape in ((3, 6, 2), (5, 2), (3, 5, 3)):
         with pytest.raises(ManifestError, match="expected \\(faces, 5 or 68 or 478, 2\\)"):
             ArrayLandmarks(np.zeros(shape))
