@@ -16,7 +16,7 @@ from .errors import PlanError, Problems, UsageError, nearest
 from .keys import parse_key
 from .places import YamlDocument, read_yaml
 from .plan import GateSpec, Plan, ProbeEntry
-from .probes import ProbeParams, registered_probes
+from .probes import ProbeParams, no_such_probe, registered_probes
 
 ALIGNED = "aligned"
 MOST_VALUES = 200_000
@@ -174,7 +174,7 @@ def _check_probes(
     for position, entry in entries.items():
         if entry.probe not in known:
             place = document.place(("probes", position))
-            problems.add(f"{place}: there is no probe {entry.probe!r}{nearest(entry.probe, known)}")
+            problems.add(f"{place}: {no_such_probe(entry.probe, known)}")
             continue
         model = known[entry.probe].params
         try:

@@ -17,6 +17,7 @@ writing belong to the runner. A third-party package adds probes with an entry po
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 Need = Literal["model", "gradients", "layers", "images", "labels", "landmarks"]
 Pillar = Literal["performance", "explanation", "fairness", "robustness", "integrity"]
 CLASSIFICATION = frozenset({"expression", "forgery"})
+ENTRY_POINTS = "countenance.probes"
+LOG = logging.getLogger("countenance")
 
 
 class ProbeParams(BaseModel):
@@ -261,7 +264,7 @@ def probe(
 
     def register(function: ProbeFunction) -> ProbeFunction:
         known = _registered.get(name)
-        if known is not None and known.function.__qualname__ != function.__qualname__:
+        if known is not None and _origin(known.function) != _origin(function):
             raise ValueError(f"the probe name {name!r} is taken by {known.function.__module__}")
         _registered[name] = Probe(
             name=name,
@@ -281,16 +284,45 @@ def probe(
     return register
 
 
+def _origin(function: ProbeFunction) -> tuple[str, str]:
+    """Where a function was defined, which stays the same when its module is imported again."""
+    return function.__module__, function.__qualname__
+
+
 @cache
-def _load_entry_points() -> None:
-    """Import every module that offers probes; importing it registers them."""
-    for entry in entry_points(group="countenance.probes"):
-        entry.load()
+def broken_plugins() -> dict[str, str]:
+    """Import every module that offers probes, which registers them; return by name why one could not be imported.
+
+    A third party's broken package costs no more than its own probes; a fault of our own modules is raised.
+    """
+    broken = {}
+    offered = entry_points(group=ENTRY_POINTS)
+    for entry in sorted(offered, key=lambda entry: (not _is_own(entry.value), entry.name)):  # ours keep their names
+        try:
+            entry.load()
+        except (Exception, SystemExit) as error:
+            if _is_own(entry.value):
+                raise
+            broken[entry.name] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            LOG.warning("the plug-in %r (%s) cannot be loaded: %s", entry.name, entry.value, broken[entry.name])
+    return broken
+
+
+def _is_own(target: str) -> bool:
+    return target.split(":")[0].split(".")[0] == __name__.split(".")[0]
+
+
+def no_such_probe(name: str, known: Iterable[str]) -> str:
+    """Say that there is no probe ``name``, with the nearest one and the plug-ins that might have had it."""
+    told = f"there is no probe {name!r}{nearest(name, known)}"
+    for plugin, reason in broken_plugins().items():
+        told += f"; the plug-in {plugin!r} cannot be loaded ({reason})"
+    return told
 
 
 def registered_probes() -> dict[str, Probe]:
     """Return every probe by name, in alphabetical order; imports the packages that offer probes."""
-    _load_entry_points()
+    broken_plugins()
     return dict(sorted(_registered.items()))
 
 
@@ -302,5 +334,5 @@ def find_probe(name: str) -> Probe:
     """
     known = registered_probes()
     if name not in known:
-        raise PlanError(f"there is no probe {name!r}{nearest(name, known)} (countenance probes lists them)")
+        raise PlanError(f"{no_such_probe(name, known)} (countenance probes lists them)")
     return known[name]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -71,6 +72,62 @@ def test_a_name_belongs_to_one_function(add_probe: Any) -> None:
     assert find_probe("mine").function is one
     add_probe("other", other)
     assert find_probe("other").summary == ""
+
+
+def test_a_function_of_another_module_does_not_replace_a_probe(add_probe: Any) -> None:
+    known = find_probe("performance")
+
+    def performance(context: ProbeContext, params: ProbeParams) -> Iterator[Output]:
+        yield Note("")
+
+    performance.__qualname__ = known.function.__qualname__
+    with pytest.raises(ValueError, match=r"'performance' is taken by countenance\.audit"):
+        add_probe("performance", performance)
+    assert find_probe("performance") is known
+
+
+@pytest.fixture
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Adds plug-ins to those installed: ``plugins(name="source of the module")``."""
+    registered_probes()
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.syspath_prepend(tmp_path)
+    installed = list(entry_points(group=registry.ENTRY_POINTS))
+
+    def add(**sources: str) -> None:
+        added = []
+        for name, source in sources.items():
+            (tmp_path / f"plugin_{name}.py").write_text(source)
+            added.append(EntryPoint(name, f"plugin_{name}", registry.ENTRY_POINTS))
+        monkeypatch.setattr(registry, "entry_points", lambda group: [*added, *installed])
+        registry.broken_plugins.cache_clear()
+
+    yield add
+    registry.broken_plugins.cache_clear()
+
+
+def test_a_broken_plugin_costs_its_own_probes_alone(plugins: Any, study: Any, log: list[str]) -> None:
+    plugins(broken="import not_there_at_all", leaves="raise SystemExit(3)", fine="x = 1")
+    assert "performance" in registered_probes()
+    assert set(registry.broken_plugins()) == {"broken", "leaves"}
+    assert len([line for line in log if "cannot be loaded" in line]) == 2
+    with pytest.raises(PlanError, match=r"no probe 'theirs'.*plug-in 'broken' cannot be loaded \(ModuleNotFoundError"):
+        find_probe("theirs")
+    with pytest.raises(PlanError, match=r"line \d+ \(probes\.0\): there is no probe 'theirs'.*plug-in 'broken'"):
+        study.load(study.changed(probes=["theirs"]))
+    assert study.load().params.keys() == {"performance"}
+
+
+def test_a_plugin_that_takes_a_name_of_ours_is_told(plugins: Any) -> None:
+    known = find_probe("performance")
+    source = (
+        "from countenance.core.probes import ProbeParams, probe\n"
+        "@probe('performance', version=1, title='x', pillar='integrity', params=ProbeParams, shows='x', hides='y')\n"
+        "def performance(context, params):\n    yield\n"
+    )
+    plugins(thief=source)
+    assert "is taken by countenance.audit" in registry.broken_plugins()["thief"]
+    assert find_probe("performance") is known
 
 
 def test_throw_away_probes_are_thrown_away() -> None:
