@@ -339,8 +339,35 @@ class Plan(Spec):
 
 
 def plan_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a plan, for editors."""
+    """Return the JSON Schema of a plan, for editors, with the parameters of every probe that can be imported."""
     schema = Plan.model_json_schema()
-    entry = schema["$defs"]["ProbeEntry"]
-    schema["$defs"]["ProbeEntry"] = {"anyOf": [{"type": "string"}, entry]}
+    try:
+        from .probes import registered_probes  # the probes import torch, and a plan can be written without it
+
+        known = registered_probes()
+    except ImportError as error:
+        entry = schema["$defs"]["ProbeEntry"]
+        entry["description"] += f" The parameters are not listed, because the probes cannot be imported: {error}."
+        schema["$defs"]["ProbeEntry"] = {"anyOf": [{"type": "string"}, entry]}
+    else:
+        entries = [_entry_schema(name, probe.title, probe.params, schema["$defs"]) for name, probe in known.items()]
+        schema["$defs"]["ProbeEntry"] = {"anyOf": [{"enum": list(known)}, *entries]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "countenance plan", **schema}
+
+
+def _entry_schema(name: str, title: str, params: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of one probe's entry; records inside its parameters join ``definitions`` under its name."""
+    schema = params.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+    for model, definition in schema.pop("$defs", {}).items():
+        definitions[f"{name}.{model}"] = definition
+    return {
+        "type": "object",
+        "title": title,
+        "properties": {
+            "probe": {"const": name},
+            "id": {"type": "string", "pattern": f"^{PROBE_ID.pattern}$"},
+            **schema.get("properties", {}),
+        },
+        "required": ["probe", *schema.get("required", [])],
+        "additionalProperties": False,
+    }

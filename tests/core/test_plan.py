@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from countenance.core.plan import (
     TargetSpec,
     plan_schema,
 )
+from countenance.core.probes import Note, Output, ProbeContext, ProbeParams, registered_probes
 
 CHECKPOINT = {"checkpoint": "a.pt", "input": {"size": 16}, "output": "logits"}
 
@@ -220,7 +222,7 @@ def test_the_schema_is_whole_json() -> None:
 
 
 def test_the_schema_knows_every_key_and_no_other() -> None:
-    """Its records are the plan's, each closed to unknown keys; a probe alone is open, for its parameters."""
+    """Its records are the plan's and the probes' parameters, each closed to unknown keys."""
     schema = plan_schema()
     assert schema["type"] == "object"
     assert set(schema["properties"]) == set(Plan.model_fields)
@@ -230,12 +232,47 @@ def test_the_schema_knows_every_key_and_no_other() -> None:
     for name, record in records.items():
         written = schema["$defs"][name]
         if name == "ProbeEntry":
-            text, written = written["anyOf"]
-            assert text == {"type": "string"}
-            assert written["additionalProperties"] is True
-        else:
-            assert written["additionalProperties"] is False
+            continue
+        assert written["additionalProperties"] is False
         assert set(written["properties"]) == set(record.model_fields)
+    known = registered_probes()
+    names, *entries = schema["$defs"]["ProbeEntry"]["anyOf"]
+    assert names == {"enum": list(known)}
+    for entry, (name, probe) in zip(entries, known.items(), strict=True):
+        assert entry["properties"]["probe"] == {"const": name}
+        assert entry["additionalProperties"] is False
+        assert set(entry["properties"]) == {"probe", "id", *probe.params.model_fields}
+
+
+def test_records_inside_parameters_are_in_the_schema(add_probe: Any) -> None:
+    class Part(Spec):
+        size: int
+
+    class Params(ProbeParams):
+        parts: list[Part]
+
+    def parted(context: ProbeContext, params: Params) -> Iterator[Output]:
+        yield Note("")
+
+    add_probe("parted", parted, Params)
+    schema = plan_schema()
+    assert set(schema["$defs"]["parted.Part"]["properties"]) == {"size"}
+    (entry,) = [entry for entry in schema["$defs"]["ProbeEntry"]["anyOf"][1:] if "parts" in entry["properties"]]
+    assert entry["required"] == ["probe", "parts"]
+    assert references(schema) == {f"#/$defs/{name}" for name in schema["$defs"]}
+
+
+def test_without_the_probes_the_schema_says_why_their_parameters_are_not_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise ImportError("No module named 'torch'")
+
+    monkeypatch.setattr("countenance.core.probes.registered_probes", fail)
+    text, entry = plan_schema()["$defs"]["ProbeEntry"]["anyOf"]
+    assert text == {"type": "string"}
+    assert entry["additionalProperties"] is True
+    assert "No module named 'torch'" in entry["description"]
 
 
 def test_a_plan_in_the_schema_may_name_a_probe_or_describe_it() -> None:
