@@ -62,7 +62,8 @@ def _verdict(measurement: Measurement, nulls: list[Measurement], probe: str) -> 
     lower = [null for null in nulls if _ends(null)[1] < estimate.low]
     inside = [null for null in nulls if null not in higher and null not in lower]
     spread = [null for null in inside if null.estimate.method in SPREADS]
-    level = [null for null in inside if null not in spread]
+    sampled = [null for null in inside if null not in spread and null.estimate.low is not None]
+    level = [null for null in inside if null not in spread and null not in sampled]
     told = []
     if lower:
         told.append(f"it exceeds {_names(lower, probe)}")
@@ -70,6 +71,8 @@ def _verdict(measurement: Measurement, nulls: list[Measurement], probe: str) -> 
         told.append(f"it falls short of {_names(higher, probe)}")
     if spread:
         told.append(f"it lies within the range of {_names(spread, probe)}")
+    if sampled:
+        told.append(f"it overlaps with the interval of {_names(sampled, probe)}, which is no test of the two")
     if level:
         told.append(f"it does not differ from {_names(level, probe)} beyond the sampling error")
     return ". By its interval " + "; ".join(told) + "."

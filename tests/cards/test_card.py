@@ -209,6 +209,25 @@ def test_a_null_with_a_range_is_exceeded_only_above_its_range(
     assert found.parts[-1] == f". By its interval {told}."
 
 
+def test_a_null_that_was_sampled_too_is_held_against_by_its_interval(results: AuditResults) -> None:
+    """The same maps are in both numbers, so intervals that overlap say nothing; their difference is measured apart."""
+    from countenance.cards.sentences import against_nulls
+
+    probe = results.probe("global_heatmaps")
+    assert probe is not None
+    iou = Measurement.of("x", "iou", Estimate(value=0.195, low=0.184, high=0.206))
+
+    def told(low: float, value: float, high: float) -> object:
+        other = Estimate(value=value, low=low, high=high, level=0.95, method="jackknife_of_people")
+        null = Measurement.of("x", "iou.null_other_masks", other)
+        found = against_nulls(iou, probe.model_copy(update={"measurements": [iou, null]}))
+        assert found is not None
+        return found.parts[-1]
+
+    assert "it overlaps with the interval of IoU with other masks, which is no test" in str(told(0.15, 0.169, 0.189))
+    assert "it exceeds IoU with other masks" in str(told(0.15, 0.169, 0.18))
+
+
 def under_other_ids(results: AuditResults) -> AuditResults:
     """Give every probe another id, as a plan may."""
     probes = []
