@@ -292,6 +292,9 @@ class GateSpec(Spec):
     hazard: str | None = Field(default=None, description="the harm the gate guards against")
     mitigation: str | None = None
     review_by: date | None = None
+    acknowledge: Literal["contested account"] | None = Field(
+        default=None, description="must stand at a gate on agreement with a contested account, such as the Ekman masks"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> GateSpec:

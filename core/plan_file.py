@@ -142,6 +142,8 @@ def check_plan(
     if check_files:
         _check_files(folder, document, problems)
     _check_keys(document.content.get("gates"), _written_ids(document.content), document, problems, ("gates",))
+    if plan is not None:
+        _check_acknowledged(plan, document, problems)
     problems.raise_as(PlanError)
     assert plan is not None
     return LoadedPlan(plan=plan, folder=folder, params=params, text=text)
@@ -249,6 +251,20 @@ def _check_keys(gates: Any, ids: set[str] | None, document: YamlDocument, proble
             continue
         if ids is not None and probe_id not in ids:
             problems.add(f"{place}: the plan has no probe with the id {probe_id!r}{nearest(probe_id, ids)}")
+
+
+def _check_acknowledged(plan: Plan, document: YamlDocument, problems: Problems) -> None:
+    """Ask for an acknowledgement at each gate that holds a model to a contested account."""
+    known = registered_probes()
+    contested = {entry.key: known[entry.probe].contested for entry in plan.probes if entry.probe in known}
+    for position, gate in enumerate(plan.gates):
+        probe_id, _, rest = gate.measure.partition("/")
+        metric = rest.partition("[")[0].partition("@")[0]
+        if metric in contested.get(probe_id, ()) and gate.acknowledge is None:
+            problems.add(
+                f"{document.place(('gates', position))}: {metric} is agreement with one contested account of where an "
+                "expression shows, not a mark of correctness; a gate on it needs `acknowledge: contested account`"
+            )
 
 
 def _add_faults(

@@ -232,6 +232,7 @@ class Probe:
     shows: str
     hides: str
     citation: str
+    contested: frozenset[str]
     function: ProbeFunction
 
     @property
@@ -255,6 +256,7 @@ def probe(
     shows: str,
     hides: str,
     citation: str = "",
+    contested: Iterable[str] = (),
 ) -> Callable[[ProbeFunction], ProbeFunction]:
     """Register the decorated generator function as the probe ``name``.
 
@@ -277,6 +279,7 @@ def probe(
             shows=shows,
             hides=hides,
             citation=citation,
+            contested=frozenset(contested),
             function=function,
         )
         return function

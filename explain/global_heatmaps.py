@@ -100,6 +100,17 @@ class GlobalHeatmapsParams(ProbeParams):
     "activation map may miss what the model uses. Overlap with a mask is no mark of correctness.",
     citation="Gaya-Morey et al. 2024, arXiv 2401.11835; Selvaraju et al. 2017 (Grad-CAM); Barrett et al. 2019, "
     "Psychological Science in the Public Interest 20(1)",
+    contested=(
+        "iou",
+        "margin",
+        "specificity",
+        "auroc",
+        "precision",
+        "recall",
+        "energy_in_mask",
+        "face_iou",
+        "face_specificity",
+    ),
 )
 def global_heatmaps(context: ProbeContext, params: GlobalHeatmapsParams) -> Iterator[Output]:
     """Mean class activation map of each class on the canonical face, scored against masks of expressions."""

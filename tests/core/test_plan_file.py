@@ -252,3 +252,15 @@ def test_aligned_landmarks_need_no_file(study: Any) -> None:
     assert loaded.landmarks_file == "aligned"
     assert study.load(study.changed(data={"landmarks": "manifest.csv"})).landmarks_file == study.folder / "manifest.csv"
     assert study.load().landmarks_file is None
+
+
+def test_a_gate_on_a_contested_account_asks_for_an_acknowledgement(study: Any) -> None:
+    """Agreement with the Ekman masks is agreement with one account that many researchers dispute."""
+    study.plan["probes"] = ["global_heatmaps"]
+    study.plan["gates"] = [{"measure": "global_heatmaps/iou[label=happy]", "at_least": 0.2}]
+    with pytest.raises(PlanError, match=r"gates\.0.*contested account.*acknowledge: contested account"):
+        load_plan(study.write_plan())
+    study.plan["gates"][0]["acknowledge"] = "contested account"
+    assert load_plan(study.write_plan()).plan.gates[0].acknowledge == "contested account"
+    study.plan["gates"] = [{"measure": "global_heatmaps/energy_outside_face[label=happy]", "at_most": 0.5}]
+    load_plan(study.write_plan())
