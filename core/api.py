@@ -103,7 +103,9 @@ def run(
         raise UsageError("expected a plan, or both a model and faces")
     if not hasattr(faces, "columns"):
         raise UsageError(f"expected `faces` to be a pandas DataFrame, but got {type(faces).__name__}")
-    described = {"manifest": "(data frame)", "label": "label" if "label" in faces.columns else None, **dict(data or {})}
+    described = {"manifest": "(data frame)", **dict(data or {})}
+    if task in {"expression", "forgery"} and "label" not in faces.columns:
+        described.setdefault("label", None)
     content: dict[str, Any] = {
         "name": name,
         "seed": seed,
@@ -163,7 +165,7 @@ def _run_live(
 
     plan = loaded.plan
     labels = plan.target.class_names if plan.target.task in {"expression", "forgery"} else ()
-    manifest = check_manifest(frame, plan.data, labels, "the data frame")
+    manifest = check_manifest(frame, plan.data, labels, "the data frame", target=plan.target)
     assert plan.target.input is not None
     faces = Faces.from_manifest(
         manifest,

@@ -77,7 +77,7 @@ def predict(target: Target, faces: Faces, batch_size: int, advance: Advance) -> 
 def _outputs(target: Target, batch: FaceBatch) -> torch.Tensor:
     try:
         outputs = target(batch.pixels)
-        target.check_finite(outputs)
+        target.check_outputs(outputs)
     except TargetError as error:
         raise AuditError(str(error)) from error
     except (Exception, SystemExit) as error:  # a user's net may raise anything; its message is passed on

@@ -208,9 +208,17 @@ def test_breaking_off_leaves_no_thread_behind(tmp_path: Path) -> None:
 
 def test_workers_are_as_asked_or_leave_a_processor_free(monkeypatch: pytest.MonkeyPatch) -> None:
     assert decoding_workers(5) == 5
-    for processors, wanted in ((1, 1), (2, 1), (4, 3), (64, 8), (None, 1)):
-        monkeypatch.setattr(module.os, "cpu_count", lambda count=processors: count)
+    for count, wanted in ((1, 1), (2, 1), (4, 3), (64, 8)):
+        monkeypatch.setattr(module, "processors", lambda count=count: count)
         assert decoding_workers("auto") == wanted
+
+
+def test_processors_are_those_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.os, "sched_getaffinity", lambda process: {0, 5, 7}, raising=False)
+    assert module.processors() == 3
+    monkeypatch.delattr(module.os, "sched_getaffinity")
+    monkeypatch.setattr(module.os, "cpu_count", lambda: None)
+    assert module.processors() == 1
 
 
 # Groups --------------------------------------------------------------------------------------------------------------
