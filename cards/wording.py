@@ -101,6 +101,7 @@ METHODS: Mapping[str, str] = {
     "mover_clopper_pearson": "limits of each class joined by the square-and-add rule",
     "null_quantile_and_contrasts": "what calibrated models give, joined with contrasts between bins",
     "calibrated_null": "spread over samples of a calibrated model",
+    "jackknife_of_people": "t interval from leaving out each person and half of them, drawn out by the bias",
     "every_shift": "spread over every placement of the same area",
     "no_variation": "no interval, for lack of variation",
 }
