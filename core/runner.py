@@ -115,10 +115,10 @@ class Runner:
                     result = kept.get(entry.key)
                     if result is None:
                         result = self._run_probe(entry.key, find_probe(entry.probe), ready, slicer)
-                    results = self._add(result, done, ready)
+                    results = self._add(result, done, kept, ready)
                     self.reporter.finished(done[-1])
             except KeyboardInterrupt:
-                self._write(self._results(ready, done))
+                self._write(self._results(ready, _standing(done, kept)))
                 raise
             results = results.model_copy(update={"gates": judge_all(self.plan.gates, results)})
             if self.folder is not None:
@@ -138,17 +138,19 @@ class Runner:
             ready = self._predict(material, material.target, earlier)
         return ready
 
-    def _add(self, result: ProbeResult, done: list[ProbeResult], ready: _Ready) -> AuditResults:
+    def _add(
+        self, result: ProbeResult, done: list[ProbeResult], kept: Mapping[str, ProbeResult], ready: _Ready
+    ) -> AuditResults:
         """Add a probe's result and write all; one that is too large for the file fails alone."""
         done.append(result)
         try:
-            results = self._results(ready, done)
+            results = self._results(ready, _standing(done, kept))
             self._write(results)
         except ResultsError as error:
             LOG.error("%s failed: %s", result.id, error)
             emptied: dict[str, Any] = {"measurements": [], "findings": [], "artifacts": [], "notes": []}
             done[-1] = result.model_copy(update={"status": "failed", "reason": str(error), **emptied})
-            results = self._results(ready, done)
+            results = self._results(ready, _standing(done, kept))
             self._write(results)
         return results
 
@@ -310,6 +312,12 @@ def compute_threads() -> int:
     told to use (``OMP_NUM_THREADS``, ``torch.set_num_threads``).
     """
     return max(1, min(torch.get_num_threads(), processors() - 1))
+
+
+def _standing(done: list[ProbeResult], kept: Mapping[str, ProbeResult]) -> list[ProbeResult]:
+    """Return what is measured so far: what this run did, and what it will take over from the one it goes on with."""
+    ended = {result.id for result in done}
+    return [*done, *(result for probe_id, result in kept.items() if probe_id not in ended)]
 
 
 def _lasting(plan: dict[str, Any]) -> dict[str, Any]:

@@ -443,6 +443,18 @@ def test_resume_with_another_parameter_runs_that_probe_again(broken_off: Any, pr
     assert results["first/number"].estimate.value == 5
 
 
+def test_breaking_off_again_loses_no_probe_that_is_to_be_taken_over(broken_off: Any, probes: dict[str, Any]) -> None:
+    another_parameter(broken_off)
+    probes["during"]["first"] = raises(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        broken_off.run("run", resume=True)
+    assert statuses(load_results(broken_off.folder / "run")) == {"second": "ok"}
+    probes["during"].clear()
+    probes["calls"].clear()
+    assert statuses(broken_off.run("run", resume=True)) == {"first": "ok", "second": "ok", "third": "ok"}
+    assert probes["calls"] == ["first", "third"]
+
+
 def test_resume_after_another_version_of_a_probe_runs_it_again(
     broken_off: Any, probes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
