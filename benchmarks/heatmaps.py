@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from countenance.core.plan_file import load_plan
 from countenance.core.setup import load_material
 from countenance.core.torchvision_compat import ensure_torchvision_importable
+from countenance.explain.attribution.engine import CamEngine
 from countenance.explain.canonical import CANVAS_HEIGHT, CANVAS_WIDTH, canonical_face, with_border
-from countenance.explain.engine import CamEngine
 from countenance.explain.landmarks import FloatArray
 from countenance.explain.warp import canonical_warp
 from countenance.synth.dataset import draw_crops, draw_dataset

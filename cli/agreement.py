@@ -13,7 +13,7 @@ NULLS = {"null_ones": "all ones", "null_random": "random place", "null_wrong": "
 
 def agreement(heatmaps: Path, masks: Path, out: Path | None) -> int:
     """Print IoU by network and expression with its nulls; write the whole table if asked."""
-    from ..explain.score_folder import score_folder
+    from ..explain.heatmaps.score_folder import score_folder
 
     table = score_folder(heatmaps, masks)
     if out is not None:

@@ -159,6 +159,7 @@ class ProbeContext:
         seed: the plan's seed.
         batch_size: how many faces the model is given at once.
         progress: opens a progress bar.
+        faces_permitted: whether the plan lets the report show faces; :attr:`may_show` says which.
     """
 
     probe_id: str
@@ -169,6 +170,16 @@ class ProbeContext:
     seed: int
     batch_size: int
     progress: ProgressFactory
+    faces_permitted: bool = False
+
+    @property
+    def may_show(self) -> NDArray[np.bool_]:
+        """Which faces a picture for the report may show, shape (n,): the plan permits it and the row may be published.
+
+        Of any other face a probe writes no pixels; a drawn or canonical face stands in.
+        """
+        permitted: NDArray[np.bool_] = self.faces.frame["may_publish"].to_numpy(dtype=np.bool_) & self.faces_permitted
+        return permitted
 
     @property
     def model(self) -> Target:

@@ -226,6 +226,7 @@ class Runner:
             seed=self.plan.seed,
             batch_size=ready.batch_size,
             progress=_progress_of(self.reporter, probe_id),
+            faces_permitted=self.plan.report.faces == "permitted",
         )
         failure = None
         try:

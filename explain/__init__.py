@@ -5,6 +5,6 @@ Importing this package registers its probes.
 
 from __future__ import annotations
 
-from .global_heatmaps import global_heatmaps
+from .heatmaps.global_heatmaps import global_heatmaps
 
 __all__ = ["global_heatmaps"]

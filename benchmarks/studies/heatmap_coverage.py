@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from countenance.explain.face_drawing import face_region
-from countenance.explain.heatmap_scores import BOUNDS, HeatmapScorer
+from countenance.explain.heatmaps.heatmap_scores import BOUNDS, HeatmapScorer
+from countenance.explain.heatmaps.people_intervals import resample
 from countenance.explain.masks import ekman_masks
-from countenance.explain.people_intervals import resample
 
 from .runner import Outcome
 

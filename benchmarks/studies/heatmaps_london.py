@@ -13,8 +13,8 @@ from countenance.core.errors import UsageError
 from countenance.core.plan_file import load_plan
 from countenance.core.predict import predict
 from countenance.core.setup import load_material
-from countenance.explain.class_maps import FaceExplainer, PersonMaps
-from countenance.explain.engine import CamEngine
+from countenance.explain.attribution.engine import CamEngine
+from countenance.explain.heatmaps.class_maps import FaceExplainer, PersonMaps
 
 from .heatmap_coverage import ABOUT, PEOPLE, Maps, coverage, scorer
 from .runner import Outcome, Row, Study

@@ -19,7 +19,7 @@ from countenance.core.results import Finding, Measurement
 from countenance.core.statistics.rules import StatisticsRules
 from countenance.core.target import Target
 from countenance.explain.canonical import CANVAS_HEIGHT, CANVAS_WIDTH, canonical_face
-from countenance.explain.global_heatmaps import GlobalHeatmapsParams, global_heatmaps
+from countenance.explain.heatmaps.global_heatmaps import GlobalHeatmapsParams, global_heatmaps
 
 CLASSES = ("neutral", "happy", "sad", "surprised")
 SIDE = 64

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
+from planted import SIDE, Outcome, PaintedFaces, run
 
 from countenance.explain.canonical import canonical_face
 from countenance.explain.landmark_fit import FOLDED, MISFITS, OUTSIDE, TOO_SMALL, misfits
 from countenance.explain.masks import ekman_masks
 from countenance.explain.warp import canonical_warp
-
-sys.path.insert(0, str(Path(__file__).parent))
-from planted import SIDE, Outcome, PaintedFaces, run
-
-sys.path.pop(0)
 
 MASKS = ekman_masks().masks
 Mistake = Callable[[np.ndarray], np.ndarray]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..polygons import BoolArray
 from .agreement import Threshold, auroc, energy_in_mask, evidence_threshold, iou, stretch
-from .polygons import BoolArray
 
 
 @dataclass(frozen=True)

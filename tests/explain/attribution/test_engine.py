@@ -15,9 +15,9 @@ from torch import Tensor, fx, nn
 
 from countenance.core.errors import TargetError, UsageError
 from countenance.core.torchvision_compat import ensure_torchvision_importable
-from countenance.explain.engine import CamEngine
-from countenance.explain.program import is_program
-from countenance.explain.source import LayerError
+from countenance.explain.attribution.engine import CamEngine
+from countenance.explain.attribution.program import is_program
+from countenance.explain.attribution.source import LayerError
 
 REAL = {
     "face_expression": ("FaceExpressionNet", 3, 112, "dense3"),

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from ..core.results import Estimate
+from ...core.results import Estimate
+from ..landmarks import FloatArray
 from .heatmap_scores import BOUNDS
-from .landmarks import FloatArray
 
 METHOD = "jackknife_of_people"
 PAIRS = 50

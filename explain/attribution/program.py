@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from ..core.errors import TargetError, nearest
+from ...core.errors import TargetError, nearest
 from .source import (
     TOKENS,
     Captured,

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..core.faces import FaceBatch, Faces
-from ..core.target import Target
-from .engine import CamEngine
-from .landmark_fit import misfits
-from .warp import CanonicalWarp, canonical_warp
+from ...core.faces import FaceBatch, Faces
+from ...core.target import Target
+from ..attribution.engine import CamEngine
+from ..landmark_fit import misfits
+from ..warp import CanonicalWarp, canonical_warp
 
 NO_LANDMARKS = "the face has no landmarks"
 OFF_CANVAS = "none of the map lies on the canonical face"

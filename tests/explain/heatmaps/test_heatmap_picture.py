@@ -23,7 +23,7 @@ from countenance.core.results import (
     ProbeResult,
     TargetSummary,
 )
-from countenance.explain.heatmap_picture import heatmaps_svg, main, panel_of
+from countenance.explain.heatmaps.heatmap_picture import heatmaps_svg, main, panel_of
 from countenance.explain.mask_picture import svg_path
 from countenance.explain.masks import ekman_masks
 
@@ -91,7 +91,7 @@ def test_a_heatmap_that_is_not_there_or_was_changed_is_told(tmp_path: Path, caps
 
 
 def test_no_mask_no_outline() -> None:
-    from countenance.explain.heatmap_picture import HeatmapPanel
+    from countenance.explain.heatmaps.heatmap_picture import HeatmapPanel
 
     tree = ElementTree.fromstring(heatmaps_svg("t", [HeatmapPanel("neutral", HEATMAP, None)]))
     assert tree.find(".//{*}path[@class='mask']").attrib["d"] == ""  # type: ignore[union-attr]

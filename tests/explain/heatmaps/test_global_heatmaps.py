@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from planted import CLASSES, PaintedFaces, PaintNet, run, target_of
 from pydantic import ValidationError
 from torch import Tensor, nn
 
@@ -23,15 +23,10 @@ from countenance.core.probes import ArrayOutput, JsonOutput, Note, TableOutput, 
 from countenance.core.results import ProbeResult
 from countenance.core.runner import Runner, missing_needs
 from countenance.core.setup import Material, load_material
+from countenance.explain.attribution.source import LayerError
 from countenance.explain.face_drawing import face_region
-from countenance.explain.global_heatmaps import GlobalHeatmapsParams
+from countenance.explain.heatmaps.global_heatmaps import GlobalHeatmapsParams
 from countenance.explain.masks import MaskError, ekman_masks
-from countenance.explain.source import LayerError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from planted import CLASSES, PaintedFaces, PaintNet, run, target_of
-
-sys.path.pop(0)
 
 MASKS = ekman_masks().masks
 

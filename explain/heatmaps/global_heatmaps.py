@@ -14,24 +14,24 @@ from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr
 from torch import Tensor
 
-from ..core.files import sha256_of_bytes, sha256_of_file
-from ..core.probes import Note, Output, ProbeContext, ProbeParams, Scores, probe
-from ..core.results import Estimate
-from ..core.target import Target
+from ...core.files import sha256_of_bytes, sha256_of_file
+from ...core.probes import Note, Output, ProbeContext, ProbeParams, Scores, probe
+from ...core.results import Estimate
+from ...core.target import Target
+from ..attribution.engine import CamEngine
+from ..attribution.source import LayerError
+from ..canonical import CANVAS_HEIGHT, CANVAS_WIDTH
+from ..expressions import expression_of
+from ..face_drawing import face_region
+from ..landmark_fit import MISFITS
+from ..masks import MaskError, MaskSet, ekman_masks, load_masks
 from .agreement import Threshold, evidence_threshold, iou, stretch
-from .canonical import CANVAS_HEIGHT, CANVAS_WIDTH
 from .class_maps import FaceExplainer, PersonMaps
-from .engine import CamEngine
-from .expressions import expression_of
-from .face_drawing import face_region
 from .heatmap_findings import mask_finding, misfit_finding, outside_finding, summary_finding, unusable_finding
 from .heatmap_outputs import ScoredLabel, artifacts, label_measurements
 from .heatmap_scores import HeatmapScorer
-from .landmark_fit import MISFITS
-from .masks import MaskError, MaskSet, ekman_masks, load_masks
 from .people_intervals import people_intervals
 from .selection import Select, draw_faces, eligible_faces
-from .source import LayerError
 
 MANY_PEOPLE = 50
 """From so many people on the interval of ``energy_outside_face`` held in every design that was studied."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import TargetError
+from ...core.errors import TargetError
 
 Objective = Callable[[Tensor], Tensor]
 """Turns outputs ``(n, k)`` into the scalar whose gradient is wanted."""

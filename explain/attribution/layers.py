@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ..core.errors import nearest
+from ...core.errors import nearest
 from .source import (
     TOKENS,
     LayerError,

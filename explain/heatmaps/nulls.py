@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..polygons import BoolArray
 from .agreement import iou
-from .polygons import BoolArray
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from itertools import permutations
 
 import numpy as np
 
-from ..core.keys import format_key
-from ..core.probes import ProbeContext
-from ..core.results import Estimate, Finding, Severity
-from .landmark_fit import MISFITS
+from ...core.keys import format_key
+from ...core.probes import ProbeContext
+from ...core.results import Estimate, Finding, Severity
+from ..landmark_fit import MISFITS
 from .selection import Select
 
 CONTESTED = (

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from countenance.explain.heatmap_scores import HeatmapScorer
-from countenance.explain.people_intervals import PAIRS, Resampled, people_intervals, resample
+from countenance.explain.heatmaps.heatmap_scores import HeatmapScorer
+from countenance.explain.heatmaps.people_intervals import PAIRS, Resampled, people_intervals, resample
 
 SHAPE = (44, 36)
 FACE = np.ones(SHAPE, bool)

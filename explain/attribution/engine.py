@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx
 
-from ..core.errors import UsageError, nearest
+from ...core.errors import UsageError, nearest
 from .cam import RULES, normalise
 from .capture import ModuleSource
 from .program import ProgramSource, as_module, is_program
@@ -39,7 +39,7 @@ class CamEngine:
         net: a ``torch.nn.Module``, or the module of an exported program.
         example_input: ``(n, c, h, w)`` normalised as the net wants it; used to find or check the layer.
         layer: dotted name of the layer to explain by, or None to find the last feature map.
-        method: name of a rule in :data:`countenance.explain.cam.RULES`.
+        method: name of a rule in :data:`countenance.explain.attribution.cam.RULES`.
         scores: turns raw outputs ``(n, k)`` into class scores ``(n, classes)``; if None they are the scores.
 
     Raises:

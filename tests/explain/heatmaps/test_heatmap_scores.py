@@ -5,9 +5,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from countenance.explain.agreement import agreement, iou, stretch
-from countenance.explain.heatmap_findings import DRAWN, assignment_test
-from countenance.explain.heatmap_scores import HeatmapScorer, centre_region
+from countenance.explain.heatmaps.agreement import agreement, iou, stretch
+from countenance.explain.heatmaps.heatmap_findings import DRAWN, assignment_test
+from countenance.explain.heatmaps.heatmap_scores import HeatmapScorer, centre_region
 
 SHAPE = (44, 36)
 RANDOM = np.random.default_rng(3)

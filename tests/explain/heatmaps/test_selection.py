@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from countenance.explain.selection import draw_faces, eligible_faces
+from countenance.explain.heatmaps.selection import draw_faces, eligible_faces
 
 
 @pytest.mark.parametrize(("select", "rows"), [("predicted", [0, 2, 4]), ("label", [0, 1]), ("correct", [0])])

@@ -12,7 +12,7 @@ from PIL import Image
 from skimage.filters import threshold_otsu
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-from countenance.explain.agreement import (
+from countenance.explain.heatmaps.agreement import (
     agreement,
     area_threshold,
     auroc,
@@ -21,9 +21,9 @@ from countenance.explain.agreement import (
     otsu_threshold,
     stretch,
 )
+from countenance.explain.heatmaps.nulls import all_ones_iou, other_masks_iou, random_area_iou, random_placement
+from countenance.explain.heatmaps.score_folder import score_folder
 from countenance.explain.masks import MaskError
-from countenance.explain.nulls import all_ones_iou, other_masks_iou, random_area_iou, random_placement
-from countenance.explain.score_folder import score_folder
 
 
 def noise(seed: int, shape: tuple[int, int] = (40, 30)) -> np.ndarray:

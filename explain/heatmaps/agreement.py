@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from .polygons import BoolArray
+from ..polygons import BoolArray
 
 Grey = NDArray[np.uint8]
 Threshold = Literal["otsu", "area"]

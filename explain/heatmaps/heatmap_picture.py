@@ -1,6 +1,6 @@
 """Draw one class's mean heatmaps of several runs side by side as an SVG, for the docs.
 
-``python -m countenance.explain.heatmap_picture CLASS FILE.svg RUN [RUN ...]``
+``python -m countenance.explain.heatmaps.heatmap_picture CLASS FILE.svg RUN [RUN ...]``
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..core.errors import CountenanceError, ResultsError
-from ..core.results import ProbeResult
-from ..core.results_file import changed_artifacts, load_results
+from ...core.errors import CountenanceError, ResultsError
+from ...core.results import ProbeResult
+from ...core.results_file import changed_artifacts, load_results
+from ..canonical import CANVAS_HEIGHT, CANVAS_WIDTH
+from ..face_drawing import face_lines
+from ..mask_picture import svg_path
+from ..polygons import BoolArray, outlines
 from .agreement import Grey
-from .canonical import CANVAS_HEIGHT, CANVAS_WIDTH
-from .face_drawing import face_lines
-from .mask_picture import svg_path
-from .polygons import BoolArray, outlines
 
 _MARGIN, _TITLE = 18, 30
 _STYLE = (
@@ -117,7 +117,9 @@ def _faces(probe: ProbeResult, label: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the picture; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m countenance.explain.heatmap_picture", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m countenance.explain.heatmaps.heatmap_picture", description=main.__doc__
+    )
     parser.add_argument("label", metavar="CLASS", help="the class whose heatmap is drawn")
     parser.add_argument("out", metavar="FILE.svg", type=Path, help="the picture to write")
     parser.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="run folders")

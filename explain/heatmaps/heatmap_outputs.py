@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..core.probes import ArrayOutput, JsonOutput, ProbeContext, TableOutput
-from ..core.results import Estimate, Measurement
+from ...core.probes import ArrayOutput, JsonOutput, ProbeContext, TableOutput
+from ...core.results import Estimate, Measurement
+from ..canonical import CANVAS_HEIGHT, CANVAS_WIDTH
+from ..expressions import no_mask_reason
+from ..face_drawing import face_lines, face_region
+from ..landmarks import FloatArray
+from ..masks import MaskSet
 from .agreement import iou, stretch
-from .canonical import CANVAS_HEIGHT, CANVAS_WIDTH
-from .expressions import no_mask_reason
-from .face_drawing import face_lines, face_region
 from .heatmap_scores import centre_region
-from .landmarks import FloatArray
-from .masks import MaskSet
 from .nulls import all_ones_iou, random_placement
 
 OTHER = "iou_with_other."

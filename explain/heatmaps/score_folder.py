@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core.errors import Problems
+from ...core.errors import Problems
+from ..expressions import expression_of
+from ..masks import MaskError, MaskSet, load_masks, read_grey
 from .agreement import Threshold, agreement
-from .expressions import expression_of
-from .masks import MaskError, MaskSet, load_masks, read_grey
 from .nulls import all_ones_iou, other_masks_iou, random_placement
 
 
@@ -26,7 +26,7 @@ def score_folder(heatmaps: Path, masks: Path, threshold: Threshold = "otsu") -> 
 
     Returns:
         One row per heatmap, sorted by network and expression: ``network, expression``, the fields of
-        :class:`~countenance.explain.agreement.Agreement`, and the nulls ``null_ones``, ``null_random``
+        :class:`~countenance.explain.heatmaps.agreement.Agreement`, and the nulls ``null_ones``, ``null_random``
         (analytic), ``null_random_low`` and ``null_random_high`` (quantiles over every shift), ``null_wrong``
         (mean IoU with the masks of other expressions; empty where there is one mask only),
         ``own_minus_other``, and ``best_mask`` (whose IoU is the largest).

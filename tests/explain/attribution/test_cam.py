@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from countenance.explain.cam import RULES, gradcam, normalise
+from countenance.explain.attribution.cam import RULES, gradcam, normalise
 
 
 def features(seed: int = 0) -> tuple[Tensor, Tensor]:
