@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from .compare_heatmaps import HeatmapComparison, compare_heatmaps
 from .errors import UsageError
 from .results import AuditResults, Direction, Estimate, ProbeResult
 from .results_file import load_results
@@ -55,12 +56,14 @@ class Comparison:
         rows: regressions first, then what is apart, then the rest in the order of the first run.
         same_data: whether all runs audited the very same faces.
         notes: what limits the comparison.
+        heatmaps: how alike the runs' mean heatmaps are.
     """
 
     names: list[str]
     rows: list[ComparedRow]
     same_data: bool
     notes: list[str]
+    heatmaps: HeatmapComparison = field(default_factory=HeatmapComparison)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per measurement: key, verdict, change, and each run's value with its interval."""
@@ -97,7 +100,16 @@ def compare(*runs: AuditResults | str | Path) -> Comparison:
         rows.append(ComparedRow(key, direction, estimates, _relation(estimates), _change(estimates)))
     rows.sort(key=lambda row: (not row.worse, row.verdict != "apart"))
     same = len({run.data.sha256 for run in loaded}) == 1 and bool(loaded[0].data.sha256)
-    return Comparison(_names(loaded), rows, same, _notes(loaded, same))
+    names = _names(loaded)
+    folders = [None if isinstance(run, AuditResults) else _folder(run) for run in runs]
+    heatmaps = compare_heatmaps(names, loaded, folders)
+    return Comparison(names, rows, same, [*_notes(loaded, same), *heatmaps.notes], heatmaps)
+
+
+def _folder(run: str | Path) -> Path:
+    """Return the run folder of a path that names it or the results file in it."""
+    path = Path(run)
+    return path.parent if path.is_file() else path
 
 
 def _relation(estimates: Sequence[Estimate | None]) -> Relation:
