@@ -77,14 +77,23 @@ class CanonicalWarp:
         Returns:
             ``(n, canvas height, canvas width, 2)`` x and y in pixels of the picture.
         """
-        landmarks = self._checked(landmarks)
+        planes = self._planes(self._checked(landmarks), width, height, np.ones(2), np.zeros(2))
+        return planes.unflatten(2, (self.height, self.width)).permute(0, 2, 3, 1).numpy()
+
+    def _planes(self, landmarks: FloatArray, width: int, height: int, scale: FloatArray, shift: FloatArray) -> Tensor:
+        """Return ``(n, 2, canvas pixels)`` float32: source x, then source y, each times ``scale`` plus ``shift``.
+
+        What is scaled are the points, hundreds of times fewer than pixels: the weights of a pixel's three corners
+        add up to one, so scale and shift go through the product. One plane per coordinate is what ``grid_sample``
+        reads fastest, and one transpose of two dimensions makes them: to rearrange (pixels, n, 2) to (n, pixels, 2)
+        took longer than the product itself.
+        """
         if self.count == 5:
-            return self._by_similarity(landmarks)
-        points = with_border(landmarks, width, height)
+            return torch.from_numpy(self._by_similarity(landmarks, scale, shift))
+        points = with_border(landmarks, width, height) * scale + shift
         side_by_side = points.transpose(1, 0, 2).reshape(points.shape[1], -1).astype(np.float32)
-        positions = np.asarray(self._matrix @ side_by_side, dtype=np.float32)
-        positions = positions.reshape(self.height, self.width, len(points), 2)
-        return np.ascontiguousarray(positions.transpose(2, 0, 1, 3))
+        positions = torch.from_numpy(np.asarray(self._matrix @ side_by_side, dtype=np.float32))
+        return positions.t().contiguous().reshape(len(points), 2, self.height * self.width)
 
     def __call__(self, images: Tensor, landmarks: FloatArray) -> Tensor:
         """Warp pictures or maps to the canvas, bilinear; what lies outside repeats the picture's edge.
@@ -102,10 +111,9 @@ class CanonicalWarp:
                 f"but got {tuple(images.shape)} and {len(landmarks)} sets"
             )
         height, width = images.shape[-2:]
-        positions = self.source_positions(landmarks, width, height)
-        positions *= np.array([2 / max(width - 1, 1), 2 / max(height - 1, 1)], dtype=np.float32)
-        positions -= 1
-        grid = torch.from_numpy(positions).to(images)
+        scale = np.array([2 / max(width - 1, 1), 2 / max(height - 1, 1)])
+        planes = self._planes(self._checked(landmarks), width, height, scale, np.full(2, -1.0))
+        grid = planes.unflatten(2, (self.height, self.width)).to(images).permute(0, 2, 3, 1)
         return torch.nn.functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
     def folded_share(self, landmarks: FloatArray, width: int, height: int) -> FloatArray:
@@ -134,7 +142,7 @@ class CanonicalWarp:
             raise ValueError("Expected `landmarks` to be finite, but a coordinate is not")
         return landmarks[..., :2]
 
-    def _by_similarity(self, landmarks: FloatArray) -> NDArray[np.float32]:
+    def _by_similarity(self, landmarks: FloatArray, scale: FloatArray, shift: FloatArray) -> NDArray[np.float32]:
         """Fit picture = a (shape) + b with a rotation and one scale, by least squares over the five points.
 
         As complex numbers a similarity is one multiplication, and its fit one division.
@@ -148,7 +156,8 @@ class CanonicalWarp:
         y = ((np.arange(self.height) + 0.5) / scale_y - 0.5 - PLACEMENT.offset_y) / PLACEMENT.scale_y
         canvas = x[None, :] + 1j * y[:, None]
         source = turn[:, None, None] * (canvas - centre) + middle[:, :, None]
-        return np.stack([source.real, source.imag], axis=-1).astype(np.float32)
+        planes = np.stack([source.real, source.imag], axis=1).reshape(len(landmarks), 2, self.height * self.width)
+        return (planes * scale[:, None] + shift[:, None]).astype(np.float32)
 
 
 @lru_cache(maxsize=4)
