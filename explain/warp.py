@@ -78,7 +78,7 @@ class CanonicalWarp:
             ``(n, canvas height, canvas width, 2)`` x and y in pixels of the picture.
         """
         planes = self._planes(self._checked(landmarks), width, height, np.ones(2), np.zeros(2))
-        return planes.unflatten(2, (self.height, self.width)).permute(0, 2, 3, 1).numpy()
+        return planes.reshape(len(landmarks), 2, self.height, self.width).permute(0, 2, 3, 1).numpy()
 
     def _planes(self, landmarks: FloatArray, width: int, height: int, scale: FloatArray, shift: FloatArray) -> Tensor:
         """Return ``(n, 2, canvas pixels)`` float32: source x, then source y, each times ``scale`` plus ``shift``.
@@ -113,7 +113,7 @@ class CanonicalWarp:
         height, width = images.shape[-2:]
         scale = np.array([2 / max(width - 1, 1), 2 / max(height - 1, 1)])
         planes = self._planes(self._checked(landmarks), width, height, scale, np.full(2, -1.0))
-        grid = planes.unflatten(2, (self.height, self.width)).to(images).permute(0, 2, 3, 1)
+        grid = planes.reshape(len(landmarks), 2, self.height, self.width).to(images).permute(0, 2, 3, 1)
         return torch.nn.functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
     def folded_share(self, landmarks: FloatArray, width: int, height: int) -> FloatArray:
