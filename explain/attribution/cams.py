@@ -31,6 +31,18 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
             _info("xgradcam", "XGradCAM", "Fu et al. 2020, BMVC", "Channels weighted by gradient times activation."),
             _info("hirescam", "HiResCAM", "Draelos and Carin 2020, arXiv 2011.08891", "Gradient times activation."),
             _info("layercam", "LayerCAM", "Jiang et al. 2021, IEEE TIP 30", "Positive gradient times activation."),
+            _info(
+                "eigencam",
+                "EigenCAM",
+                "Muhammad and Yeasin 2020, IJCNN",
+                "First principal component of the activations; the class plays no part in it.",
+            ),
+            _info(
+                "eigengradcam",
+                "EigenGradCAM",
+                "Gildenblat et al. 2021, pytorch-grad-cam, after Muhammad and Yeasin 2020",
+                "First principal component of gradient times activation.",
+            ),
         )
     }
 )
@@ -38,43 +50,51 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
 
 
 class CamExplainer:
-    """Makes class activation maps of a target."""
+    """Makes the maps of several rules for a target, all from one pass.
 
-    def __init__(self, target: Target, engines: Mapping[str, CamEngine]) -> None:
+    Args:
+        target: the model under audit.
+        engine: for the target's net, with the rules wanted.
+    """
+
+    def __init__(self, target: Target, engine: CamEngine) -> None:
         self._target = target
-        self._engines = engines
+        self._engine = engine
 
     @property
     def methods(self) -> tuple[str, ...]:
         """Names of the rules."""
-        return tuple(self._engines)
+        return self._engine.methods
 
     @property
     def layer_name(self) -> str | None:
         """Name of the layer."""
-        return next(iter(self._engines.values())).layer_name
+        return self._engine.layer_name
+
+    def bypassed(self) -> bool:
+        """Tell whether part of the answer does not go through the layer, and so is not in the maps."""
+        return self._engine.bypassed(example_input(self._target))
 
     def explain(self, request: Request) -> dict[str, MapBatch]:
         """Return the maps by method."""
-        prepared = self._target.prepare(request.pixels)
-        found = {name: engine.explain(prepared, request.classes) for name, engine in self._engines.items()}
+        found = self._engine.explain_all(self._target.prepare(request.pixels), request.classes)
         return {name: MapBatch(batch.maps.float(), batch.problems) for name, batch in found.items()}
 
 
 def build(
     target: Target, methods: Sequence[str], *, layer: str | None, batch_size: int, settings: AttributionSettings
 ) -> Built:
-    """Build an explainer for these rules."""
-    example = _example(target)
+    """Build one explainer for these rules."""
     try:
-        engines = {name: CamEngine(target.net, example, layer, method=name, scores=target.logits) for name in methods}
+        engine = CamEngine(target.net, example_input(target), layer, method=methods, scores=target.logits)
     except LayerError as error:
         if layer is not None:
             raise
         return Built((), dict.fromkeys(methods, str(error)))
-    return Built((CamExplainer(target, engines),), {})
+    return Built((CamExplainer(target, engine),), {})
 
 
-def _example(target: Target) -> Tensor:
+def example_input(target: Target) -> Tensor:
+    """Return an input ``(n, c, h, w)`` of the right size for a target's net, of random pixels, always the same."""
     generator = torch.Generator().manual_seed(0)
     return target.prepare(torch.rand((target.fixed_batch or 2, 3, *target.size), generator=generator))

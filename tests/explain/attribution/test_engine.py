@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -15,9 +16,10 @@ from torch import Tensor, fx, nn
 
 from countenance.core.errors import TargetError, UsageError
 from countenance.core.torchvision_compat import ensure_torchvision_importable
+from countenance.explain.attribution.cam import RULES, normalise
 from countenance.explain.attribution.engine import CamEngine
 from countenance.explain.attribution.program import is_program
-from countenance.explain.attribution.source import LayerError
+from countenance.explain.attribution.source import Captured, LayerError
 
 REAL = {
     "face_expression": ("FaceExpressionNet", 3, 112, "dense3"),
@@ -73,6 +75,44 @@ def test_equals_the_grad_cam_package(shared: Path, nets: ModuleType, name: str) 
         for ours, theirs in zip(maps.numpy(), expected, strict=True):
             assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.999
         np.testing.assert_allclose(maps.numpy(), expected, atol=1e-4)
+
+
+def test_a_random_residual_net_equals_the_grad_cam_package() -> None:
+    ensure_torchvision_importable()
+    import pytorch_grad_cam
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    net = small_net()
+    found = CamEngine(net, X[:1], method=tuple(METHODS)).explain_all(X, CLASSES)
+    for method, rule in METHODS.items():
+        with getattr(pytorch_grad_cam, rule)(model=net, target_layers=[net.body]) as package:
+            expected = package(input_tensor=X, targets=[ClassifierOutputTarget(int(index)) for index in CLASSES])
+        usable = torch.isfinite(found[method].maps).all(2).all(1).numpy()
+        assert usable.any()
+        np.testing.assert_allclose(found[method].maps.numpy()[usable], expected[usable], atol=1e-4)
+        assert not expected[~usable].any(), "where there is no map here, theirs is zero everywhere"
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_components_equal_the_grad_cam_packages_up_to_the_sign_it_leaves_open(
+    shared: Path, nets: ModuleType, name: str
+) -> None:
+    from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection_with_sign_correction
+
+    _, channels, size, _ = REAL[name]
+    net, x = load(shared, nets, name), faces(channels, size)
+    engine = CamEngine(net, x[:1], method=("eigencam", "eigengradcam"))
+    captured = engine._source.capture(x, lambda outputs: outputs.diagonal().sum())
+    found = engine.explain_all(x, torch.arange(len(x)))
+    for method, features in (
+        ("eigencam", captured.features),
+        ("eigengradcam", captured.features * captured.gradients),
+    ):
+        projections = torch.from_numpy(get_2d_projection_with_sign_correction(features.numpy()))
+        expected = normalise(projections, (size, size)).maps
+        for ours, theirs in zip(found[method].maps.numpy(), expected.numpy(), strict=True):
+            assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.9999
+        torch.testing.assert_close(found[method].maps, expected, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -378,7 +418,6 @@ class Detached(nn.Module):
 @pytest.mark.parametrize(
     ("net", "message"),
     [
-        (Tokens(), "transformer"),
         (Detached(), "no gradient flows"),
         (nn.Sequential(nn.Flatten(), nn.Linear(3 * 24 * 24, 4)), "found no feature map"),
         (nn.Sequential(nn.Conv2d(3, 8, 24), nn.Flatten(), nn.Linear(8, 4)), "found no feature map"),
@@ -406,8 +445,75 @@ def test_a_wrong_layer_is_named_with_the_nearest_right_one(program: bool) -> Non
         CamEngine(net, X[:1], "fc")
 
 
+@pytest.mark.parametrize("program", [False, True])
+def test_several_methods_share_one_pass_and_equal_each_alone(program: bool) -> None:
+    net = exported(small_net(), batch=2, dynamic=False) if program else small_net()
+    engine = CamEngine(net, X[:1], method=tuple(RULES))
+    with counted(engine) as passes:
+        together = engine.explain_all(X, CLASSES)
+    assert len(passes) == (2 if program else 1), "a program for two faces takes three in two passes"
+    assert tuple(together) == engine.methods == tuple(RULES)
+    for name, found in together.items():
+        alone = CamEngine(net, X[:1], method=name).explain(X, CLASSES)
+        torch.testing.assert_close((found.maps, found.outputs), (alone.maps, alone.outputs), equal_nan=True)
+        assert found.problems == alone.problems
+    first = engine.explain(X, CLASSES)
+    torch.testing.assert_close(first.maps, together["gradcam"].maps, equal_nan=True)
+
+
+@contextmanager
+def counted(engine: CamEngine) -> Iterator[list[int]]:
+    """Count the passes of an engine through its net."""
+    passes: list[int] = []
+    capture = engine._source.capture
+
+    def counting(net_input: Tensor, objective: Callable[[Tensor], Tensor]) -> Captured:
+        passes.append(len(net_input))
+        return capture(net_input, objective)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine._source, "capture", counting)
+        yield passes
+
+
+@pytest.mark.parametrize("method", RULES)
+def test_no_hook_remains_of_any_method(method: str) -> None:
+    net = small_net().train()
+    before = state_of(net)
+    engine = CamEngine(net, X[:1], method=method)
+    engine.explain(X, CLASSES)
+    assert state_of(net) == before
+    broken = net.fc.register_forward_pre_hook(lambda m, i: (_ for _ in ()).throw(ZeroDivisionError("in the net")))
+    with pytest.raises(ZeroDivisionError):
+        engine.explain(X, CLASSES)
+    broken.remove()
+    with pytest.raises(UsageError):
+        engine.explain(X, CLASSES + 9)
+    assert state_of(net) == before
+
+
+def test_a_net_with_one_output_is_explained_for_it() -> None:
+    net = small_net(1)
+    engine = CamEngine(net, X[:1], method=tuple(RULES))
+    assert engine.layer_name == "body"
+    found = engine.explain_all(X, torch.zeros(3, dtype=torch.long))
+    features, gradients = full_backward(net, "body", X, torch.zeros(3, dtype=torch.long))
+    for name, batch in found.items():
+        assert batch.outputs.shape == (3, 1)
+        expected = normalise(RULES[name](features, gradients), (24, 24))
+        torch.testing.assert_close(batch.maps, expected.maps, atol=1e-4, rtol=0, equal_nan=True)
+        assert batch.problems == expected.problems
+    assert torch.isfinite(found["layercam"].maps).all()
+
+
 def test_misuse_is_refused() -> None:
     net = small_net()
+    with pytest.raises(UsageError, match="did you mean 'layercam'"):
+        CamEngine(net, X[:1], method=("gradcam", "layer_cam"))
+    with pytest.raises(UsageError, match="to be one of gradcam"):
+        CamEngine(net, X[:1], method=())
+    with pytest.raises(UsageError, match="at least 1"):
+        CamEngine(net, X[:1]).maps(X[:0], CLASSES[:0])
     with pytest.raises(UsageError, match="did you mean 'gradcam'"):
         CamEngine(net, X[:1], method="grad_cam")
     with pytest.raises(LayerError, match="gives gradients"):
