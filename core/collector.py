@@ -10,6 +10,7 @@ from .keys import format_pairs
 from .probes import ArrayOutput, JsonOutput, Note, Output, Scores, TableOutput
 from .results import Artifact, Finding, Measurement
 from .run_folder import RunFolder
+from .statistics.gap_questions import GroupQuestion, gap_findings, gap_notes
 from .statistics.slicing import Slicer
 
 
@@ -27,11 +28,15 @@ class Collector:
         self.notes: list[str] = []
         self._parts: list[pd.DataFrame] = []
         self._keys: set[str] = set()
+        self._questions: list[GroupQuestion] = []
 
     def take(self, output: Output) -> None:
         """Take one thing a probe yielded; raises ``TypeError`` for what a probe may not yield."""
         if isinstance(output, Scores):
             self._add(self.slicer.measure(output, self.probe_id))
+            for question in self.slicer.gaps(output, self.probe_id):
+                self._add(question.measurements())
+                self._questions.append(question)
             if output.keep and self.folder is not None:
                 self._parts.append(self._rows_of(output))
         elif isinstance(output, Measurement):
@@ -60,7 +65,9 @@ class Collector:
         self.measurements += measurements
 
     def finish(self) -> None:
-        """Write the per-face scores."""
+        """Say which gaps hold among all that were asked, and write the per-face scores."""
+        self.findings += gap_findings(self._questions)
+        self.notes += gap_notes(self._questions)
         if self.folder is not None:
             self.folder.write_scores(self.probe_id, self._parts)
 

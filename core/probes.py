@@ -76,6 +76,10 @@ class Scores:
         condition: e.g. ``{"eps": "8/255"}``.
         overall: whether the estimate over all rows is measured.
         by_group: whether the estimates by attribute and intersection are measured.
+        gaps: whether the largest difference between the groups of each attribute and intersection is measured, with
+            a permutation test over people.
+        title: what a sentence about a gap calls the score, e.g. ``overlap of the heatmap with the mask``; the metric
+            with spaces unless given.
         keep: whether the values are written to ``scores.parquet``.
     """
 
@@ -90,6 +94,8 @@ class Scores:
     condition: Mapping[str, str] = field(default_factory=dict)
     overall: bool = True
     by_group: bool = True
+    gaps: bool = False
+    title: str = ""
     keep: bool = True
 
 

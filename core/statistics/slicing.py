@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,9 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import UsageError
+from ..keys import format_key
 from ..results import Estimate, Measurement
+from .gap_questions import ATTRIBUTE, GroupQuestion
+from .gaps import Gap, NoGap, gap_of
 from .groups import Groups
 from .intervals import Intervals, mean_intervals, rate_intervals
+from .permutations import ScoredFaces
 from .rules import StatisticsRules
 from .sums import Floats, GroupSums, Integers, Lines, add_up, divide, squared_residuals
 
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
 class Slicer:
     """Measures scores of the same faces, one after the other; people and groups are worked out once."""
 
-    def __init__(self, subjects: Integers, groups: Sequence[Groups], rules: StatisticsRules) -> None:
+    def __init__(self, subjects: Integers, groups: Sequence[Groups], rules: StatisticsRules, seed: int = 0) -> None:
         """Prepare to slice.
 
         Args:
@@ -32,8 +37,11 @@ class Slicer:
                 each face is its own person.
             groups: the attributes and intersections to slice by.
             rules: level of confidence and smallest groups.
+            seed: the plan's seed, for the permutations behind gaps.
         """
         self.rules = rules
+        self.seed = seed
+        self._subjects = subjects
         self.groups = tuple(groups)
         self._everyone = Lines.of(subjects)
         self._lines = [Lines.of(subjects, each.codes, max(len(each), 1)) for each in self.groups]
@@ -59,6 +67,53 @@ class Slicer:
                     measurements.append(self._measurement(scores, probe_id, value, estimate))
         return measurements
 
+    def gaps(self, scores: Scores, probe_id: str) -> list[GroupQuestion]:
+        """Return the largest difference between the groups of every attribute and intersection; none unless asked.
+
+        The permutations depend on the plan's seed, the probe and the key of the question alone.
+
+        Raises:
+            UsageError: as :meth:`measure`, or when the score's slice has the name ``attribute``.
+        """
+        if not scores.gaps:
+            return []
+        self._check(scores)
+        if ATTRIBUTE in scores.slice:
+            raise UsageError(f"the slice of {scores.metric} is called {ATTRIBUTE!r}, which names the gap's attribute")
+        return [
+            GroupQuestion(
+                probe_id=probe_id,
+                metric=scores.metric,
+                attribute=groups.name,
+                gap=self._gap(scores, groups, lines, probe_id),
+                slice=scores.slice,
+                condition=scores.condition,
+                direction=scores.direction,
+                title=scores.title,
+                level=self.rules.level,
+            )
+            for groups, lines in zip(self.groups, self._lines, strict=True)
+        ]
+
+    def _gap(self, scores: Scores, groups: Groups, lines: Lines, probe_id: str) -> Gap | NoGap:
+        estimates = self._estimates(scores, lines, overall=False) if len(groups) else []
+        unmeasured = {code: each.reason or "" for code, each in enumerate(estimates) if each.value is None}
+        key = format_key(probe_id, scores.metric, {**scores.slice, ATTRIBUTE: groups.name}, scores.condition)
+        digest = hashlib.sha256(f"{self.seed}\x1f{key}".encode()).digest()
+        faces = ScoredFaces.of(
+            self._subjects[scores.rows], groups.codes[scores.rows], len(groups), scores.values, scores.weights
+        )
+        return gap_of(
+            faces,
+            [" & ".join(value.values()) for value in groups.values],
+            unmeasured,
+            self.rules,
+            np.random.default_rng(int.from_bytes(digest[:8], "little")),
+            kind=scores.kind,
+            bounds=scores.bounds,
+            direction=scores.direction,
+        )
+
     def _check(self, scores: Scores) -> None:
         faces = len(self._everyone.of_face)
         name = scores.metric
@@ -74,7 +129,7 @@ class Slicer:
         if scores.weights is not None and not (np.isfinite(scores.weights).all() and (scores.weights >= 0).all()):
             raise UsageError(f"expected finite weights of {name}, 0 or more")
         taken = {attribute for groups in self.groups for attribute in groups.attributes} & set(scores.slice)
-        if scores.by_group and taken:
+        if (scores.by_group or scores.gaps) and taken:
             raise UsageError(f"the attribute {min(taken)!r} has the name of a slice of {name}: rename the attribute")
 
     def _measurement(self, scores: Scores, probe_id: str, group: dict[str, str], estimate: Estimate) -> Measurement:
