@@ -6,14 +6,15 @@ from pathlib import Path
 
 from ..core.errors import EXIT_OK
 from ..core.files import write_atomically
+from ..core.heatmap_similarity import HeatmapTree
 from .console import print_table, say
 
 NULLS = {"null_ones": "all ones", "null_random": "random place", "null_wrong": "other masks"}
 
 
 def agreement(heatmaps: Path, masks: Path, out: Path | None) -> int:
-    """Print IoU by network and expression with its nulls; write the whole table if asked."""
-    from ..explain.heatmaps.score_folder import score_folder
+    """Print IoU by network and expression with its nulls, and how alike the networks are; write the table if asked."""
+    from ..explain.heatmaps.score_folder import score_folder, trees_of_folder
 
     table = score_folder(heatmaps, masks)
     if out is not None:
@@ -25,6 +26,18 @@ def agreement(heatmaps: Path, masks: Path, out: Path | None) -> int:
     by_network.loc["mean"] = table[["iou", *NULLS]].mean()
     rows = [[str(name), *(f"{value:.4f}" for value in by_network.loc[name])] for name in by_network.index]
     print_table("Mean IoU beside what maps without information score", ["network", "IoU", *NULLS.values()], rows)
+    trees = trees_of_folder(heatmaps)
+    if trees:
+        joined = [[tree.label, _tree(tree), *(f"{height:.3f}" for height in tree.heights[-1:])] for tree in trees]
+        print_table("How alike the networks' heatmaps are", ["expression", "joined at 1 - correlation", "top"], joined)
     if out is not None:
         say(f"wrote {out}")
     return EXIT_OK
+
+
+def _tree(tree: HeatmapTree) -> str:
+    """Write a tree as nested brackets, each with the height at which its two parts join."""
+    told = list(tree.names)
+    for first, second, height, _ in tree.merges:
+        told.append(f"({told[first]} + {told[second]}) {height:.3f}")
+    return told[-1] if tree.merges else "no two of its heatmaps can be compared"

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from .faces import Faces
 from .predictions import Predictions
-from .probes import Probe
+from .probes import Need, Probe
 from .target import Target
 
 
-def missing_needs(probe: Probe, faces: Faces, predictions: Predictions, target: Target | None) -> str:
-    """Say why a probe cannot run on this target and these faces; an empty text when it can."""
+def missing_needs(
+    probe: Probe, faces: Faces, predictions: Predictions, target: Target | None, further: Set[Need] = frozenset()
+) -> str:
+    """Say why a probe cannot run on this target and these faces; an empty text when it can.
+
+    Args:
+        probe: whose needs are looked at.
+        faces: the audited faces.
+        predictions: the clean predictions.
+        target: the model, if there is one.
+        further: what the probe needs by its parameters.
+    """
+    needs = probe.needs | further
     if predictions.task not in probe.tasks:
         return f"it measures {' and '.join(sorted(probe.tasks))} targets, this one's task is {predictions.task}"
-    if target is None and probe.needs & {"model", "gradients", "layers", "images"}:
+    if target is None and needs & {"model", "gradients", "layers", "images"}:
         return "the target is a table of predictions: there is no model to run"
     reasons = {
         "gradients": f"the target gives no gradients ({target.format if target else ''})",
@@ -26,7 +39,7 @@ def missing_needs(probe: Probe, faces: Faces, predictions: Predictions, target: 
         "labels": predictions.labelled,
         "landmarks": faces.landmarks_kind != "none",
     }
-    return "; ".join(reasons[need] for need in reasons if need in probe.needs and not given[need])
+    return "; ".join(reasons[need] for need in reasons if need in needs and not given[need])
 
 
 def not_measurable(faces: Faces, predictions: Predictions) -> list[str]:

@@ -56,6 +56,10 @@ class ProbeParams(BaseModel):
         """Return a hash of the files the parameters name, so that going on notices a changed one; empty for none."""
         return ""
 
+    def further_needs(self) -> frozenset[Need]:
+        """Return what these parameters need of target and faces beyond what the probe always needs."""
+        return frozenset()
+
 
 @dataclass(frozen=True)
 class Scores:

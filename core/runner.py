@@ -210,7 +210,7 @@ class Runner:
     def _run_probe(self, probe_id: str, probe: Probe, ready: _Ready, slicer: Slicer) -> ProbeResult:
         params = self.loaded.params[probe_id]
         about = _about(probe_id, probe, params)
-        missing = missing_needs(probe, ready.faces, ready.predictions, ready.target)
+        missing = missing_needs(probe, ready.faces, ready.predictions, ready.target, params.further_needs())
         if missing:
             LOG.info("%s skipped: %s", probe_id, missing)
             return ProbeResult(**about, status="skipped", reason=missing)

@@ -13,7 +13,7 @@ from countenance.core.errors import UsageError
 from countenance.core.plan_file import load_plan
 from countenance.core.predict import predict
 from countenance.core.setup import load_material
-from countenance.explain.attribution.engine import CamEngine
+from countenance.explain.attribution.registry import build_explainers
 from countenance.explain.heatmaps.class_maps import FaceExplainer, PersonMaps
 
 from .heatmap_coverage import ABOUT, PEOPLE, Maps, coverage, scorer
@@ -45,11 +45,11 @@ def maps_of_people(net: str) -> Maps:
     place = list(loaded.plan.target.class_names).index(LABEL)
     found = predict(target, faces, BATCH, lambda count=1: None)
     rows = found.rows[found.values.argmax(axis=1) == place]
-    engine = CamEngine(target.net, target.prepare(torch.zeros(2, 3, *target.size)), scores=target.logits)
+    explainers = build_explainers(target, ["gradcam"], batch_size=BATCH).explainers
     people, codes = PersonMaps(), faces.subject_codes
-    explainer = FaceExplainer(faces, target, engine, BATCH)
-    for face in explainer.maps(rows, place, lambda count: None, Counter()):
-        people.add(int(codes[face.row]), face.map)
+    explainer = FaceExplainer(faces, target, explainers, BATCH, seed=0)
+    for face in explainer.maps(rows, place, lambda count: None, {"gradcam": Counter()}):
+        people.add(int(codes[face.row]), face.maps["gradcam"])
     return people.means()
 
 

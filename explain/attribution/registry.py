@@ -7,12 +7,14 @@ from types import MappingProxyType
 
 from ...core.errors import UsageError, nearest
 from ...core.target import Target
-from . import cams
+from . import black_box, cams, gradients
 from .method import AttributionSettings, Build, Built, Explainer, Family, MethodInfo
 
 _FAMILIES: Mapping[Family, tuple[Mapping[str, MethodInfo], Build]] = MappingProxyType(
     {
         "cam": (cams.METHODS, cams.build),
+        "black_box": (black_box.METHODS, black_box.build),
+        "gradient": (gradients.METHODS, gradients.build),
     }
 )
 

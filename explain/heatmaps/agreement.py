@@ -35,6 +35,10 @@ class Agreement:
         energy_in_mask: share of the heatmap's sum that lies inside the mask; no threshold.
         auroc: probability that a pixel inside the mask is brighter than one outside; no threshold,
             chance 0.5.
+        average_precision: mean precision over all thresholds, each weighted by the recall it adds; chance is the
+            mask's area.
+        pointing_game: 1 if the brightest pixel lies inside the mask, 0 if not, the share inside where several are
+            equally bright (Zhang et al. 2018, IJCV 126); chance is the mask's area.
     """
 
     threshold: int
@@ -46,6 +50,8 @@ class Agreement:
     f1: float
     energy_in_mask: float
     auroc: float
+    average_precision: float
+    pointing_game: float
 
 
 def stretch(heatmap: NDArray[np.floating[Any]]) -> Grey:
@@ -162,6 +168,29 @@ def auroc(heatmap: NDArray[Any], mask: BoolArray) -> float:
     return float((ranks[inside].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
+def average_precision(heatmap: Grey, mask: BoolArray) -> float:
+    """Return the average precision of brightness as a finder of the mask's pixels, 0..1; the null is the mask's area.
+
+    The sum over grey levels, from the brightest, of precision times the recall that level adds; as scikit-learn's
+    ``average_precision_score``.
+
+    Raises:
+        ValueError: if the heatmap is constant or not uint8, or the mask is empty.
+    """
+    levels = _levels(heatmap)
+    within = np.bincount(heatmap[mask].ravel(), minlength=256)[::-1].astype(np.float64)
+    if within.sum() == 0:
+        raise ValueError("Expected `mask` to hold a pixel, but it is empty")
+    found, called = np.cumsum(within), np.cumsum(levels[::-1])
+    precision = found / np.maximum(called, 1)
+    return float((precision * within).sum() / within.sum())
+
+
+def pointing_game(heatmap: NDArray[Any], mask: BoolArray) -> float:
+    """Return whether the brightest pixel lies inside the mask: 1 or 0, the share inside of equally bright ones."""
+    return float(mask[heatmap == heatmap.max()].mean())
+
+
 def agreement(heatmap: Grey, mask: BoolArray, rule: Threshold = "otsu") -> Agreement:
     """Score one heatmap against one mask.
 
@@ -189,4 +218,6 @@ def agreement(heatmap: Grey, mask: BoolArray, rule: Threshold = "otsu") -> Agree
         f1=float(2 * precision * recall / (precision + recall)) if both else 0.0,
         energy_in_mask=energy_in_mask(heatmap, mask),
         auroc=auroc(heatmap, mask),
+        average_precision=average_precision(heatmap, mask),
+        pointing_game=pointing_game(heatmap, mask),
     )

@@ -1,9 +1,9 @@
-"""Maps of single faces on the canonical face, and their sums by person."""
+"""Maps of single faces on the canonical face, by several methods at once, and their sums by person."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ...core.faces import FaceBatch, Faces
 from ...core.target import Target
-from ..attribution.engine import CamEngine
+from ..attribution.faces import ExplainedBatch, explain_faces
+from ..attribution.method import Explainer
 from ..landmark_fit import misfits
 from ..warp import CanonicalWarp, canonical_warp
 
@@ -21,18 +22,24 @@ OFF_CANVAS = "none of the map lies on the canonical face"
 
 
 @dataclass(frozen=True)
-class FaceMap:
-    """The map of one face on the canonical canvas.
+class FaceMaps:
+    """The maps of one face on the canonical canvas.
 
     Attributes:
         row: of the face.
-        map: ``(height, width)`` float32, 0..1.
+        maps: ``(height, width)`` float32, 0..1, by method; a method without a usable map of this face is absent.
+        facts: what a method tells of its own map, by method, e.g. ``completeness_error``.
         folded: share of the canvas that comes from triangles which are flat or turned over in this face.
+        crop: ``(3, h, w)`` uint8 the face as the model sees it.
+        crop_maps: ``(h, w)`` float32, the same maps before they were carried to the canvas.
     """
 
     row: int
-    map: NDArray[np.float32]
+    maps: Mapping[str, NDArray[np.float32]]
+    facts: Mapping[str, Mapping[str, float]]
     folded: float
+    crop: NDArray[np.uint8]
+    crop_maps: Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -42,62 +49,99 @@ class FaceExplainer:
     Attributes:
         faces: the audited faces, with landmarks.
         target: the model under audit.
-        engine: makes the maps.
+        explainers: make the maps.
         batch_size: faces at once.
+        seed: of methods that draw at random.
     """
 
     faces: Faces
     target: Target
-    engine: CamEngine
+    explainers: Sequence[Explainer]
     batch_size: int
+    seed: int
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods whose maps are made."""
+        return tuple(name for explainer in self.explainers for name in explainer.methods)
 
     def maps(
-        self, rows: NDArray[np.int64], place: int, advance: Callable[[int], None], left_out: Counter[str]
-    ) -> Iterator[FaceMap]:
-        """Yield the map of each face for one class.
+        self,
+        rows: NDArray[np.int64],
+        place: int,
+        advance: Callable[[int], None],
+        left_out: Mapping[str, Counter[str]],
+    ) -> Iterator[FaceMaps]:
+        """Yield the maps of each face for one class.
 
         Args:
             rows: the faces to explain.
             place: the class to explain, an index into the target's classes.
             advance: is told how many faces are done.
-            left_out: counts the faces that have no map, by reason.
+            left_out: for each method, counts the faces that have no map, by reason.
         """
-        for batch in self.faces.batches(self.batch_size, rows, landmarks=True):
-            classes = torch.full((len(batch),), place, device=self.target.device)
-            found = self.engine.explain(self.target.prepare(batch.pixels), classes)
-            landmarks = _pixel_centres(batch)
-            warp = canonical_warp(landmarks.shape[1])
-            reasons, folded = _problems(warp, landmarks, found.problems, *batch.pixels.shape[-2:])
-            left_out.update(reason for reason in reasons if reason is not None)
-            usable = np.array([reason is None for reason in reasons])
-            if usable.any():
-                maps = found.maps.float().cpu()[torch.from_numpy(usable), None]
-                warped = warp(maps, landmarks[usable])[:, 0].numpy()
-                for row, canonical, share in zip(batch.rows[usable], warped, folded[usable], strict=True):
-                    if canonical.min() == canonical.max():
-                        left_out[OFF_CANVAS] += 1
-                    else:
-                        yield FaceMap(int(row), canonical, float(share))
-            advance(len(batch))
+        classes = np.full(len(rows), place, dtype=np.int64)
+        for explained in explain_faces(
+            self.faces,
+            self.target,
+            self.explainers,
+            rows,
+            classes,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            landmarks=True,
+        ):
+            yield from self._on_canvas(explained, left_out)
+            advance(len(explained.batch))
+
+    def _on_canvas(self, explained: ExplainedBatch, left_out: Mapping[str, Counter[str]]) -> Iterator[FaceMaps]:
+        batch, found = explained.batch, explained.maps
+        landmarks = _pixel_centres(batch)
+        warp = canonical_warp(landmarks.shape[1])
+        misfit, folded = _misfits(warp, landmarks, *batch.pixels.shape[-2:])
+        stacked = torch.stack([found[name].maps.float().cpu() for name in found], dim=1)
+        fits = np.array([reason is None for reason in misfit])
+        warped = np.zeros((len(batch), 0, 0, 0), dtype=np.float32)
+        if fits.any():
+            # All methods of a face go through its warp together, as channels of one picture.
+            canvas = warp(torch.nan_to_num(stacked[torch.from_numpy(fits)]), landmarks[fits]).numpy()
+            warped = np.zeros((len(batch), *canvas.shape[1:]), dtype=np.float32)
+            warped[fits] = canvas
+        crops = (batch.pixels.cpu() * 255).round().to(torch.uint8).numpy()
+        for at, row in enumerate(batch.rows.tolist()):
+            usable = {}
+            for channel, name in enumerate(found):
+                reason = misfit[at] or found[name].problems[at]
+                if reason is None and warped[at, channel].min() == warped[at, channel].max():
+                    reason = OFF_CANVAS
+                if reason is None:
+                    usable[name] = channel
+                else:
+                    left_out[name][reason] += 1
+            if usable:
+                yield FaceMaps(
+                    row,
+                    {name: warped[at, channel] for name, channel in usable.items()},
+                    {name: {fact: float(each[at]) for fact, each in found[name].facts.items()} for name in usable},
+                    float(folded[at]),
+                    crops[at],
+                    {name: stacked[at, channel].numpy() for name, channel in usable.items()},
+                )
 
 
-def _problems(
-    warp: CanonicalWarp,
-    landmarks: NDArray[np.float64],
-    of_maps: tuple[str | None, ...],
-    height: int,
-    width: int,
+def _misfits(
+    warp: CanonicalWarp, landmarks: NDArray[np.float64], height: int, width: int
 ) -> tuple[list[str | None], NDArray[np.float64]]:
-    """Return for each face None or why it is left out, and how much of the canvas is folded.
+    """Return for each face None or why its landmarks are of no use, and how much of the canvas is folded.
 
-    Landmarks come first: where they are in a wrong frame, nothing else of the face is worth telling.
+    Landmarks come before maps: where they are in a wrong frame, nothing else of the face is worth telling.
     """
     seen = np.isfinite(landmarks).all(axis=(1, 2))
     reasons: list[str | None] = [NO_LANDMARKS] * len(landmarks)
     folded = np.zeros(len(landmarks))
     fits, folded[seen] = misfits(warp, landmarks[seen], width, height)
     for at, reason in zip(np.flatnonzero(seen).tolist(), fits, strict=True):
-        reasons[at] = reason or of_maps[at]
+        reasons[at] = reason
     return reasons, folded
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..polygons import BoolArray
-from .agreement import Threshold, auroc, energy_in_mask, evidence_threshold, iou, stretch
+from .agreement import Threshold, auroc, average_precision, energy_in_mask, evidence_threshold, iou, stretch
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class HeatmapScorer:
     def __call__(self, heatmap: NDArray[np.float32]) -> dict[str, float]:
         """Return the scores of a map ``(height, width)`` by name.
 
-        ``energy_outside_face`` and, with an own mask, ``iou``, ``precision``, ``recall``, ``area``,
-        ``energy_in_mask`` and ``auroc``; where there are other masks also ``iou_with_other.NAME`` for each, their mean
-        ``null_other_masks``, ``specificity`` (IoU with the own mask less that mean) and ``margin`` (less the largest).
+        ``energy_outside_face`` and, with an own mask, ``iou``, ``precision``, ``recall``, ``f1``, ``area``,
+        ``energy_in_mask``, ``auroc`` and ``average_precision``; where there are other masks also
+        ``iou_with_other.NAME`` for each, their mean ``null_other_masks``, ``specificity`` (IoU with the own mask less
+        that mean) and ``margin`` (less the largest).
         """
         grey = stretch(heatmap)
         scores = {"energy_outside_face": energy_in_mask(grey, ~self.face)}
@@ -46,9 +47,11 @@ class HeatmapScorer:
             "iou": iou(evidence, mask),
             "precision": float(both / np.count_nonzero(evidence)),
             "recall": float(both / np.count_nonzero(mask)),
+            "f1": float(2 * both / (np.count_nonzero(evidence) + np.count_nonzero(mask))),
             "area": float(evidence.mean()),
             "energy_in_mask": energy_in_mask(grey, mask),
             "auroc": auroc(grey, mask),
+            "average_precision": average_precision(grey, mask),
         }
         others = {name: iou(evidence, other) for name, other in self.masks.items() if name != self.own}
         scores |= {f"iou_with_other.{name}": value for name, value in others.items()}

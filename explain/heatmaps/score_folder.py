@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ...core.errors import Problems
+from ...core.heatmap_similarity import HeatmapTree, heatmap_tree
 from ..expressions import expression_of
 from ..masks import MaskError, MaskSet, load_masks, read_grey
-from .agreement import Threshold, agreement
+from .agreement import Grey, Threshold, agreement
 from .nulls import all_ones_iou, other_masks_iou, random_placement
 
 
@@ -49,6 +50,33 @@ def score_folder(heatmaps: Path, masks: Path, threshold: Threshold = "otsu") -> 
         problems.add("expected files such as happiness.png or NET_happiness.png, but there is none")
     problems.raise_as(MaskError)
     return pd.DataFrame(rows).sort_values(["network", "expression"], ignore_index=True)
+
+
+def trees_of_folder(heatmaps: Path) -> list[HeatmapTree]:
+    """Join the networks of a folder by how alike their heatmaps of each expression are.
+
+    Args:
+        heatmaps: as in :func:`score_folder`; files without ``NET_`` belong to a network without a name.
+
+    Returns:
+        One tree for each expression of which at least two networks have a heatmap, in alphabetical order.
+
+    Raises:
+        MaskError: naming every file that cannot be read, and expressions whose heatmaps differ in size.
+    """
+    problems = Problems(f"heatmaps in {heatmaps}")
+    found: dict[str, dict[str, Grey]] = {}
+    for file in sorted(heatmaps.glob("*.png")):
+        network, _, word = file.stem.rpartition("_")
+        if not file.stem.startswith("mask_"):
+            heatmap = read_grey(file, problems)
+            if heatmap is not None:
+                found.setdefault(expression_of(word), {})[network] = heatmap
+    for expression, maps in found.items():
+        if len({each.shape for each in maps.values()}) > 1:
+            problems.add(f"the heatmaps of {expression} differ in size and cannot be compared")
+    problems.raise_as(MaskError)
+    return [heatmap_tree(expression, maps) for expression, maps in sorted(found.items()) if len(maps) > 1]
 
 
 def _score_file(file: Path, masks: MaskSet, threshold: Threshold, problems: Problems) -> dict[str, str | float] | None:

@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from countenance.core.faces import FaceBatch
 from countenance.core.plan import InputSpec, TargetSpec
 from countenance.core.predictions import Predictions
-from countenance.core.probes import ProbeContext, Scores
+from countenance.core.probes import Note, ProbeContext, Scores
 from countenance.core.results import Finding, Measurement
 from countenance.core.statistics.rules import StatisticsRules
 from countenance.core.target import Target
 from countenance.explain.canonical import CANVAS_HEIGHT, CANVAS_WIDTH, canonical_face
-from countenance.explain.heatmaps.global_heatmaps import GlobalHeatmapsParams, global_heatmaps
+from countenance.explain.heatmaps.global_heatmaps import global_heatmaps
+from countenance.explain.heatmaps.params import GlobalHeatmapsParams
 
 CLASSES = ("neutral", "happy", "sad", "surprised")
 SIDE = 64
@@ -59,6 +61,7 @@ class PaintedFaces:
     landmarks_kind: str = "68"
     has_subjects: bool = True
     without_landmarks: frozenset[int] = frozenset()
+    publishable: frozenset[int] = frozenset()
     seed: int = 0
     _placed: list[tuple[float, float, float, float]] = field(default_factory=list)
 
@@ -67,6 +70,11 @@ class PaintedFaces:
         for _ in self.painted:
             scale = SIDE / CANVAS_HEIGHT * random.uniform(0.8, 0.95)
             self._placed.append((scale * 1.1, scale, random.uniform(0, 4), random.uniform(0, 3)))
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        names = [f"face {row}" for row in range(len(self.painted))]
+        return pd.DataFrame({"face_id": names, "may_publish": [row in self.publishable for row in range(len(names))]})
 
     def __len__(self) -> int:
         return len(self.painted)
@@ -116,9 +124,13 @@ class Outcome:
     def scores(self) -> dict[tuple[str, str], Scores]:
         return {(item.metric, item.slice["label"]): item for item in self.outputs if isinstance(item, Scores)}
 
-    def output(self, kind: type[Any]) -> Any:
-        (found,) = [item for item in self.outputs if isinstance(item, kind)]
+    def output(self, kind: type[Any], name: str) -> Any:
+        (found,) = [item for item in self.outputs if isinstance(item, kind) and item.name == name]
         return found
+
+    @property
+    def notes(self) -> list[str]:
+        return [item.text for item in self.outputs if isinstance(item, Note)]
 
 
 def target_of(net: nn.Module, fixed_batch: int | None = None) -> Target:
@@ -138,10 +150,12 @@ def run(
     labels: Sequence[int] | None = None,
     min_subjects: int = 10,
     seed: int = 1,
+    target: Target | None = None,
+    faces_permitted: bool = False,
     **params: Any,
 ) -> Outcome:
     """Run the probe as the runner would."""
-    target = target_of(net or PaintNet().eval())
+    target = target or target_of(net or PaintNet().eval())
     with torch.no_grad():
         probabilities = torch.cat([target.probabilities(target(batch.pixels)) for batch in faces.batches(16)])
     truth = np.array([place for place, _ in faces.painted] if labels is None else labels, dtype=np.float64)
@@ -154,5 +168,6 @@ def run(
         seed=seed,
         batch_size=7,
         progress=lambda unit, total: nullcontext(lambda count=1: None),  # type: ignore[arg-type, return-value]
+        faces_permitted=faces_permitted,
     )
     return Outcome(list(global_heatmaps(context, GlobalHeatmapsParams(**params))))

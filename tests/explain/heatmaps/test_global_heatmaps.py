@@ -12,20 +12,20 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from planted import CLASSES, PaintedFaces, PaintNet, run, target_of
+from planted import CLASSES, SIDE, PaintedFaces, PaintNet, run, target_of
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from countenance.core.errors import Problems
 from countenance.core.places import YamlDocument
 from countenance.core.plan_file import check_plan
-from countenance.core.probes import ArrayOutput, JsonOutput, Note, TableOutput, find_probe
+from countenance.core.probes import ArrayOutput, JsonOutput, TableOutput, find_probe
 from countenance.core.results import ProbeResult
 from countenance.core.runner import Runner, missing_needs
 from countenance.core.setup import Material, load_material
 from countenance.explain.attribution.source import LayerError
 from countenance.explain.face_drawing import face_region
-from countenance.explain.heatmaps.global_heatmaps import GlobalHeatmapsParams
+from countenance.explain.heatmaps.params import GlobalHeatmapsParams
 from countenance.explain.masks import MaskError, ekman_masks
 
 MASKS = ekman_masks().masks
@@ -99,13 +99,13 @@ def test_evidence_outside_the_face_is_a_finding() -> None:
 def test_five_landmarks_are_told_to_be_approximate() -> None:
     found = run(painted({1: MASKS["happiness"]}, landmarks_kind="5"))
     assert found.measurements["iou[label=happy]"].estimate.value > 0.5  # type: ignore[operator]
-    assert "approximate" in found.output(Note).text
+    assert "approximate" in found.notes[0]
 
 
 def test_478_landmarks() -> None:
     found = run(painted({1: MASKS["happiness"]}, landmarks_kind="478"))
     assert found.measurements["iou[label=happy]"].estimate.value > 0.85  # type: ignore[operator]
-    assert "478 landmarks" in found.output(Note).text
+    assert "478 landmarks" in found.notes[0]
 
 
 def test_too_few_people_are_not_measured() -> None:
@@ -119,10 +119,10 @@ def test_too_few_people_are_not_measured() -> None:
 
 def test_what_does_not_hold_with_few_people_is_told() -> None:
     faces = painted({1: MASKS["happiness"], 2: MASKS["sadness"]}, people=12)
-    told = run(faces).output(Note).text
+    told = run(faces).notes[0]
     assert "Fewer than 50 people for happy (12), sad (12)" in told
     assert "energy_outside_face may be too low" in told
-    assert "Fewer than" not in run(painted({1: MASKS["happiness"]}, people=50)).output(Note).text
+    assert "Fewer than" not in run(painted({1: MASKS["happiness"]}, people=50)).notes[0]
 
 
 def test_two_faces_of_one_person_weigh_as_one() -> None:
@@ -168,7 +168,7 @@ class Blind(PaintNet):
 
     def forward(self, x: Tensor) -> Tensor:
         outputs = super().forward(x)
-        wide = x.amax((1, 2, 3)) > 0.95
+        wide = (x.amax((1, 2, 3)) > 0.95) & (x.amin((1, 2, 3)) == 0)
         return torch.where(wide[:, None], outputs.detach() + 0 * outputs, outputs)
 
 
@@ -193,7 +193,7 @@ def test_faces_without_a_map_are_counted_and_told() -> None:
 
 def test_artifacts_hold_what_a_report_draws() -> None:
     found = run(painted({0: None, 1: MASKS["happiness"], 2: MASKS["sadness"]}))
-    arrays = found.output(ArrayOutput)
+    arrays = found.output(ArrayOutput, "heatmaps")
     assert arrays.name == "heatmaps"
     heatmap, mask = arrays.arrays["happy.heatmap"], arrays.arrays["happy.mask"]
     assert (heatmap.shape, heatmap.dtype, mask.dtype) == ((275, 224), np.uint8, np.bool_)
@@ -201,13 +201,13 @@ def test_artifacts_hold_what_a_report_draws() -> None:
     overlap = np.count_nonzero(evidence & mask) / np.count_nonzero(evidence | mask)
     assert overlap == pytest.approx(found.measurements["iou[label=happy]"].estimate.value)
     assert arrays.arrays["happy.mean"].dtype == np.float16
-    drawing = found.output(JsonOutput)
+    drawing = found.output(JsonOutput, "drawing")
     content = json.loads(json.dumps(drawing.content))
     assert content["layer"] == "paint"
     assert content["canvas"] == {"width": 224, "height": 275}
     assert set(content["masks"]) == {"happy", "sad", "surprised"}
     assert len(content["face"]) == 9
-    table = found.output(TableOutput).frame
+    table = found.output(TableOutput, "scores").frame
     assert table["label"].tolist() == list(CLASSES)
     assert table.set_index("label").loc["happy", "iou"] == found.measurements["iou[label=happy]"].estimate.value
 
@@ -237,28 +237,29 @@ def test_own_masks_are_found_beside_the_plan_and_checked_with_it(tmp_path: Path)
         GlobalHeatmapsParams.model_validate({"masks": "mask"}, context={"folder": tmp_path})
 
 
-class TokenNet(nn.Module):
+class FlatNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.patches, self.norm, self.fc = nn.Conv2d(3, 8, 8, 8), nn.LayerNorm(8), nn.Linear(8, 4)
+        self.hidden, self.fc = nn.Linear(3 * SIDE * SIDE, 8), nn.Linear(8, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc(self.norm(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
+        return self.fc(self.hidden(x.flatten(1)).relu())
 
 
 def test_a_net_without_a_feature_map_is_not_measured_and_a_wrong_layer_is_an_error() -> None:
     faces = painted({1: MASKS["happiness"]})
-    found = run(faces, TokenNet().eval())
+    found = run(faces, FlatNet().eval())
     reasons = {item.estimate.reason for item in found.measurements.values()}
     assert len(reasons) == 1
-    assert "transformer" in str(reasons.pop())
+    assert "feature map" in str(reasons.pop())
     with pytest.raises(LayerError, match="did you mean 'paint'"):
         run(faces, layer="pain")
 
 
 def test_the_probe_says_what_it_needs_and_that_masks_are_contested() -> None:
     probe = find_probe("global_heatmaps")
-    assert {"gradients", "landmarks"} <= probe.needs
+    assert {"images", "landmarks"} <= probe.needs
+    assert GlobalHeatmapsParams().further_needs() == {"gradients", "layers"}
     assert "contested" in probe.shows
     assert "Barrett" in probe.citation
 
@@ -368,9 +369,80 @@ def test_without_gradients_or_landmarks_it_is_skipped_with_the_reason() -> None:
     assert missing_needs(probe, faces, predictions, target) == ""  # type: ignore[arg-type]
     target.gives = frozenset()
     faces.landmarks_kind = "none"
-    reason = missing_needs(probe, faces, predictions, target)  # type: ignore[arg-type]
+    needs = GlobalHeatmapsParams().further_needs()
+    reason = missing_needs(probe, faces, predictions, target, needs)  # type: ignore[arg-type]
     assert "no gradients" in reason
     assert "no landmarks" in reason
+
+
+def test_further_methods_are_measured_on_the_same_faces() -> None:
+    faces = painted({1: MASKS["happiness"], 2: MASKS["sadness"]})
+    found = run(faces, also=("layercam", "hirescam"))
+    alone = run(faces)
+    for key, item in alone.measurements.items():
+        assert found.measurements[key].estimate == item.estimate
+    further = found.measurements["iou[label=happy]@method=hirescam"].estimate
+    assert further.value == pytest.approx(alone.measurements["iou[label=happy]"].estimate.value, abs=0.02)
+    assert further.subjects == alone.measurements["iou[label=happy]"].estimate.subjects
+    assert found.measurements["iou[label=neutral]@method=layercam"].estimate.value is None
+    arrays = found.output(ArrayOutput, "methods").arrays
+    assert {"gradcam/happy", "layercam/happy", "hirescam/sad"} <= set(arrays)
+    content = json.loads(json.dumps(found.output(JsonOutput, "methods").content))
+    assert list(content["methods"]) == ["gradcam", "layercam", "hirescam"]
+    assert content["methods"]["layercam"]["layer"] == "paint"
+    assert content["iou"]["hirescam"]["happy"] == [further.value, further.low, further.high]
+
+
+def test_a_method_that_cannot_explain_the_model_says_why_and_costs_nothing_else() -> None:
+    target = target_of(PaintNet().eval())
+    target.gives = frozenset()
+    faces = painted({1: MASKS["happiness"]}, people=12)
+    found = run(faces, target=target, method="occlusion", also=("gradcam",))
+    assert found.measurements["iou[label=happy]"].estimate.value is not None
+    reason = found.measurements["iou[label=happy]@method=gradcam"].estimate.reason
+    assert "gives no gradients" in str(reason)
+    told = found.output(JsonOutput, "methods").content["methods"]["gradcam"]
+    assert told["unavailable"] == reason
+    assert GlobalHeatmapsParams(method="occlusion").further_needs() == frozenset()
+
+
+def test_unknown_methods_are_named_with_the_nearest() -> None:
+    with pytest.raises(ValidationError, match="did you mean 'gradcam'"):
+        GlobalHeatmapsParams(method="gradcan")
+    with pytest.raises(ValidationError, match="'layrcam'; did you mean 'layercam'"):
+        GlobalHeatmapsParams(also=("layrcam",))
+    assert "gradcam" not in GlobalHeatmapsParams(also="all").further_methods
+
+
+def test_the_map_that_knows_no_class_is_a_null() -> None:
+    """Evidence in all masks at once: the mean of all classes overlaps each mask less than the class's own map."""
+    found = run(painted({1: MASKS["happiness"], 2: MASKS["sadness"], 3: MASKS["surprise"]})).measurements
+    for label in ("happy", "sad", "surprised"):
+        null = found[f"iou.null_mean_map[label={label}]"].estimate.value
+        assert null is not None
+        assert null < (found[f"iou[label={label}]"].estimate.value or 0) - 0.2
+    one_class = run(painted({1: MASKS["happiness"]})).measurements
+    assert "iou.null_mean_map[label=happy]" not in one_class
+
+
+def test_examples_are_chosen_by_rule_and_show_a_face_only_where_it_may_be_shown() -> None:
+    masks = [(1, MASKS["happiness"])] * 20 + [(1, MASKS["surprise"])] * 2
+    labels = [1] * 21 + [0]
+    faces = PaintedFaces(masks, np.arange(22), publishable=frozenset(range(22)))
+    hidden = run(faces, labels=labels)
+    content = hidden.output(JsonOutput, "examples").content
+    typical, wrong = content["examples"]
+    assert (typical["kind"], typical["label"], typical["labelled"]) == ("most typical", "happy", "happy")
+    assert (wrong["kind"], wrong["predicted"], wrong["labelled"]) == ("most wrong", "happy", "neutral")
+    arrays = hidden.output(ArrayOutput, "examples").arrays
+    assert set(arrays) == {"happy/most typical/map", "happy/most wrong/map"}  # the plan permits no faces
+    shown = run(replace(faces, publishable=frozenset(range(20))), labels=labels, faces_permitted=True)
+    arrays = shown.output(ArrayOutput, "examples").arrays
+    assert arrays["happy/most typical/crop"].shape == (SIDE, SIDE, 3)
+    assert arrays["happy/most typical/crop_map"].shape == (SIDE, SIDE)
+    assert "happy/most wrong/crop" not in arrays  # its row does not permit it
+    evidence = arrays["happy/most typical/map"] > 127
+    assert np.count_nonzero(evidence & MASKS["happiness"]) > np.count_nonzero(evidence & MASKS["surprise"])
 
 
 def test_memory_does_not_grow_with_faces_left_out_of_the_draw() -> None:
