@@ -1,14 +1,16 @@
-"""Capture a module's feature map and its gradient with one hook."""
+"""A module whose layers are seen, and one of them captured with its gradient, by hooks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
-from .layers import check_layer, find_layer
+from ...core.errors import nearest
+from .layers import PASSIVE, Place, Seen, Value, check_order, choose, named_place, not_a_map, residual_maps, see
 from .source import (
     Captured,
     LayerError,
@@ -64,9 +66,9 @@ class ModuleSource:
     def __init__(self, net: nn.Module, example: Tensor, layer: str | None = None) -> None:
         self._net = net
         self.fixed_batch: int | None = None
-        if layer is not None:
-            check_layer(net, example, layer)
-        self.layer_name = layer if layer is not None else find_layer(net, example)
+        place = find_layer(net, example) if layer is None else check_layer(net, example, layer)
+        self.layer_name = place.name
+        self.layout = place.layout
 
     def capture(self, net_input: Tensor, objective: Objective) -> Captured:
         """Run the net on ``(n, c, h, w)`` and differentiate the objective at the layer."""
@@ -75,9 +77,109 @@ class ModuleSource:
             if tap.leaf is None or not outputs.requires_grad:
                 raise LayerError(f"no gradient flows from the outputs back to the layer {self.layer_name!r}")
             (gradients,) = torch.autograd.grad(objective(outputs), tap.leaf)
-            return Captured(tap.leaf.detach(), gradients, outputs.detach())
+            features = self.layout.as_map(tap.leaf.detach())
+            return Captured(features, self.layout.as_map(gradients), outputs.detach())
 
     def bypassed(self, net_input: Tensor) -> bool:
         """Tell whether the outputs depend on the input by another way than through the layer."""
         with tapped(self._net, self.layer_name):
             return depends_on_input(self._net, net_input)
+
+
+def find_layer(net: nn.Module, example: Tensor) -> Place:
+    """Find the last module that returns a map on the way to the outputs; of modules with one value the outermost.
+
+    The net runs once with gradients, and twice more if it has tokens, to check their order.
+
+    Args:
+        net: the model; its modes and parameters are left as they were.
+        example: ``(n, c, h, w)`` an input of the right size.
+
+    Raises:
+        LayerError: if there is no such map, the gradient is zero, or the grid of tokens is unknown.
+    """
+    seen, outputs = see_module(net, example)
+    found = choose(seen, outputs)
+    assert found.layout is not None
+    if residual_maps(seen, outputs)[1]:
+        check_order(seen, example, lambda name: lambda pixels: read_modules(net, pixels, [name])[name])
+    return Place(found.name, found.layout)
+
+
+def check_layer(net: nn.Module, example: Tensor, name: str) -> Place:
+    """Check that a layer named by the user exists, runs, and returns a map.
+
+    Raises:
+        LayerError: saying what is wrong, with the nearest right name.
+    """
+    known = [module for module, _ in net.named_modules() if module]
+    if name not in known:
+        raise LayerError(f"the model has no layer {name!r}{nearest(name, known)}")
+    values, outputs = _run(net, example)
+    found = next((item for item in reversed(values) if item.name == name), None)
+    if found is None:
+        raise LayerError(f"the layer {name!r} returns no tensor, or does not run at all")
+    shape = tuple(found.value.shape)
+    if len(shape) not in (3, 4):
+        raise not_a_map(name, shape)
+    seen = see(values, outputs, len(example), (example.shape[-2], example.shape[-1]))
+    place = named_place(name, shape, seen)
+    if not any(item.name == name and item.gradient is not None for item in seen):
+        raise LayerError(f"no gradient flows from the outputs back to the layer {name!r}")
+    if place.layout.kind != "channels first":
+        check_order(seen, example, lambda other: lambda pixels: read_modules(net, pixels, [other])[other])
+    return place
+
+
+def see_module(net: nn.Module, example: Tensor) -> tuple[list[Seen], int]:
+    """Return what is seen of every module in one forward and backward pass, and the number of outputs k."""
+    values, outputs = _run(net, example)
+    return see(values, outputs, len(example), (example.shape[-2], example.shape[-1])), outputs.shape[1]
+
+
+def read_modules(net: nn.Module, net_input: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+    """Return the raw values of some modules for an input ``(n, c, h, w)``; hooks and modes as they were."""
+    values: dict[str, Tensor] = {}
+
+    def note(name: str) -> Callable[[nn.Module, object, object], None]:
+        def hook(module: nn.Module, _: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                values[name] = output.detach().clone()  # what follows may change it in place
+
+        return hook
+
+    handles = [net.get_submodule(name).register_forward_hook(note(name)) for name in names]
+    try:
+        with torch.inference_mode(False), torch.no_grad(), evaluating(net):
+            net(plain(net_input))
+    finally:
+        for handle in handles:
+            handle.remove()
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise LayerError(f"the layer {missing[0]!r} returns no tensor, or does not run at all")
+    return values
+
+
+def _run(net: nn.Module, example: Tensor) -> tuple[list[Value], Tensor]:
+    """Run the net with a hook on every module; return the values in order of the calls' ends, and the outputs."""
+    values: list[Value] = []
+
+    def note(name: str) -> Callable[[nn.Module, object, object], None]:
+        def hook(module: nn.Module, _: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                kind = "Linear" if isinstance(module, nn.Linear) else type(module).__name__
+                values.append(Value(name, kind, isinstance(module, PASSIVE), output))
+
+        return hook
+
+    handles: list[RemovableHandle] = []
+    try:
+        for name, module in net.named_modules():
+            if name:
+                handles.append(module.register_forward_hook(note(name)))
+        with differentiable(), frozen(net), evaluating(net):
+            return values, one_output(net(plain(example).clone().requires_grad_().clone()))
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.errors import TargetError
+from .tokens import Layout
 
 Objective = Callable[[Tensor], Tensor]
 """Turns outputs ``(n, k)`` into the scalar whose gradient is wanted."""
@@ -25,7 +26,7 @@ class Captured:
     """One pass through a net, seen at one layer.
 
     Attributes:
-        features: ``(n, c, h, w)`` the layer's output.
+        features: ``(n, c, h, w)`` the layer's output, whatever its own layout; prefix tokens are left out.
         gradients: ``(n, c, h, w)`` of the objective at the features.
         outputs: ``(n, k)`` the net's outputs.
     """
@@ -40,6 +41,8 @@ class FeatureSource(Protocol):
 
     layer_name: str
     """Name of the layer."""
+    layout: Layout
+    """How the layer's output lies over the picture."""
     fixed_batch: int | None
     """The only batch size the net takes, or None if it takes any."""
 
@@ -119,34 +122,3 @@ def depends_on_input(net: Objective, net_input: Tensor) -> bool:
         weighted = outputs * torch.arange(1, outputs.shape[1] + 1, device=outputs.device)
         (gradient,) = torch.autograd.grad(weighted.sum(), pixels, allow_unused=True)
     return gradient is not None and bool(gradient.count_nonzero())
-
-
-def is_feature_map(shape: tuple[int, ...], outputs: int, input_size: tuple[int, int]) -> bool:
-    """Tell whether a tensor can serve as a feature map: channels first, several positions, no class map.
-
-    Args:
-        shape: of the tensor.
-        outputs: number of outputs k; a map with k channels holds the classes themselves.
-        input_size: height and width of the net's input, whose proportions a map keeps.
-    """
-    if len(shape) != 4:
-        return False
-    _, channels, height, width = shape
-    proportion = (height / width) / (input_size[0] / input_size[1]) if height and width else 0.0
-    return height * width > 1 and channels != outputs and 0.5 <= proportion <= 2
-
-
-def is_token_map(shape: tuple[int, ...]) -> bool:
-    """Tell whether a tensor looks like tokens: (n, tokens, width), or (n, h, w, channels) as Swin has it."""
-    if len(shape) == 3:
-        return shape[1] > 1 and shape[2] > 1
-    if len(shape) != 4:
-        return False
-    _, height, width, channels = shape
-    return height == width > 1 and channels > 4 * width
-
-
-TOKENS = (
-    "token maps follow the last feature map, as in a transformer, whose class activation maps are not built; "
-    "name a layer with a channels-first feature map to explain by that"
-)
