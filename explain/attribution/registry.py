@@ -7,12 +7,13 @@ from types import MappingProxyType
 
 from ...core.errors import UsageError, nearest
 from ...core.target import Target
-from . import black_box, cams, gradients
+from . import black_box, cams, gradients, package_cams
 from .method import AttributionSettings, Build, Built, Explainer, Family, MethodInfo
 
 _FAMILIES: Mapping[Family, tuple[Mapping[str, MethodInfo], Build]] = MappingProxyType(
     {
         "cam": (cams.METHODS, cams.build),
+        "package_cam": (package_cams.METHODS, package_cams.build),
         "black_box": (black_box.METHODS, black_box.build),
         "gradient": (gradients.METHODS, gradients.build),
     }
