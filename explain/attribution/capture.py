@@ -23,6 +23,8 @@ from .source import (
     plain,
 )
 
+_INPUT = "the input of "
+
 
 class _Tap:
     """Cuts the graph at a layer: what follows sees a leaf, at which the gradient can be read."""
@@ -138,18 +140,25 @@ def see_module(net: nn.Module, example: Tensor) -> tuple[list[Seen], int]:
 
 
 def read_modules(net: nn.Module, net_input: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
-    """Return the raw values of some modules for an input ``(n, c, h, w)``; hooks and modes as they were."""
+    """Return the raw values of some modules for an input ``(n, c, h, w)``; hooks and modes as they were.
+
+    Raises:
+        LayerError: if one of them returns no tensor.
+    """
     values: dict[str, Tensor] = {}
 
-    def note(name: str) -> Callable[[nn.Module, object, object], None]:
-        def hook(module: nn.Module, _: object, output: object) -> None:
-            if isinstance(output, Tensor):
-                values[name] = output.detach().clone()  # what follows may change it in place
+    def keep(name: str, value: object) -> None:
+        if isinstance(value, Tensor):
+            values[name] = value.detach().clone()  # what follows may change it in place
 
-        return hook
-
-    handles = [net.get_submodule(name).register_forward_hook(note(name)) for name in names]
+    handles: list[RemovableHandle] = []
     try:
+        for name in names:
+            module = net.get_submodule(name.removeprefix(_INPUT))
+            if name.startswith(_INPUT):
+                handles.append(module.register_forward_pre_hook(_before(keep, name)))
+            else:
+                handles.append(module.register_forward_hook(_after(keep, name)))
         with torch.inference_mode(False), torch.no_grad(), evaluating(net):
             net(plain(net_input))
     finally:
@@ -162,24 +171,49 @@ def read_modules(net: nn.Module, net_input: Tensor, names: Sequence[str]) -> dic
 
 
 def _run(net: nn.Module, example: Tensor) -> tuple[list[Value], Tensor]:
-    """Run the net with a hook on every module; return the values in order of the calls' ends, and the outputs."""
+    """Run the net with hooks on every module; return the values in order of the calls' ends, and the outputs.
+
+    Tokens that a module is given before any module has returned some are among them, as passive: a function made
+    them of the patches, and their order can be seen there before attention mixes them.
+    """
     values: list[Value] = []
+    modules = {name: module for name, module in net.named_modules() if name}
 
-    def note(name: str) -> Callable[[nn.Module, object, object], None]:
-        def hook(module: nn.Module, _: object, output: object) -> None:
-            if isinstance(output, Tensor):
-                kind = "Linear" if isinstance(module, nn.Linear) else type(module).__name__
-                values.append(Value(name, kind, isinstance(module, PASSIVE), output))
+    def keep(name: str, value: object) -> None:
+        if isinstance(value, Tensor):
+            module = modules[name]
+            kind = "Linear" if isinstance(module, nn.Linear) else type(module).__name__
+            values.append(Value(name, kind, isinstance(module, PASSIVE), value))
 
-        return hook
+    def keep_first_tokens(name: str, value: object) -> None:
+        if isinstance(value, Tensor) and value.ndim == 3 and not any(item.value.ndim == 3 for item in values):
+            values.append(Value(_INPUT + name, "input", True, value))
 
     handles: list[RemovableHandle] = []
     try:
-        for name, module in net.named_modules():
-            if name:
-                handles.append(module.register_forward_hook(note(name)))
+        for name, module in modules.items():
+            handles.append(module.register_forward_pre_hook(_before(keep_first_tokens, name)))
+            handles.append(module.register_forward_hook(_after(keep, name)))
         with differentiable(), frozen(net), evaluating(net):
             return values, one_output(net(plain(example).clone().requires_grad_().clone()))
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _before(keep: Callable[[str, object], None], name: str) -> Callable[[nn.Module, tuple[object, ...]], None]:
+    """Make a hook that shows a module's first input."""
+
+    def hook(_: nn.Module, inputs: tuple[object, ...]) -> None:
+        keep(name, inputs[0] if inputs else None)
+
+    return hook
+
+
+def _after(keep: Callable[[str, object], None], name: str) -> Callable[[nn.Module, object, object], None]:
+    """Make a hook that shows what a module returns."""
+
+    def hook(_: nn.Module, inputs: object, output: object) -> None:
+        keep(name, output)
+
+    return hook

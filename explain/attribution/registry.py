@@ -7,13 +7,14 @@ from types import MappingProxyType
 
 from ...core.errors import UsageError, nearest
 from ...core.target import Target
-from . import black_box, cams, gradients, package_cams
+from . import attention, black_box, cams, gradients, package_cams
 from .method import AttributionSettings, Build, Built, Explainer, Family, MethodInfo
 
 _FAMILIES: Mapping[Family, tuple[Mapping[str, MethodInfo], Build]] = MappingProxyType(
     {
         "cam": (cams.METHODS, cams.build),
         "package_cam": (package_cams.METHODS, package_cams.build),
+        "attention": (attention.METHODS, attention.build),
         "black_box": (black_box.METHODS, black_box.build),
         "gradient": (gradients.METHODS, gradients.build),
     }
