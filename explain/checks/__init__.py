@@ -1,0 +1,1 @@
+"""Are the explanations themselves right? Faithfulness, randomisation, stability and agreement of heatmaps."""
