@@ -1,199 +1,30 @@
-"""Heatmaps: class activation maps, the warp to the canonical face, and memory, each beside another way to do it.
+"""Heatmaps: peak memory of a whole audit with heatmaps, for few faces and for many.
 
     python -m benchmarks heatmaps
 
-Maps: face_expression and mini_xception on London faces where ../shared stands beside the repository, else the net of
-the drawn faces with random weights. Every comparison first checks that both ways give the same maps.
+Times of class activation maps and of the warp to the canonical face: ``python -m benchmarks cams``.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 
-import numpy as np
 import torch
-from benchmarks.timing import Timed, side_by_side, tell
-from numpy.typing import NDArray
-from scipy.spatial import Delaunay
-from skimage.transform import PiecewiseAffineTransform, warp
-from torch import Tensor, nn
 
-from countenance.core.plan_file import load_plan
-from countenance.core.setup import load_material
-from countenance.core.torchvision_compat import ensure_torchvision_importable
-from countenance.explain.attribution.engine import CamEngine
-from countenance.explain.canonical import CANVAS_HEIGHT, CANVAS_WIDTH, canonical_face, with_border
-from countenance.explain.landmarks import FloatArray
-from countenance.explain.warp import canonical_warp
-from countenance.synth.dataset import draw_crops, draw_dataset
-from countenance.synth.nets import INPUT_SIZE, DrawnFaceNet, normalise
+from countenance.synth.dataset import draw_dataset
 
-ROOT = Path(__file__).resolve().parents[1]
-FACES, BATCH, ROUNDS = 64, 8, 4
-CROP, WARPED = 112, 4
 GROWTH = 0.10
-OURS, LOOP, SCIKIT = "this package", "loop over pixels, triangles known", "scikit-image piecewise affine"
 
 
 def main() -> None:
-    """Print every comparison; a difference between the ways, or memory that grows with faces, is an error."""
+    """Print peak memories; memory that grows with faces is an error."""
     torch.set_num_threads(1)
-    nets = ("face_expression", "mini_xception")
-    if (ROOT.parent / "shared" / "models").is_dir():
-        for name in nets:
-            compare_maps(f"{name} on London", *london(name))
-    else:
-        print(f"\nNo ../shared beside the repository, so not {' and '.join(nets)} but the drawn faces' net, untrained")
-        compare_maps("untrained net on drawn faces", *drawn())
-    for count in (68, 478):
-        compare_warps(count)
     compare_memory()
-
-
-def london(name: str) -> tuple[nn.Module, Tensor]:
-    """Return a real net and what it takes of the first London faces."""
-    loaded = load_plan(ROOT / "tests" / "plans" / f"london_{name}.yaml")
-    material = load_material(loaded)
-    assert material.target is not None
-    assert isinstance(material.target.net, nn.Module)
-    pixels = next(material.faces.batches(FACES)).pixels
-    return material.target.net.requires_grad_(True), material.target.prepare(pixels)
-
-
-def drawn() -> tuple[nn.Module, Tensor]:
-    """Return a net with random weights and what it takes of drawn faces."""
-    torch.manual_seed(0)
-    return DrawnFaceNet().eval(), normalise(torch.from_numpy(draw_crops(10, 7, 0, INPUT_SIZE).pixels[:FACES]))
-
-
-def compare_maps(title: str, net: nn.Module, faces: Tensor) -> None:
-    """GradCAM of the predicted class beside one forward and full backward pass, and beside the grad-cam package."""
-    ensure_torchvision_importable()
-    from pytorch_grad_cam import GradCAM
-    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-
-    engine = CamEngine(net, faces[:2])
-    with torch.no_grad():
-        classes = net(faces).argmax(1)
-    parts = [slice(at, at + BATCH) for at in range(0, len(faces), BATCH)]
-
-    def bare() -> None:
-        for part in parts:
-            net.zero_grad()
-            net(faces[part]).gather(1, classes[part, None]).sum().backward()
-
-    def ours() -> Tensor:
-        return torch.cat([engine.maps(faces[part], classes[part])[0] for part in parts])
-
-    hooked = deepcopy(net)  # its hooks stay on the net
-    with GradCAM(model=hooked, target_layers=[hooked.get_submodule(engine.layer_name)]) as package:
-
-        def theirs() -> Tensor:
-            found = []
-            for part in parts:
-                targets = [ClassifierOutputTarget(int(place)) for place in classes[part]]
-                found.append(package(input_tensor=faces[part], targets=targets))
-            return torch.from_numpy(np.concatenate(found))
-
-        expected, found = theirs(), ours()
-        timed = side_by_side({"forward and full backward": bare, "grad-cam package": theirs, OURS: ours}, ROUNDS)
-    # A face whose map is zero everywhere has none here, and zeros there.
-    usable = torch.isfinite(found).all(dim=(1, 2))
-    difference = float((found - expected)[usable].abs().max())
-    assert int(usable.sum()) >= FACES // 2, f"only {int(usable.sum())} of {FACES} faces have a map"
-    assert difference < 1e-4, f"maps differ from the grad-cam package's by {difference:.1e}"
-    assert not expected[~usable].any(), "a face without a map here has one in the grad-cam package"
-    told = f"{FACES} faces in batches of {BATCH}, layer {engine.layer_name}, grad-cam {version_of('grad-cam')}"
-    tell(f"GradCAM, {title}: {told}", timed, "forward and full backward")
-    tell_times("forward and full backward", timed["forward and full backward"], timed[OURS])
-    tell_times("grad-cam package", timed["grad-cam package"], timed[OURS])
-    print(f"Largest difference to the package {difference:.0e}, over {int(usable.sum())} faces with a map")
-
-
-def compare_warps(count: int) -> None:
-    """The warp to the canonical face beside scikit-image's and beside a loop over pixels that knows the triangles."""
-    random = np.random.default_rng(0)
-    shape = canonical_face(count).shape
-    landmarks = shape * CROP / 3.2 + (CROP / 2, CROP / 2.4)
-    landmarks = landmarks + random.normal(0, 0.004 * CROP, (WARPED, *shape.shape))
-    rough = torch.rand(WARPED, 1, 12, 12, generator=torch.Generator().manual_seed(0))
-    maps = torch.nn.functional.interpolate(rough, size=CROP, mode="bicubic")
-    pictures = maps[:, 0].numpy()
-    target = with_border(canonical_face(count).points, CANVAS_WIDTH, CANVAS_HEIGHT)
-    sources = with_border(landmarks, CROP, CROP)
-    known = known_triangles(target)
-
-    def ours() -> FloatArray:
-        return canonical_warp(count)(maps, landmarks)[:, 0].numpy()
-
-    def scikit_image() -> FloatArray:
-        found = []
-        for picture, source in zip(pictures, sources, strict=True):
-            transform = PiecewiseAffineTransform.from_estimate(target, source)
-            size = (CANVAS_HEIGHT, CANVAS_WIDTH)
-            found.append(warp(picture, transform, output_shape=size, order=1, mode="edge"))
-        return np.stack(found)
-
-    def loop() -> FloatArray:
-        return np.stack([warp_by_pixel(*pair, *known) for pair in zip(pictures, sources, strict=True)])
-
-    ways: dict[str, Callable[[], FloatArray]] = {LOOP: loop, SCIKIT: scikit_image, OURS: ours}
-    results = {name: way() for name, way in ways.items()}
-    differences = {name: float(np.abs(found - results[OURS]).max()) for name, found in results.items()}
-    assert max(differences.values()) < 1e-4, f"the warps differ: {differences}"
-    timed = side_by_side(dict(ways), 3)
-    told = f"{WARPED} maps of {CROP} px, {count} landmarks, onto 224 x 275, scikit-image {version_of('scikit-image')}"
-    tell(f"Warp to the canonical face: {told}", timed, SCIKIT)
-    tell_times("loop over pixels", timed[LOOP], timed[OURS])
-    tell_times("scikit-image", timed[SCIKIT], timed[OURS])
-    print(f"Largest difference to the loop {differences[LOOP]:.0e}, to scikit-image {differences[SCIKIT]:.0e}")
-
-
-def tell_times(name: str, other: Timed, ours: Timed) -> None:
-    """Print how many times as long the other way takes, and our share of its time."""
-    wall, cpu = other.wall / ours.wall, other.cpu / ours.cpu
-    print(f"{name}: {wall:,.1f} times our time ({cpu:,.1f} in CPU time); ours is {1 / wall:.2g} of it ({1 / cpu:.2g})")
-
-
-def version_of(package: str) -> str:
-    return importlib.metadata.version(package)
-
-
-def known_triangles(target: FloatArray) -> tuple[NDArray[np.int32], FloatArray]:
-    """Return for each canvas pixel, row by row, the corners of its triangle (p, 3) and their weights (p, 3)."""
-    mesh = Delaunay(target)
-    y, x = np.divmod(np.arange(CANVAS_WIDTH * CANVAS_HEIGHT), CANVAS_WIDTH)
-    pixels = np.stack([x, y], axis=1).astype(float)
-    triangle = mesh.find_simplex(pixels)
-    two = np.einsum("pij,pj->pi", mesh.transform[triangle, :2], pixels - mesh.transform[triangle, 2])
-    return mesh.simplices[triangle], np.concatenate([two, 1 - two.sum(axis=1, keepdims=True)], axis=1)
-
-
-def warp_by_pixel(
-    picture: FloatArray, source: FloatArray, corners: NDArray[np.int32], weights: FloatArray
-) -> FloatArray:
-    """Warp one map, one pixel after the other, in plain Python."""
-    height, width = picture.shape
-    values = picture.tolist()
-    points = source.tolist()
-    out = []
-    for (a, b, c), (u, v, w) in zip(corners.tolist(), weights.tolist(), strict=True):
-        x = min(max(u * points[a][0] + v * points[b][0] + w * points[c][0], 0.0), width - 1.0)
-        y = min(max(u * points[a][1] + v * points[b][1] + w * points[c][1], 0.0), height - 1.0)
-        left, top = min(int(x), width - 2), min(int(y), height - 2)
-        x, y = x - left, y - top
-        upper = values[top][left] * (1 - x) + values[top][left + 1] * x
-        lower = values[top + 1][left] * (1 - x) + values[top + 1][left + 1] * x
-        out.append(upper * (1 - y) + lower * y)
-    return np.array(out).reshape(CANVAS_HEIGHT, CANVAS_WIDTH)
 
 
 AUDIT = """
