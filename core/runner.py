@@ -108,7 +108,7 @@ class Runner:
                 self.folder.begin(self.inputs, going_on=earlier is not None)
                 self.folder.write_predictions(to_table(ready.predictions, ready.faces))
             results = self._results(ready, [])
-            slicer = Slicer(ready.faces.subject_codes, ready.faces.groupings, self.rules)
+            slicer = Slicer(ready.faces.subject_codes, ready.faces.groupings, self.rules, self.plan.seed)
             done: list[ProbeResult] = []
             try:
                 for entry in self.plan.probes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..keys import format_pairs
+from ..keys import format_key
 from ..results import Direction, Estimate, Finding, Measurement
 from .gaps import Difference, Gap, NoGap
 from .sums import Floats
@@ -95,10 +95,15 @@ class GroupQuestion:
             self.probe_id,
             f"{self.metric}.{name}",
             estimate,
-            slice={**self.slice, ATTRIBUTE: self.attribute},
+            slice=self.full_slice,
             condition=dict(self.condition),
             direction=direction,
         )
+
+    @property
+    def full_slice(self) -> dict[str, str]:
+        """Where the gap stands: the slice that all faces share, and the attribute."""
+        return {**self.slice, ATTRIBUTE: self.attribute}
 
     @property
     def place(self) -> str:
@@ -134,14 +139,16 @@ def gap_findings(questions: Sequence[GroupQuestion]) -> list[Finding]:
 
 
 def _finding(question: GroupQuestion, gap: Gap, p: float, asked: int) -> Finding:
-    found, name = gap.largest, question.attribute
+    found = gap.largest
     title = question.title or question.metric.replace("_", " ")
     bounds = "" if found.low is None or found.high is None else f" [{found.low:.3f}, {found.high:.3f}]"
-    several = f"; the p-value is adjusted for {asked} questions of this kind (Holm)" if asked > 1 else ""
+    several = f" after adjustment for {asked} questions of this kind (Holm)" if asked > 1 else ""
+    key = format_key(question.probe_id, f"{question.metric}.{GAP}", question.full_slice, question.condition)
     claim = (
-        f"The {title}{question.place} is lower for {name} {gap.lowest} ({gap.lowest_value:.3f}) than for {name} "
-        f"{gap.highest} ({gap.highest_value:.3f}): a difference of {found.value:.3f}{bounds}. Groups of these sizes "
-        f"dealt out at random over people differ by {found.null_mean:.3f} on average, p = {p:.2g}{several}."
+        f"Grouped by {' and '.join(question.attribute.split('&'))}, the {title}{question.place} is lower for "
+        f"{gap.lowest} ({gap.lowest_value:.3f}) than for {gap.highest} ({gap.highest_value:.3f}): a difference of "
+        f"{found.value:.3f}{bounds}. Groups of these sizes dealt out at random over people differ by "
+        f"{found.null_mean:.3f} on average; p = {p:.2g}{several}."
     )
     caveats = [
         "The groups may differ in more than this attribute: their pictures, their labels, their other attributes."
@@ -152,10 +159,9 @@ def _finding(question: GroupQuestion, gap: Gap, p: float, asked: int) -> Finding
             "is less certain."
         )
     if gap.left_out:
-        caveats.append(f"Too small to take part: {', '.join(gap.left_out)}.")
+        caveats.append(f"Too small to take part: {'; '.join(gap.left_out)}.")
     return Finding(
-        id=f"{question.probe_id}.{question.metric}.{GAP}[{format_pairs({**question.slice, ATTRIBUTE: name})}]"
-        + (f"@{format_pairs(question.condition)}" if question.condition else ""),
+        id=key.replace("/", ".", 1),
         severity="medium",
         claim=claim,
         evidence=[item.key for item in question.measurements() if f".{GAP}" in item.metric],
@@ -171,7 +177,7 @@ def gap_notes(questions: Sequence[GroupQuestion]) -> list[str]:
         gaps = [question.gap for question in questions if question.attribute == attribute]
         names = sorted({name for gap in gaps if isinstance(gap, Gap) for name in gap.left_out})
         if names:
-            notes.append(f"gaps by {attribute} leave out, in all or some scores, groups too small: {', '.join(names)}")
+            notes.append(f"gaps by {attribute} leave out, in all or some scores, groups too small: {'; '.join(names)}")
     answered = [question.gap for question in questions if isinstance(question.gap, Gap)]
     if answered and len(answered) > SIGNIFICANT * (answered[0].permutations + 1):
         notes.append(

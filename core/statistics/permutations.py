@@ -8,7 +8,9 @@ as likely. What is dealt out is decided by the data:
 - A person with faces in several groups (an attribute of the picture, such as the light) cannot be dealt a group.
   Such people exchange their lists of groups with people of as many faces, and each list is shuffled within the person.
 
-All sums cost by people and groups, not by faces, but for people of several groups.
+All sums cost by people and groups, not by faces, but for people of several groups. Where many people have the same
+sums (rates), a permutation is drawn as a table of how many of each kind fall to each group (Patefield 1981, Applied
+Statistics 30:91), and costs by kinds and groups.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csc_array
+from scipy.stats import random_table
 
 from .sums import Floats, Integers, total_at
 
 LABELS_AT_ONCE = 4_000_000
+PEOPLE_PER_CELL = 4  # a cell of a random table takes as long to draw as it takes to move so many people
 SUBJECTS, FACES, X, N, XX, XN, NN, VV, VW, WW = range(10)
 COLUMNS = 10
 
@@ -95,6 +99,11 @@ class Dealer:
         self.people_of_several = int(several.sum())
         alone = ~several[person]
         self.labels, self.lines = _person_lines(faces, person, alone, first, ~several)
+        new = np.ones(len(self.lines), dtype=np.bool_)  # lines are in order, so equal ones stand together
+        new[1:] = (self.lines[1:] != self.lines[:-1]).any(axis=1)
+        self._kinds, self._alike = self.lines[new], np.diff(np.append(np.flatnonzero(new), len(new)))
+        several_kinds = len(self._kinds) > 1  # of one kind alone scipy draws no right table, and there is one only
+        self._by_tables = several_kinds and len(self.labels) > PEOPLE_PER_CELL * len(self._kinds) * self.groups
         self._mixed = [
             _Stratum.of(faces, person, several & (size == total_at(person, None, people)))
             for size in np.unique(total_at(person, None, people)[several])
@@ -103,7 +112,8 @@ class Dealer:
     def deal(self, times: int, random: np.random.Generator) -> Iterator[Floats]:
         """Yield the sums of every group under ``times`` permutations, shape (some, groups, columns) at a time."""
         streams = random.spawn(1 + 2 * len(self._mixed))
-        faces = len(self.labels) + sum(stratum.labels.size for stratum in self._mixed)
+        dealt = len(self._kinds) * self.groups if self._by_tables else len(self.labels)
+        faces = dealt + sum(stratum.labels.size for stratum in self._mixed)
         size = max(1, LABELS_AT_ONCE // max(faces, self.groups * COLUMNS, 1))
         for start in range(0, times, size):
             count = min(size, times - start)
@@ -113,6 +123,11 @@ class Dealer:
             yield sums
 
     def _deal_people(self, count: int, random: np.random.Generator) -> Floats:
+        """Return sums of people of one group each; many people of few kinds are dealt by how many of each kind."""
+        if self._by_tables:
+            sizes = np.bincount(self.labels, minlength=self.groups)
+            tables = random_table(self._alike, sizes).rvs(count, method="patefield", random_state=random)
+            return np.asarray(np.swapaxes(tables, 1, 2) @ self._kinds, dtype=np.float64)
         labels = random.permuted(np.broadcast_to(self.labels, (count, len(self.labels))), axis=1)
         return sums_of_people(labels, self.lines, self.groups)
 
@@ -169,7 +184,7 @@ def _person_lines(
     of_faces = [total_at(at, part, people) for part in (values * values, values * weights, weights * weights)]
     columns = [np.ones(people), total_at(at, None, people), x, n, x * x, x * n, n * n, *of_faces]
     lines = np.stack(columns, axis=1)[chosen]
-    order = np.lexsort((group[chosen], *lines.T))
+    order = np.lexsort((group[chosen], *lines[:, [VV, VW, X, FACES, N, WW]].T))
     return group[chosen][order], lines[order]
 
 

@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..keys import format_key
 from ..results import Estimate, Measurement
 from .gap_questions import ATTRIBUTE, GroupQuestion
-from .gaps import Gap, NoGap, gap_of
+from .gaps import PERMUTATIONS, Gap, NoGap, gap_of
 from .groups import Groups
 from .intervals import Intervals, mean_intervals, rate_intervals
 from .permutations import ScoredFaces
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 class Slicer:
     """Measures scores of the same faces, one after the other; people and groups are worked out once."""
 
-    def __init__(self, subjects: Integers, groups: Sequence[Groups], rules: StatisticsRules, seed: int = 0) -> None:
+    def __init__(
+        self,
+        subjects: Integers,
+        groups: Sequence[Groups],
+        rules: StatisticsRules,
+        seed: int = 0,
+        permutations: int = PERMUTATIONS,
+    ) -> None:
         """Prepare to slice.
 
         Args:
@@ -38,9 +45,11 @@ class Slicer:
             groups: the attributes and intersections to slice by.
             rules: level of confidence and smallest groups.
             seed: the plan's seed, for the permutations behind gaps.
+            permutations: how often groups are dealt out anew for a gap.
         """
         self.rules = rules
         self.seed = seed
+        self.permutations = permutations
         self._subjects = subjects
         self.groups = tuple(groups)
         self._everyone = Lines.of(subjects)
@@ -105,13 +114,14 @@ class Slicer:
         )
         return gap_of(
             faces,
-            [" & ".join(value.values()) for value in groups.values],
+            [", ".join(value.values()) for value in groups.values],
             unmeasured,
             self.rules,
             np.random.default_rng(int.from_bytes(digest[:8], "little")),
             kind=scores.kind,
             bounds=scores.bounds,
             direction=scores.direction,
+            permutations=self.permutations,
         )
 
     def _check(self, scores: Scores) -> None:

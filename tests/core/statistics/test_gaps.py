@@ -233,6 +233,25 @@ def test_all_dealings_of_few_people_are_dealt_equally_often():
     assert stats.chisquare(counts).pvalue > 0.001
 
 
+def test_dealing_by_tables_is_dealing_of_people(monkeypatch):
+    """300 people of 12 kinds: the sums have the same distribution whichever way they are dealt."""
+    rng = np.random.default_rng(9)
+    person = np.repeat(np.arange(300), rng.integers(1, 4, 300))
+    values = rng.integers(0, 2, len(person)).astype(float)
+    faces = ScoredFaces.of(person, (person % 7 == 0) + (person % 3 == 0).astype(int), 3, values)
+    sums = {}
+    for name, people_per_cell in (("tables", 0), ("people", 10**9)):
+        monkeypatch.setattr("countenance.core.statistics.permutations.PEOPLE_PER_CELL", people_per_cell)
+        dealer = Dealer(faces)
+        assert dealer._by_tables == (name == "tables")
+        sums[name] = np.concatenate(list(dealer.deal(4_000, np.random.default_rng(2))))
+    assert sums["tables"].sum(axis=1) == pytest.approx(sums["people"].sum(axis=1))
+    for group, column in itertools.product(range(3), (1, 2, 5)):
+        one, other = (sums[name][:, group, column] for name in sums)
+        assert stats.ks_2samp(one, other).pvalue > 0.001
+    assert np.corrcoef(sums["tables"][:, 1, 1:6].T) == pytest.approx(np.corrcoef(sums["people"][:, 1, 1:6].T), abs=0.06)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_exact_p_value_by_enumeration(kind):
     """All ways of dealing two groups out to eight people, in place of random ones."""

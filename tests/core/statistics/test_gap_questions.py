@@ -1,0 +1,215 @@
+"""From a score that asks for gaps to measurements, findings and notes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from countenance.core.collector import Collector
+from countenance.core.errors import UsageError
+from countenance.core.faces import Faces
+from countenance.core.keys import parse_key
+from countenance.core.probes import Scores
+from countenance.core.statistics.gap_questions import GroupQuestion, gap_findings, gap_notes, holm
+from countenance.core.statistics.gaps import Difference, Gap, NoGap
+from countenance.core.statistics.groups import plan_groups
+from countenance.core.statistics.rules import StatisticsRules
+from countenance.core.statistics.slicing import Slicer
+
+PEOPLE = 120
+PERSON = np.repeat(np.arange(PEOPLE), 2)
+FRAME = pd.DataFrame(
+    {
+        "gender": np.where(PERSON % 2 == 0, "female", "male"),
+        "tone": np.where(PERSON % 3 == 0, "dark", np.where(PERSON < 100, "light", "rare, very")),
+        "light": np.where(np.arange(2 * PEOPLE) % 8 < 4, "lamp", "sun"),
+        "camera": "one",
+    }
+)
+GROUPS = plan_groups(FRAME, ["gender", "tone", "light", "camera"], [["gender", "tone"]])
+
+
+def slicer(seed=0, groups=GROUPS, permutations=499):
+    return Slicer(PERSON, groups, StatisticsRules(), seed, permutations)
+
+
+def scores(lower=0.0, **more):
+    rng = np.random.default_rng(1)
+    values = rng.beta(3, 3, PEOPLE)[PERSON] * 0.5 + 0.3 * rng.random(2 * PEOPLE) - lower * (FRAME["gender"] == "female")
+    more = {"bounds": (-1, 1), "direction": "higher", "gaps": True, "slice": {"label": "happy"}, **more}
+    return Scores("face_iou", np.arange(2 * PEOPLE), np.asarray(values), **more)
+
+
+def by_key(questions):
+    return {item.key: item for question in questions for item in question.measurements()}
+
+
+def test_keys_and_numbers_of_a_gap():
+    told = by_key(slicer().gaps(scores(0.1), "maps"))
+    gender = [key for key in told if "attribute=gender," in key]
+    assert gender == [
+        "maps/face_iou.gap[attribute=gender,label=happy]",
+        "maps/face_iou.gap.null_permuted[attribute=gender,label=happy]",
+        "maps/face_iou.gap.p[attribute=gender,label=happy]",
+        "maps/face_iou.worst_vs_rest[attribute=gender,label=happy]",
+        "maps/face_iou.worst_vs_rest.null_permuted[attribute=gender,label=happy]",
+        "maps/face_iou.worst_vs_rest.p[attribute=gender,label=happy]",
+    ]
+    gap, null, p = (told[key].estimate for key in gender[:3])
+    shown = {
+        item.slice["gender"]: item.estimate
+        for item in slicer().measure(scores(0.1), "maps")
+        if "gender" in item.slice and "tone" not in item.slice
+    }
+    assert gap.value == pytest.approx(shown["male"].value - shown["female"].value)
+    assert (gap.n, gap.subjects, gap.level, gap.method) == (240, 120, 0.95, "max_pair_permutation")
+    assert gap.low < gap.value < gap.high
+    assert 0 < null.low < null.value < null.high < gap.value
+    assert (p.low, p.high, p.level, p.method) == (None, None, None, "permutation_of_people")
+    assert p.value == 1 / 500
+    assert told[gender[0]].direction == "lower"
+    for key, item in told.items():
+        parsed = parse_key(key)
+        assert (parsed.probe, parsed.metric, parsed.slice) == ("maps", item.metric, item.slice)
+
+
+def test_an_attribute_of_the_picture_and_one_with_one_group():
+    told = by_key(slicer(groups=plan_groups(FRAME, ["light", "camera"])).gaps(scores(), "maps"))
+    within = told["maps/face_iou.gap.p[attribute=light,label=happy]"].estimate
+    assert within.method == "permutation_of_people"  # here each person was seen in one light
+    frame = FRAME.assign(light=np.where(np.arange(2 * PEOPLE) % 2, "lamp", "sun"))
+    told = by_key(slicer(groups=plan_groups(frame, ["light"])).gaps(scores(), "maps"))
+    within = told["maps/face_iou.gap.p[attribute=light,label=happy]"].estimate
+    assert (within.method, within.subjects) == ("permutation_within_people", 120)
+    one = by_key(slicer().gaps(scores(), "maps"))
+    camera = [item.estimate for key, item in one.items() if "attribute=camera" in key]
+    assert [each.reason for each in camera] == ["there is one group only, one"]
+
+
+def test_groups_too_small_are_left_out_by_the_rule_of_the_groups():
+    question = next(question for question in slicer().gaps(scores(), "maps") if question.attribute == "gender&tone")
+    measured = slicer().measure(scores(), "maps")
+    shown = [
+        ", ".join(item.slice[name] for name in ("gender", "tone"))
+        for item in measured
+        if {"gender", "tone"} <= set(item.slice) and item.estimate.value is not None
+    ]
+    assert isinstance(question.gap, Gap)
+    assert list(question.gap.groups) == shown
+    assert set(question.gap.left_out) == {"female, rare, very", "male, rare, very"}
+    assert "10 are needed" in question.gap.left_out["female, rare, very"]
+
+
+def test_the_same_seed_gives_the_same_and_questions_have_permutations_of_their_own():
+    def nulls(seed, probe="maps", **more):
+        return [
+            question.gap.largest.null_mean
+            for question in slicer(seed).gaps(scores(**more), probe)
+            if isinstance(question.gap, Gap)
+        ]
+
+    assert nulls(3) == nulls(3)
+    assert nulls(3) != nulls(4)
+    assert nulls(3) != nulls(3, "other")
+    assert nulls(3) != nulls(3, slice={"label": "sad"})
+
+
+def test_gaps_are_measured_only_when_asked():
+    assert slicer().gaps(scores(gaps=False), "maps") == []
+    assert all(".gap" not in item.metric for item in slicer().measure(scores(), "maps"))
+    assert len(slicer().gaps(scores(by_group=False, overall=False), "maps")) == len(GROUPS)
+    with pytest.raises(UsageError, match="names the gap's attribute"):
+        slicer().gaps(scores(slice={"attribute": "x"}), "maps")
+
+
+def test_without_a_direction_no_group_does_worst():
+    assert not any("worst" in key for key in by_key(slicer().gaps(scores(direction="none"), "maps")))
+
+
+def test_holm_against_the_definition():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.6, 0.7]) == pytest.approx([1, 1])
+    assert holm([0.04]) == pytest.approx([0.04])
+    assert len(holm([])) == 0
+
+
+def question(p, attribute="tone", left_out=None, permutations=1999, **more):
+    largest = Difference(0.2, 0.05, 0.3, p, 0.04, 0.01, 0.1)
+    gap = Gap(("a", "b", "c"), left_out or {}, "a", "c", 0.3, 0.5, largest, None, None, 300, 100, 0, permutations)
+    return GroupQuestion("maps", "face_iou", attribute, gap, {"label": "happy"}, title="overlap with the mask", **more)
+
+
+def test_a_finding_says_which_groups_by_how_much_and_against_what():
+    (finding,) = gap_findings([question(0.01, left_out={"d": "few"}), question(0.9, "gender")])
+    assert finding.claim == (
+        "Grouped by tone, the overlap with the mask of label happy is lower for a (0.300) than for c (0.500): a "
+        "difference of 0.200 [0.050, 0.300]. Groups of these sizes dealt out at random over people differ by 0.040 on "
+        "average; p = 0.02 after adjustment for 2 questions of this kind (Holm)."
+    )
+    assert finding.p_adjusted == pytest.approx(0.02)
+    assert finding.id == "maps.face_iou.gap[attribute=tone,label=happy]"
+    assert finding.evidence == [
+        "maps/face_iou.gap[attribute=tone,label=happy]",
+        "maps/face_iou.gap.null_permuted[attribute=tone,label=happy]",
+        "maps/face_iou.gap.p[attribute=tone,label=happy]",
+    ]
+    assert any("d" in caveat for caveat in finding.caveats)
+    assert "not all alike" in " ".join(finding.caveats)
+
+
+def test_a_finding_holds_only_after_adjustment():
+    assert gap_findings([question(0.02, str(number)) for number in range(3)]) == []
+    assert len(gap_findings([question(0.02)])) == 1
+    unanswered = GroupQuestion("maps", "face_iou", "camera", NoGap("one group", {}))
+    assert len(gap_findings([question(0.02), unanswered, unanswered])) == 1
+    assert gap_findings([]) == []
+
+
+def test_notes_name_what_is_left_out_and_what_no_test_could_have_shown():
+    assert gap_notes([question(0.5)]) == []
+    (note,) = gap_notes([question(0.5, left_out={"d": "few", "e": "few"}), question(0.5, left_out={"d": "few"})])
+    assert note.endswith("by tone leave out, in all or some scores, groups too small: d; e")
+    many = [question(0.001, str(number), permutations=199) for number in range(11)]
+    assert "no finding could be raised" in gap_notes(many)[0]
+    assert gap_notes(many[:10]) == []
+
+
+def test_an_even_score_raises_no_finding_and_an_uneven_one_does():
+    assert gap_findings(slicer().gaps(scores(), "maps")) == []
+    found = gap_findings(slicer().gaps(scores(0.15), "maps"))
+    assert [finding.id for finding in found] == [
+        "maps.face_iou.gap[attribute=gender,label=happy]",
+        "maps.face_iou.gap[attribute=gender&tone,label=happy]",
+    ]
+    assert "lower for female" in found[0].claim
+
+
+def test_the_collector_adds_gaps_findings_and_notes():
+    collector = Collector("maps", Faces(FRAME), slicer(), None)
+    collector.take(scores(0.15))
+    collector.take(scores(slice={"label": "sad"}))
+    assert collector.findings == []
+    collector.finish()
+    assert collector.findings[0].id == "maps.face_iou.gap[attribute=gender,label=happy]"
+    assert all("after adjustment for 8 questions" in finding.claim for finding in collector.findings)
+    assert len(collector.notes) == 2
+    keys = [item.key for item in collector.measurements]
+    assert "maps/face_iou.gap[attribute=tone,label=sad]" in keys
+    assert len(set(keys)) == len(keys)
+
+
+def test_even_scores_raise_findings_in_five_of_a_hundred_runs():
+    """Four attributes and two scores at once, everything even: a finding in at most 5 % of runs."""
+    wrong = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        asked = []
+        for label in ("happy", "sad"):
+            values = rng.beta(2, 6, PEOPLE)[PERSON] + 0.1 * rng.random(2 * PEOPLE)
+            even = dataclasses.replace(scores(), values=values, slice={"label": label})
+            asked += slicer(seed, permutations=199).gaps(even, "maps")
+        wrong += bool(gap_findings(asked))
+    assert wrong / 60 <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 60)
