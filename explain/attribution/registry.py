@@ -26,6 +26,34 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
 """Every method by name, family by family."""
 
 
+EVERY = "all"
+"""Stands for every method where methods are named."""
+
+
+def expand_methods(names: Sequence[str]) -> tuple[str, ...]:
+    """Return methods for names of methods, of families (all their methods) and ``all``; each once, in order.
+
+    Raises:
+        UsageError: naming those that are none of these, each with the nearest that is.
+    """
+    found: list[str] = []
+    unknown = []
+    for name in names:
+        members = [method for method, info in METHODS.items() if name in (method, info.family) or name == EVERY]
+        if members:
+            found += members
+        else:
+            unknown.append(name)
+    if unknown:
+        known = [*METHODS, *_FAMILIES, EVERY]
+        told = "; ".join(f"{name!r}{nearest(name, known)}" for name in unknown)
+        raise UsageError(
+            f"expected attribution methods out of {', '.join(METHODS)}, or one of the families "
+            f"{', '.join(_FAMILIES)}, or {EVERY}, but got {told}"
+        )
+    return tuple(dict.fromkeys(found))
+
+
 def check_methods(names: Sequence[str]) -> None:
     """Check that every name is a method.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, PrivateAttr, field_validator
 
@@ -11,7 +11,7 @@ from ...core.errors import UsageError
 from ...core.files import sha256_of_bytes, sha256_of_file
 from ...core.probes import Need, ProbeParams
 from ..attribution.method import AttributionSettings
-from ..attribution.registry import METHODS, check_methods
+from ..attribution.registry import METHODS, check_methods, expand_methods
 from ..masks import MaskError, MaskSet, ekman_masks, load_masks
 from .agreement import Threshold
 from .selection import Select
@@ -23,8 +23,9 @@ class GlobalHeatmapsParams(ProbeParams):
     """Which faces are explained, how, and which masks their mean maps are scored against."""
 
     method: str = Field(default="gradcam", description="attribution method whose maps are scored and spoken of")
-    also: tuple[str, ...] | Literal["all"] = Field(
-        default=(), description="further methods for the same faces, or all that the model allows"
+    also: tuple[str, ...] | str = Field(
+        default=(),
+        description="further methods for the same faces: names, families (cam, gradient, black_box, ...), or all",
     )
     layer: str | None = Field(
         default=None, description="dotted name of the layer to explain by; the last feature map unless given"
@@ -46,15 +47,22 @@ class GlobalHeatmapsParams(ProbeParams):
     )
     _folder: Path = PrivateAttr(default_factory=Path)
 
-    @field_validator("method", "also")
+    @field_validator("method")
     @classmethod
-    def _methods_exist(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if value != "all":
-            try:
-                check_methods([value] if isinstance(value, str) else value)
-            except UsageError as error:
-                raise ValueError(str(error)) from error
+    def _method_exists(cls, value: str) -> str:
+        try:
+            check_methods([value])
+        except UsageError as error:
+            raise ValueError(str(error)) from error
         return value
+
+    @field_validator("also")
+    @classmethod
+    def _methods_exist(cls, value: tuple[str, ...] | str) -> tuple[str, ...]:
+        try:
+            return expand_methods([value] if isinstance(value, str) else value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
 
     def model_post_init(self, context: Any, /) -> None:
         """Take the plan's folder, to which ``masks`` is relative, from the validation context, and check the masks."""
@@ -69,8 +77,7 @@ class GlobalHeatmapsParams(ProbeParams):
     @property
     def further_methods(self) -> tuple[str, ...]:
         """Methods beside the first, each once."""
-        names = METHODS if self.also == "all" else self.also
-        return tuple(dict.fromkeys(name for name in names if name != self.method))
+        return tuple(name for name in self.also if name != self.method)
 
     def further_needs(self) -> frozenset[Need]:
         """Return what the first method needs; a further one that cannot be had is told of and left out."""

@@ -412,6 +412,12 @@ def test_unknown_methods_are_named_with_the_nearest() -> None:
     with pytest.raises(ValidationError, match="'layrcam'; did you mean 'layercam'"):
         GlobalHeatmapsParams(also=("layrcam",))
     assert "gradcam" not in GlobalHeatmapsParams(also="all").further_methods
+    assert GlobalHeatmapsParams(also=("black_box", "lime")).further_methods == (
+        "lime",
+        "kernel_shap",
+        "rise",
+        "occlusion",
+    )
 
 
 def test_the_map_that_knows_no_class_is_a_null() -> None:
