@@ -6,5 +6,6 @@ Importing this package registers its probes.
 from __future__ import annotations
 
 from .heatmaps.global_heatmaps import global_heatmaps
+from .units.au_alignment import au_alignment
 
-__all__ = ["global_heatmaps"]
+__all__ = ["au_alignment", "global_heatmaps"]

@@ -79,6 +79,13 @@ class FaceFrame:
         square = right**2 + down**2
         return np.stack([(x * right + y * down) / square, (y * right - x * down) / square], axis=-1)
 
+    def pixels(self, points: FloatArray) -> FloatArray:
+        """Carry ``(n, k, 2)`` points from the frames back to pixels."""
+        across, down = points[..., 0], points[..., 1]
+        right, below = self.axis[:, None, 0], self.axis[:, None, 1]
+        turned = np.stack([across * right - down * below, across * below + down * right], axis=-1)
+        return np.asarray(turned + self.origin[:, None])
+
 
 @dataclass(frozen=True)
 class Ellipses:
@@ -157,7 +164,12 @@ def coverage(found: Ellipses, points: FloatArray) -> np.ndarray:
         ``(n, e, ...)`` of bool.
     """
     spare = (1,) * (points.ndim - 2)
-    centre = found.centre.reshape(*found.centre.shape[:2], *spare, 2).astype(np.float32)
-    half = found.half.reshape(*found.half.shape[:2], *spare, 2).astype(np.float32)
-    scaled = (points[:, None].astype(np.float32) - centre) / half
-    return np.asarray((scaled**2).sum(axis=-1) <= 1)
+    place = points.astype(np.float32)
+
+    def distance(axis: int) -> np.ndarray:
+        centre, half = (each[..., axis].reshape(*found.centre.shape[:2], *spare) for each in (found.centre, found.half))
+        scaled = place[:, None, ..., axis] - centre.astype(np.float32)
+        scaled /= half.astype(np.float32)
+        return np.square(scaled, out=scaled)
+
+    return np.asarray(distance(0) + distance(1) <= 1)
