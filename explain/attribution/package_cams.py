@@ -42,7 +42,8 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
                 "AblationCAM",
                 "Desai and Ramaswamy 2020, WACV",
                 _LAYERS,
-                "Channels weighted by how much the class score falls without them.",
+                "Channels weighted by how much the class score falls without them (where a map has negative values, "
+                "when they are pushed far below, as the package does it).",
             ),
             (
                 "shapleycam",
@@ -112,8 +113,8 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
 )
 """Methods of this family by name."""
 
-MANY_PASSES = frozenset({"scorecam", "ablationcam", "sess"})
-"""Methods that run a net some hundred times for one face; they are not tried out when they are built."""
+TRIED = ("shapleycam", "finercam", "fullgrad")
+"""Methods that not every net suits, which the package does not say before it runs; they are tried on one picture."""
 
 NO_PACKAGE = 'it needs the package grad-cam, which is not installed: pip install "countenance[explain]"'
 NOT_FINITE = "the map holds NaN or infinite values"
@@ -186,7 +187,7 @@ def _stretched(maps: Tensor, seen: Tensor) -> MapBatch:
 def build(
     target: Target, methods: Sequence[str], *, layer: str | None, batch_size: int, settings: AttributionSettings
 ) -> Built:
-    """Build an explainer for each method; what needs few passes is tried out on one picture of noise."""
+    """Build an explainer for each method."""
     if importlib.util.find_spec("pytorch_grad_cam") is None:
         return Built((), dict.fromkeys(methods, NO_PACKAGE))
     net = target.net
@@ -205,7 +206,7 @@ def build(
     for name in methods:
         try:
             cam = PackageCam(name, target, source, batch_size)
-            if name not in MANY_PASSES:
+            if name in TRIED:
                 cam(example[:1], [0], (0,))
         except PackageFailure as failure:
             unavailable[name] = str(failure)

@@ -32,6 +32,11 @@ CLASSES = {
 }
 """The package's class for each method."""
 
+_NO_TOKENS = {
+    "fullgrad": "FullGrad counts biases of convolutions and batch norms alone, and the net has tokens",
+    "shapleycam": "the grad-cam package's ShapleyCAM takes maps with channels first alone, and the net has tokens",
+}
+
 COMPARED = 3
 """Finer-CAM: classes that a class is set apart from, the package's default."""
 
@@ -89,8 +94,8 @@ class PackageCam:
         height, width = target.size
         if method == "sess" and height != width:
             raise PackageFailure(f"SESS cuts square patches, and the model takes {width} x {height}")
-        if method == "fullgrad" and self._layout.kind != "channels first":
-            raise PackageFailure("FullGrad counts biases of convolutions and batch norms, and the net has tokens")
+        if method in _NO_TOKENS and self._layout.kind != "channels first":
+            raise PackageFailure(_NO_TOKENS[method])
 
     @property
     def takes_batches(self) -> bool:
@@ -138,8 +143,11 @@ class PackageCam:
             maps = cam(input_tensor=net_input, targets=self._targets(scored, net_input, classes))
         finally:
             handle.remove()
-            # Not its ``with``, which swallows an IndexError.
-            getattr(cam, "base_cam", cam).activations_and_grads.release()
+            # Not its ``with``, which swallows an IndexError. Its release detaches what it kept, in place, which
+            # torch refuses for a gradient that is a view; without anything kept it only takes its hooks away.
+            kept = getattr(cam, "base_cam", cam).activations_and_grads
+            kept.activations, kept.gradients = [], []
+            kept.release()
         return torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))
 
     def _made(self, scored: _Scored) -> Any:
