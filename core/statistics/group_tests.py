@@ -18,7 +18,7 @@ from .permutations import FACES, NN, SUBJECTS, VV, VW, WW, XN, XX, N, X
 from .sums import Floats, Integers
 
 Kind = Literal["rate", "mean"]
-PAIRS_AT_ONCE = 4_000_000
+PAIRS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)

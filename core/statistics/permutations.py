@@ -24,7 +24,7 @@ from scipy.stats import random_table
 
 from .sums import Floats, Integers, total_at
 
-LABELS_AT_ONCE = 4_000_000
+LABELS_AT_ONCE = 1_000_000
 PEOPLE_PER_CELL = 4  # a cell of a random table takes as long to draw as it takes to move so many people
 SUBJECTS, FACES, X, N, XX, XN, NN, VV, VW, WW = range(10)
 COLUMNS = 10
