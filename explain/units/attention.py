@@ -9,62 +9,54 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from ...core.target import Target
+from ..attribution.source import LayerError
+from ..attribution.stages import StageReader, stage_layers
 
 
 class AttentionReader:
-    """Reads the attention of layers of a target.
+    """Reads the attention of a target's layers: the last of each resolution, and the one that is explained by.
 
     Args:
-        target: the model under audit.
-        layer: the layer that is explained by; None if none is.
+        target: the model under audit; left as it was.
+        explained: name of the layer that is explained by; None if the method needs none.
 
     Attributes:
         layers: names of the layers that are read.
         reason: why none is, a sentence without a full stop; None if some are.
     """
 
-    def __init__(self, target: Target, layer: str | None) -> None:
+    def __init__(self, target: Target, explained: str | None) -> None:
         self._target = target
+        self._reader: StageReader | None = None
         self.layers: tuple[str, ...] = ()
         self.reason: str | None = None
-        net = target.net
-        if layer is None:
-            self.reason = "the method explains without a layer"
-        elif not isinstance(net, nn.Module) or layer not in dict(net.named_modules()):
-            self.reason = f"the layer {layer} is no module whose output can be read ({target.format})"
-        else:
-            self.layers = (layer,)
+        if "layers" not in target.gives:
+            self.reason = f"the model gives no layers ({target.format})"
+            return
+        generator = torch.Generator().manual_seed(0)
+        example = target.prepare(torch.rand((target.fixed_batch or 2, 3, *target.size), generator=generator))
+        try:
+            names = stage_layers(target.net, example)
+            names += [explained] if explained is not None and explained not in names else []
+            self._reader = StageReader(target.net, example, names)
+            self.layers = tuple(names)
+        except LayerError as error:
+            self.reason = str(error)
 
     def read(self, pixels: Tensor) -> Mapping[str, Tensor]:
-        """Return the attention of each layer on faces ``(n, 3, h, w)``, enlarged to ``(n, h, w)`` on the CPU.
-
-        Hooks are gone afterwards, also after an exception.
-        """
-        if not self.layers:
+        """Return the attention of each layer on faces ``(n, 3, h, w)``, enlarged to ``(n, h, w)`` on the CPU."""
+        if self._reader is None:
             return {}
-        assert isinstance(self._target.net, nn.Module)
-        features: dict[str, Tensor] = {}
-
-        def note(name: str) -> object:
-            def hook(module: nn.Module, inputs: object, output: object) -> None:
-                if isinstance(output, Tensor) and output.ndim == 4:
-                    features[name] = output.detach().float().mean(dim=1, keepdim=True)
-
-            return hook
-
-        handles = [self._target.net.get_submodule(name).register_forward_hook(note(name)) for name in self.layers]  # type: ignore[arg-type]
-        try:
-            with torch.no_grad():
-                self._target(pixels.to(self._target.device))
-        finally:
-            for handle in handles:
-                handle.remove()
         size = (pixels.shape[-2], pixels.shape[-1])
-        return {
-            name: functional.interpolate(found, size=size, mode="bilinear", align_corners=False)[:, 0].cpu()
-            for name, found in features.items()
-        }
+        features = self._reader.read(self._target.prepare(pixels))
+        return {name: attention(values, size).cpu() for name, values in features.items()}
+
+
+def attention(features: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the mean over channels of ``(n, c, h, w)`` features, enlarged bilinearly, ``(n, height, width)``."""
+    mean = features.float().mean(dim=1, keepdim=True)
+    return functional.interpolate(mean, size=size, mode="bilinear", align_corners=False)[:, 0]
