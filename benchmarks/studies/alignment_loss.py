@@ -129,7 +129,7 @@ STUDY = Study(
     version=1,
     title="Training with the alignment loss",
     about=f"{PEOPLE} drawn people with seven pictures each to train on, {HELD_OUT} others to measure on; {EPOCHS} "
-    f"epochs, 64 px, features of 8 x 8, weight {WEIGHT:g}; without and with the loss from the same weights and batches. "
-    "GradCAM of the label, neutral left out.",
+    f"epochs, 64 px, features of 8 x 8, weight {WEIGHT:g}; without and with the loss from the same weights and batches."
+    " GradCAM of the label, neutral left out.",
     simulate=simulate,
 )
