@@ -14,7 +14,7 @@ from countenance.explain.attribution.engine import CamEngine
 from countenance.explain.units.attention import attention
 from countenance.explain.units.codebook import published_codebook
 from countenance.explain.units.cosine import cosine, pearson, positive
-from countenance.explain.units.loss import AlignmentKind, alignment_loss, training_maps
+from countenance.explain.units.loss import alignment_loss, training_maps
 from countenance.synth.dataset import DrawnCrops, draw_crops
 from countenance.synth.expression import EXPRESSIONS
 from countenance.synth.nets import DrawnFaceNet, normalise
@@ -22,16 +22,12 @@ from countenance.synth.nets import DrawnFaceNet, normalise
 from .runner import Outcome, Row, Study
 
 SIZE, DRAWN_SIZE = 64, 80
-PEOPLE, HELD_OUT, EPOCHS, BATCH = 120, 40, 14, 32
+PEOPLE, HELD_OUT, EPOCHS, BATCH = 96, 30, 14, 32
 SHIFT = 3
 WEIGHT = 4.0
 """Of the loss; the paper's best on RAF-DB."""
 
-TRAININGS: dict[str, tuple[AlignmentKind, float]] = {
-    "without": ("cosine", 0.0),
-    "with, cosine": ("cosine", WEIGHT),
-    "with, Pearson": ("pearson", WEIGHT),
-}
+TRAININGS = {"without the loss": 0.0, "with the loss": WEIGHT}
 
 
 @dataclass(frozen=True)
@@ -70,20 +66,20 @@ class Material:
             yield pixels + noise, self.labels[chosen], maps, self.valid[chosen]
 
 
-def train(material: Material, seed: int, kind: AlignmentKind, weight: float, epochs: int = EPOCHS) -> DrawnFaceNet:
+def train(material: Material, seed: int, weight: float) -> DrawnFaceNet:
     """Train a net; the same seed gives the same weights to start from and the same batches, whatever the loss."""
     torch.manual_seed(seed)
     chance = torch.Generator().manual_seed(seed)
     net = DrawnFaceNet(len(EXPRESSIONS)).train()
-    steps = epochs * -(-len(material.labels) // BATCH)
+    steps = EPOCHS * -(-len(material.labels) // BATCH)
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
-    for _ in range(epochs):
+    for _ in range(EPOCHS):
         for pixels, labels, maps, valid in material.batches(chance):
             features = net.features(pixels)
             loss = functional.cross_entropy(net.head(features.mean(dim=(2, 3))), labels, label_smoothing=0.05)
             if weight:
-                loss = loss + weight * alignment_loss(features, maps, valid, kind)
+                loss = loss + weight * alignment_loss(features, maps, valid)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -117,11 +113,15 @@ def simulate(seed: int) -> Row:
     torch.set_num_threads(1)
     material = Material.of(draw_crops(PEOPLE, 7, 2 * seed + 500, SIZE, size=DRAWN_SIZE))
     held_out = Material.of(draw_crops(HELD_OUT, 7, 2 * seed + 501, SIZE, size=DRAWN_SIZE))
-    row: dict[Outcome, float] = {}
-    for name, (kind, weight) in TRAININGS.items():
-        for cell, value in judge(train(material, seed, kind, weight), held_out).items():
-            row[Outcome(cell, name)] = value
-    return row
+    found = {name: judge(train(material, seed, weight), held_out) for name, weight in TRAININGS.items()}
+    row = {Outcome(cell, name): value for name, cells in found.items() for cell, value in cells.items()}
+    before, after = found.values()
+    better = {
+        "CAM-COS raised": after["CAM-COS"] > before["CAM-COS"],
+        "accuracy lower by more than 2 in 100": after["accuracy"] < before["accuracy"] - 0.02,
+        "accuracy higher by more than 2 in 100": after["accuracy"] > before["accuracy"] + 0.02,
+    }
+    return row | {Outcome(f"seeds with {cell}", "with the loss"): float(true) for cell, true in better.items()}
 
 
 STUDY = Study(
