@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from ..core.results import ProbeResult
 from .figures.classes import class_figures, null_figures
 from .figures.confusion import confusion_figure
 from .figures.curves import curve_figures
+from .figures.explanations import failed_check, method_figures
 from .figures.groups import group_figures
 from .figures.heatmaps import heatmap_figures
 from .figures.panel import FigureGroup
+from .figures.single_faces import single_face_figures
+from .figures.units import unit_figures
 from .run_files import RunFiles
 
 Drawer = Callable[[RunFiles, ProbeResult], Iterator[FigureGroup]]
@@ -21,18 +25,59 @@ def figures_of(run: RunFiles, probe: ProbeResult) -> list[FigureGroup]:
 
     Nothing here depends on a probe's name, so a probe of another package gets the figures its results allow.
     """
-    drawers: tuple[Drawer, ...] = (_heatmaps, _nulls, _curves, _classes, _confusion, _groups)
+    drawers: tuple[Drawer, ...] = (
+        _heatmaps,
+        _methods,
+        _single_faces,
+        _units,
+        _nulls,
+        _curves,
+        _classes,
+        _confusion,
+        _groups,
+    )
     return [figure for draw in drawers for figure in draw(run, probe)] if probe.status == "ok" else []
 
 
 def _heatmaps(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     arrays = run.arrays(probe, "heatmaps.npz")
     if arrays is not None:
-        yield from heatmap_figures(probe, arrays, run.document(probe, "drawing.json") or {})
+        told = run.document(probe, "methods.json") or {}
+        first = next(iter(told.get("methods") or ()), str(probe.params.get("method") or ""))
+        drawing = run.document(probe, "drawing.json") or {}
+        yield from heatmap_figures(probe, arrays, drawing, failed_check(first, _checks(run)))
+
+
+def _methods(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    told = run.document(probe, "methods.json")
+    if told is not None:
+        arrays = run.arrays(probe, "methods.npz") or {}
+        yield from method_figures(probe, arrays, told, run.document(probe, "drawing.json") or {}, _checks(run))
+
+
+def _checks(run: RunFiles) -> dict[str, Any]:
+    """Return what any probe of the run found of each method's faithfulness."""
+    documents = [run.document(probe, "checks.json") for probe in run.results.probes]
+    return {name: found for document in documents if document for name, found in document["methods"].items()}
+
+
+def _single_faces(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    told, arrays = run.document(probe, "examples.json"), run.arrays(probe, "examples.npz")
+    if told is not None and arrays is not None:
+        permitted = bool(dict(run.results.plan.get("report") or {}).get("faces") == "permitted")
+        drawing = run.document(probe, "drawing.json") or {}
+        yield from single_face_figures(probe, arrays, told, drawing, permitted)
+
+
+def _units(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    table = run.table(probe, "units.csv")
+    if table is not None:
+        yield from unit_figures(probe, table)
 
 
 def _nulls(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
-    yield from null_figures(probe, run.results)
+    drawn = {"energy"} if run.table(probe, "units.csv") is not None else set()
+    yield from null_figures(probe, run.results, drawn)
 
 
 def _curves(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:

@@ -15,8 +15,8 @@ from markupsafe import Markup
 from ..cards.absent import short_reason
 from ..cards.tree import BulletList, Heading, MeasurementRef, Paragraph, Statement, TableBlock
 from ..cards.wording import interval, number, plural, sample
-from .figures.panel import Panel
-from .figures.theme import DARK
+from .figures.picture import heat_filters
+from .figures.theme import DARK, Drawing
 
 
 def _text(folder: str, name: str) -> str:
@@ -56,9 +56,9 @@ class FigureStore:
     def __init__(self) -> None:
         self.drawings: list[Any] = []
 
-    def add(self, panel: Panel) -> int:
+    def add(self, drawing: Drawing) -> int:
         """Keep a drawing and return its number."""
-        self.drawings.append(_rounded(panel.drawing.as_json()))
+        self.drawings.append(_rounded(drawing.as_json()))
         return len(self.drawings) - 1
 
 
@@ -100,8 +100,8 @@ def render(template: str, **content: Any) -> str:
 
     Args:
         template: name of the file in ``templates``.
-        content: what the template is given; ``store``, ``style``, ``library``, ``script`` and ``policy`` are
-        added.
+        content: what the template is given; ``store``, ``style``, ``library``, ``script``, ``filters`` and ``policy``
+        are added.
     """
     store = FigureStore()
     library, script = plotly_script(), _inside_script(_text("static", "report.js"))
@@ -118,6 +118,7 @@ def render(template: str, **content: Any) -> str:
         script=Markup(script),
         policy=policy,
         colours=json_for_script(DARK),
+        filters=heat_filters(),
         as_json=json_for_script,
         **content,
     )

@@ -16,6 +16,7 @@ from ..core.files import sha256_of_bytes
 from ..core.results import AuditResults, Finding, GateOutcome, ProbeResult
 from .drawing import figures_of
 from .figures.panel import FigureGroup
+from .figures.picture import Picture
 from .run_files import RunFiles
 from .summary import PILLARS, SummaryLine, pillar_title, summary_lines
 from .worries import Worry, gate_name, worries
@@ -124,6 +125,14 @@ class Page:
     def permitted(self) -> bool:
         """Whether the plan lets the report show faces that may be published."""
         return bool(dict(self.results.plan.get("report") or {}).get("faces") == "permitted")
+
+    @property
+    def shows_faces(self) -> bool:
+        """Whether a picture of the report shows a face of the data."""
+        panels = (
+            p for pillar in self.pillars for view in pillar.probes for group in view.figures for p in group.panels
+        )
+        return any(isinstance(panel.drawing, Picture) and panel.drawing.shows_faces for panel in panels)
 
     @property
     def label_table(self) -> TableBlock:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ...cards.sentences import is_null, nulls_of
-from ...cards.slices import Column, Grouped, by_grouping
+from ...cards.slices import Column, Grouped, Pairs, by_grouping
 from ...cards.wording import metric_meaning, metric_title, pairs_text
 from ...core.results import AuditResults, ProbeResult
 from .forest import ForestRow, forest
@@ -34,33 +34,49 @@ def class_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureG
         yield FigureGroup("By class", (panel,), " ".join(meanings))
 
 
-def null_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureGroup]:
-    """Yield each measure that has nulls beside them, for each class."""
+def null_figures(probe: ProbeResult, results: AuditResults, without: Collection[str] = ()) -> Iterator[FigureGroup]:
+    """Yield each measure that has nulls beside them, for each class; one drawing for each condition.
+
+    Args:
+        probe: whose measures.
+        results: of the run.
+        without: metrics that another figure draws beside their nulls.
+    """
     table = _over_all(probe, results)
-    metrics = dict.fromkeys(column.metric for column in table.columns) if table is not None else {}
-    found = [_beside_nulls(metric, table, probe) for metric in metrics if table is not None and not is_null(metric)]
+    if table is None:
+        return
+    drawn = dict.fromkeys(
+        (column.metric, column.condition)
+        for column in table.columns
+        if not is_null(column.metric) and column.metric not in without
+    )
+    found = [_beside_nulls(metric, condition, table, probe) for metric, condition in drawn]
     panels = tuple(panel for panel in found if panel is not None)
     if panels:
         yield FigureGroup("Beside what chance gives", panels, "A number says something only beside its nulls.")
 
 
-def _beside_nulls(metric: str, table: Grouped, probe: ProbeResult) -> Panel | None:
-    placed = [column for column in table.columns if column.metric == metric]
+def _beside_nulls(metric: str, condition: Pairs, table: Grouped, probe: ProbeResult) -> Panel | None:
+    placed = [column for column in table.columns if (column.metric, column.condition) == (metric, condition)]
     names = list(dict.fromkeys(null.metric for c in placed for null in nulls_of(table.cells[(), c], probe)))
     if not names:
         return None
     rows = []
     for column in placed:
         place = dict(column.rest)
-        name = place["label"] if list(place) == ["label"] else pairs_text({**place, **dict(column.condition)})
+        name = place["label"] if list(place) == ["label"] else pairs_text(place)
         cells = (table.cells.get(((), Column(null, column.rest, column.condition))) for null in names)
         rows.append(ForestRow(name or "all faces", "class", (table.cells[(), column], *cells)))
     titles = [metric_title(name, probe.probe) for name in (metric, *names)]
     alt = f"{titles[0]} for each class beside {', '.join(titles[1:])}."
     meanings = [
-        f"{title}: {metric_meaning(name, probe.probe)}" for title, name in zip(titles, (metric, *names), strict=True)
+        f"{title}: {metric_meaning(name, probe.probe)}."
+        for title, name in zip(titles, (metric, *names), strict=True)
+        if metric_meaning(name, probe.probe)
     ]
-    return forest(titles[0], rows, titles, alt, caption=f"{'. '.join(meanings)}.")
+    under = pairs_text(dict(condition))
+    name = f"{titles[0]} ({under})" if under else titles[0]
+    return forest(name, rows, titles, alt, caption=" ".join(meanings))
 
 
 def _over_all(probe: ProbeResult, results: AuditResults) -> Grouped | None:

@@ -21,7 +21,7 @@ Polylines = Sequence[Sequence[Sequence[float]]]
 
 
 def heatmap_figures(
-    probe: ProbeResult, arrays: Mapping[str, NDArray[Any]], drawing: Mapping[str, Any]
+    probe: ProbeResult, arrays: Mapping[str, NDArray[Any]], drawing: Mapping[str, Any], warning: str = ""
 ) -> Iterator[FigureGroup]:
     """Yield one drawing for each expression whose heatmap the run folder holds.
 
@@ -30,6 +30,7 @@ def heatmap_figures(
         arrays: ``LABEL.heatmap`` of shape (height, width), larger where the model looks more.
         drawing: ``face``: polylines of the canonical face; ``masks``: polylines of each label's mask;
         ``layer``.
+        warning: what is to be said of the method that made them; may be empty.
     """
     panels = []
     for name in arrays:
@@ -45,7 +46,7 @@ def heatmap_figures(
             "faces after each was "
             "warped to one drawn face. The blue outline is the Ekman mask of the expression, one contested "
             "account of where it "
-            f"shows.{layer}",
+            f"shows.{layer}{' ' if warning else ''}{warning}",
             "grid",
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...cards.tree import TableBlock
+from .picture import Picture
 from .theme import Drawing
 
 
@@ -15,7 +16,7 @@ class Panel:
 
     Attributes:
         name: what tells it from its siblings, e.g. ``recall of happy``.
-        drawing: the plotly figure, in the light colours.
+        drawing: the plotly figure, in the light colours, or a picture.
         table: the numbers of the drawing; its text alternative.
         alt: one sentence that says what is drawn.
         caption: what to read from it, below the drawing; may be empty.
@@ -23,7 +24,7 @@ class Panel:
     """
 
     name: str
-    drawing: Drawing
+    drawing: Drawing | Picture
     table: TableBlock
     alt: str
     caption: str = ""

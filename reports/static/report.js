@@ -49,7 +49,7 @@
   function choose(group, position) {
     [...group.querySelectorAll(".panel")].forEach((panel, index) => { panel.hidden = index !== position; });
     const plot = group.querySelectorAll(".panel")[position].querySelector(".plot");
-    draw(plot);
+    if (plot) draw(plot);
   }
 
   for (const chooser of document.querySelectorAll("select.chooser")) {

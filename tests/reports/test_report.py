@@ -191,7 +191,7 @@ def test_permitted_faces_are_said_to_be_not_shown(run_folder: Path, tmp_path: Pa
     results = load_results(run_folder)
     write_results(results.model_copy(update={"plan": {"report": {"faces": "permitted"}}}), tmp_path / "run")
     text = " ".join(" ".join(Page(render_report(tmp_path / "run")).text).split())
-    assert "the plan permits faces that may be published, and this report shows none yet" in text
+    assert "is shown in this report, although the plan permits those that may be published; no row is named" in text
 
 
 def test_figures_have_words_and_numbers_beside_them(page: Page) -> None:

@@ -1,0 +1,195 @@
+"""Mean heatmaps by every method for every class, each method with what was found of its faithfulness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from ...cards.absent import short_reason
+from ...cards.tables import ref
+from ...cards.tree import Part, TableBlock
+from ...cards.wording import number
+from ...core.results import Measurement, ProbeResult
+from .panel import FigureGroup, Panel
+from .picture import FaceLines, Picture
+
+FAMILIES: Mapping[str, str] = {
+    "cam": "class activation map",
+    "package_cam": "class activation map in many passes",
+    "gradient": "gradient",
+    "attention": "attention",
+    "black_box": "black box",
+}
+FAITHFULNESS: Mapping[str, str] = {
+    "road": "ROAD",
+    "deletion": "deletion",
+    "insertion": "insertion",
+    "stability": "stability",
+}
+FAILS = "fails the randomisation check"
+_NO_MAP = "no map"
+_CAPTION = (
+    "Rows are methods, columns what the model calls a face. Darker (brighter on a dark page): more of the evidence "
+    "that this method sees for the class; the blue outline is the mask of the expression, one contested account of "
+    "where it shows. Maps of different methods are stretched each by itself, so their colours compare places, not "
+    "amounts."
+)
+_CHECKED = (
+    " A method fails the randomisation check where its maps stay much the same after the model's weights were "
+    "replaced by random ones: such maps show the picture, not the model. Of ROAD and insertion more is more faithful, "
+    "of deletion less."
+)
+
+
+def method_figures(
+    probe: ProbeResult,
+    arrays: Mapping[str, NDArray[Any]],
+    told: Mapping[str, Any],
+    drawing: Mapping[str, Any],
+    checks: Mapping[str, Any],
+) -> Iterator[FigureGroup]:
+    """Yield the grid of methods by classes.
+
+    Args:
+        probe: its measurements ``iou`` are quoted: without a condition for the first method, else under ``method``.
+        arrays: ``METHOD/LABEL`` of shape (height, width), uint8.
+        told: ``methods``: of each its ``title``, ``family``, ``layer`` and why it is ``unavailable``; ``labels``.
+        drawing: the canonical face and the masks, see :class:`.picture.FaceLines`.
+        checks: by method, ``randomisation``, ``reason`` and numbers of its faithfulness; may be empty.
+    """
+    methods = dict(told.get("methods") or {})
+    labels = [str(label) for label in told.get("labels") or () if any(f"{name}/{label}" in arrays for name in methods)]
+    if not labels:
+        return
+    lines = FaceLines.of(f"{probe.id} methods", drawing)
+    first = next(iter(methods))
+    rows, table = [], []
+    for name, about in methods.items():
+        found = {label: _iou(probe, label, None if name == first else name) for label in labels}
+        reason = about.get("unavailable")
+        cells = (
+            Markup('<td class="none" colspan="{}"><span>not used on this model: {}</span></td>').format(
+                len(labels), short_reason(str(reason))
+            )
+            if reason
+            else Markup("").join(_cell(lines, arrays, name, about, label, found[label]) for label in labels)
+        )
+        check = dict(checks.get(name) or {})
+        rows.append(Markup("<tr>{}{}</tr>").format(_head(name, about, check), cells))
+        table.append(_table_row(name, about, check, [found[label] for label in labels], bool(checks)))
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(label) for label in labels)
+    markup = Markup(
+        '{}<div class="table maps" role="group" tabindex="0" aria-label="Mean heatmaps by method and class">'
+        '<table><thead><tr><th scope="col">method</th>{}</tr></thead><tbody>{}</tbody></table></div>'
+    ).format(lines.definitions, head, Markup("").join(rows))
+    columns = ["method", *(f"IoU of {label}" for label in labels)]
+    columns += ["randomisation check", *FAITHFULNESS.values()] if checks else []
+    panel = Panel(
+        "mean heatmaps by method",
+        Picture(markup),
+        TableBlock(tuple(columns), tuple(table), "Methods, the overlap of their maps with the masks, and checks"),
+        f"Mean heatmaps on the canonical face by {len(methods)} methods (rows) for {', '.join(labels)} (columns).",
+        (_CAPTION + _CHECKED) if checks else f"{_CAPTION} This run did not check whether the methods are faithful.",
+    )
+    yield FigureGroup("Every method side by side", (panel,))
+
+
+def failed_check(method: str, checks: Mapping[str, Any]) -> str:
+    """Return a sentence where a method fails the randomisation check, an empty string where it does not."""
+    found = dict(checks.get(method) or {})
+    if found.get("randomisation") != "fails":
+        return ""
+    reason = f": {found['reason']}" if found.get("reason") else ""
+    return f"{found.get('title') or method} {FAILS}{reason}.".replace("..", ".")
+
+
+def _head(name: str, about: Mapping[str, Any], check: Mapping[str, Any]) -> Markup:
+    family = str(about.get("family") or "")
+    under = [FAMILIES.get(family, family), f"layer {about['layer']}" if about.get("layer") else ""]
+    sub = Markup('<span class="sub">{}</span>').format(" · ".join(filter(None, under)))
+    return Markup('<th scope="row"><span class="method">{}</span>{}{}</th>').format(
+        about.get("title") or name, sub, _checked(check)
+    )
+
+
+def _checked(check: Mapping[str, Any]) -> Markup:
+    if not check:
+        return Markup("")
+    outcome, reason = str(check.get("randomisation") or ""), str(check.get("reason") or "")
+    told = {
+        "fails": Markup('<span class="chip fail">{}</span>').format(FAILS),
+        "passes": Markup('<span class="chip">passes the randomisation check</span>'),
+    }.get(outcome, Markup('<span class="chip not-measured">randomisation not measured</span>'))
+    if reason and outcome != "passes":
+        told += Markup('<span class="sub">{}</span>').format(short_reason(reason))
+    known = [(title, check[key]) for key, title in FAITHFULNESS.items() if key in check]
+    numbers = Markup("").join(
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(title, _value(value).partition(" [")[0])
+        for title, value in known
+    )
+    return told + (Markup('<dl class="faithful">{}</dl>').format(numbers) if known else Markup(""))
+
+
+def _cell(
+    lines: FaceLines,
+    arrays: Mapping[str, NDArray[Any]],
+    name: str,
+    about: Mapping[str, Any],
+    label: str,
+    iou: Measurement | None,
+) -> Markup:
+    heat = arrays.get(f"{name}/{label}")
+    shown = Markup('<span class="of">{}</span>').format(label)
+    if heat is None:
+        reason = iou.estimate.reason if iou is not None and iou.estimate.reason else _NO_MAP
+        return Markup('<td class="empty">{}<span class="why">{}</span></td>').format(shown, short_reason(reason))
+    under = ""
+    if iou is not None and iou.estimate.value is not None:
+        under = f"IoU {number(iou.estimate.value)}"
+    picture = lines.map(heat, f"{about.get('title') or name} for {label}. {under}".strip(), label)
+    return Markup('<td>{}{}<span class="under">{}</span></td>').format(shown, picture, under)
+
+
+def _iou(probe: ProbeResult, label: str, method: str | None) -> Measurement | None:
+    condition = {} if method is None else {"method": method}
+    return next(
+        (
+            item
+            for item in probe.measurements
+            if item.metric == "iou" and item.slice == {"label": label} and item.condition == condition
+        ),
+        None,
+    )
+
+
+def _table_row(
+    name: str,
+    about: Mapping[str, Any],
+    check: Mapping[str, Any],
+    found: list[Measurement | None],
+    checked: bool,
+) -> tuple[Part, ...]:
+    row: list[Part] = [str(about.get("title") or name)]
+    reason = about.get("unavailable")
+    row += [ref(item) if item is not None else "–" for item in found]
+    if reason:
+        row[0] = f"{row[0]} (not used: {short_reason(str(reason))})"
+    if checked:
+        outcome = str(check.get("randomisation") or "not measured")
+        row += [f"{outcome}: {check['reason']}" if check.get("reason") else outcome]
+        row += [_value(check.get(key)) for key in FAITHFULNESS]
+    return tuple(row)
+
+
+def _value(value: object) -> str:
+    """Write a number, or a number with its interval, or that there is none."""
+    if isinstance(value, list | tuple) and len(value) == 3 and isinstance(value[0], int | float):
+        low, high = value[1], value[2]
+        bounds = f" [{number(low)}, {number(high)}]" if low is not None and high is not None else ""
+        return f"{number(value[0])}{bounds}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "not measured"
+    return number(value)
