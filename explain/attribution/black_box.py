@@ -11,7 +11,7 @@ from .kernel_shap import kernel_shap
 from .lime import lime
 from .method import AttributionSettings, Built, MapBatch, MethodInfo, Request
 from .occlusion import occlusion
-from .perturbation import BlackBox
+from .perturbation import BlackBox, fast_layout
 from .rise import rise
 from .superpixels import load_slic, superpixels
 
@@ -59,7 +59,7 @@ class BlackBoxExplainer:
     """
 
     def __init__(self, target: Target, methods: Sequence[str], batch_size: int, settings: AttributionSettings) -> None:
-        self._box = BlackBox(target, batch_size)
+        self._box = BlackBox(target, batch_size, fast_layout(target))
         self._methods = tuple(methods)
         self._settings = settings
 

@@ -36,10 +36,12 @@ class BlackBox:
     Attributes:
         target: the model under audit.
         batch_size: copies that it is given at once.
+        layout: of the copies in memory, see :func:`fast_layout`.
     """
 
     target: Target
     batch_size: int
+    layout: torch.memory_format = torch.contiguous_format
 
     def scores(self, classes: Tensor, counts: Sequence[int], copies: Copies) -> list[FloatArray]:
         """Return the score of each copy of each face: the probability of the face's class, or the value itself.
@@ -58,7 +60,8 @@ class BlackBox:
         with asking(self.target):
             for start in range(0, len(faces), step):
                 part = slice(start, start + step)
-                outputs = self.target(copies(faces[part], numbers[part]))
+                made = copies(faces[part], numbers[part]).contiguous(memory_format=self.layout)
+                outputs = self.target(made)
                 chosen = classes[faces[part], None].to(outputs.device)
                 found.append(self.target.probabilities(outputs).gather(1, chosen)[:, 0])
         scores = torch.cat(found).double().cpu().numpy()
@@ -81,6 +84,27 @@ def asking(target: Target) -> Iterator[None]:
                 yield
         else:
             yield
+
+
+def fast_layout(target: Target) -> torch.memory_format:
+    """Return the layout in memory that the net's passes are fastest with: channels last, where the net takes it.
+
+    On a CPU seven nets took 0.46 to 1.05 of the time so, with convolutions at the lower end. But a net may refuse it,
+    e.g. with ``view`` where ``reshape`` is meant, or a program may rely on the other layout: so two random pictures are
+    shown in both, and the answers have to be the same. No gradients are wanted here.
+    """
+    if target.device.type != "cpu" or not isinstance(target.net, nn.Module):
+        return torch.contiguous_format
+    shape = (target.fixed_batch or 2, 3, *target.size)
+    pixels = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    with asking(target):
+        expected = target(pixels)
+        try:
+            found = target(pixels.contiguous(memory_format=torch.channels_last))
+        except RuntimeError:  # torch's way to refuse a layout; anything else wrong with the net has shown itself above
+            return torch.contiguous_format
+    same = torch.allclose(found, expected, rtol=1e-3, atol=1e-4)
+    return torch.channels_last if same else torch.contiguous_format
 
 
 def generator(seed: int, method: str) -> np.random.Generator:

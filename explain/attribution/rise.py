@@ -70,7 +70,7 @@ def rise(box: BlackBox, request: Request, masks: int, grid: int) -> MapBatch:
     mask = Masks(grids, shifts, (height, width))
 
     def copies(faces: Tensor, numbers: Tensor) -> Tensor:
-        return pixels[faces] * mask(faces, numbers)[:, None]
+        return pixels[faces].mul_(mask(faces, numbers)[:, None])
 
     answers = box.scores(request.classes, [masks] * len(pixels), copies)
     problems = [unusable(scores) for scores in answers]

@@ -15,8 +15,6 @@ from ...core.errors import MissingExtraError
 from .perturbation import FloatArray
 
 COMPACTNESS = 20
-HIDDEN = 0.0
-"""What a hidden superpixel is filled with: black, as in the published pipeline of global heatmaps."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Superpixels:
     counts: tuple[int, ...]
 
     def copies(self, shown: Sequence[NDArray[np.bool_]]) -> Callable[[Tensor, Tensor], Tensor]:
-        """Return the maker of perturbed copies.
+        """Return the maker of perturbed copies, in which hidden superpixels are black.
 
         Args:
             shown: for each face ``(m_i, counts[i])``, which superpixels each copy shows.
@@ -44,11 +42,11 @@ class Superpixels:
             padded[place, : rows.shape[0], : rows.shape[1]] = rows
         keep = torch.from_numpy(padded).to(self.pixels.device)
         flat = self.labels.flatten(1)
-        black = torch.full((), HIDDEN, dtype=self.pixels.dtype, device=self.pixels.device)
 
         def make(faces: Tensor, numbers: Tensor) -> Tensor:
-            visible = keep[faces, numbers].gather(1, flat[faces])
-            return torch.where(visible.reshape(-1, 1, *self.labels.shape[1:]), self.pixels[faces], black)
+            # Times one or zero, in place: a third of the time of `where`, which is a share worth having of a small net.
+            visible = keep[faces, numbers].to(self.pixels.dtype).gather(1, flat[faces])
+            return self.pixels[faces].mul_(visible.reshape(-1, 1, *self.labels.shape[1:]))
 
         return make
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from countenance.core.plan import InputSpec, TargetSpec
 from countenance.core.target import Target
 from countenance.explain.attribution import black_box
-from countenance.explain.attribution.method import AttributionSettings, MapBatch, Request, face_seeds
+from countenance.explain.attribution.method import AttributionSettings, Explainer, MapBatch, Request, face_seeds
 from countenance.explain.attribution.perturbation import BlackBox
 from countenance.explain.attribution.superpixels import Superpixels
 
@@ -64,6 +64,20 @@ def request_for(pixels: Tensor, place: int = 1, names: str = "abcdefgh", seed: i
     return Request(pixels, classes, face_seeds(seed, list(names[: len(pixels)])))
 
 
+def explainer_of(
+    target: Target,
+    methods: tuple[str, ...] = tuple(black_box.METHODS),
+    batch_size: int = 16,
+    settings: AttributionSettings = QUICK,
+) -> Explainer:
+    built = black_box.build(target, methods, layer=None, batch_size=batch_size, settings=settings)
+    assert not built.unavailable
+    (explainer,) = built.explainers
+    assert explainer.methods == methods
+    assert explainer.layer_name is None
+    return explainer
+
+
 def explain(
     target: Target,
     request: Request,
@@ -72,9 +86,4 @@ def explain(
     batch_size: int = 16,
     settings: AttributionSettings = QUICK,
 ) -> dict[str, MapBatch]:
-    built = black_box.build(target, methods, layer=None, batch_size=batch_size, settings=settings)
-    assert not built.unavailable
-    (explainer,) = built.explainers
-    assert explainer.methods == methods
-    assert explainer.layer_name is None
-    return explainer.explain(request)
+    return explainer_of(target, methods, batch_size, settings).explain(request)

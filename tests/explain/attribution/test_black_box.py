@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from black_box_nets import QUICK, SIDE, CornerNet, explain, request_for, smooth_faces, target_of
+from black_box_nets import QUICK, SIDE, CornerNet, explain, explainer_of, request_for, smooth_faces, target_of
 from torch import Tensor, nn
 
 from countenance.core.checkpoints.onnx_net import OnnxNet
@@ -18,6 +18,7 @@ from countenance.core.plan import InputSpec, TargetSpec
 from countenance.core.target import Target
 from countenance.explain.attribution import black_box
 from countenance.explain.attribution.method import AttributionSettings
+from countenance.explain.attribution.perturbation import fast_layout
 from countenance.explain.attribution.registry import build_explainers
 
 METHODS = tuple(black_box.METHODS)
@@ -97,7 +98,9 @@ class Recorder(nn.Module):
 @pytest.mark.parametrize("method", METHODS)
 def test_copies_of_several_faces_share_batches_of_the_size_given(method: str) -> None:
     net = Recorder()
-    explain(target_of(net), request_for(smooth_faces(3)), methods=(method,), batch_size=17)
+    explainer = explainer_of(target_of(net), (method,), batch_size=17)
+    net.sizes.clear()
+    explainer.explain(request_for(smooth_faces(3)))
     assert set(net.sizes[:-1]) == {17}
     assert net.sizes[-1] <= 17
 
@@ -109,6 +112,46 @@ def test_a_net_of_one_batch_size_gives_the_same_map(method: str) -> None:
     assert set(net.sizes) == {9}
     free = explain(target_of(CornerNet()), request, methods=(method,))[method]
     assert torch.allclose(fixed.maps, free.maps, atol=1e-5)
+
+
+class Convolving(nn.Module):
+    """Convolves, pools, and flattens with ``view``, which takes one layout in memory only, or with ``flatten``."""
+
+    def __init__(self, views: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.views, self.conv, self.fc = views, nn.Conv2d(3, 8, 5, stride=4), nn.Linear(8 * 4 * 4, 3)
+        self.layouts: list[bool] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.layouts.append(x.is_contiguous(memory_format=torch.channels_last))
+        features = self.conv(x)[:, :, :15, :15].relu()
+        pooled = nn.functional.adaptive_avg_pool2d(features, 4)
+        return self.fc(pooled.view(len(x), -1) if self.views else pooled.flatten(1))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_copies_are_laid_out_as_the_net_takes_them_and_the_map_is_the_same(method: str) -> None:
+    request, maps = request_for(smooth_faces(2)), []
+    for views in (True, False):
+        net = Convolving(views).eval()
+        explainer = explainer_of(target_of(net), (method,))
+        net.layouts.clear()
+        maps.append(explainer.explain(request)[method].maps)
+        assert set(net.layouts) == {not views}
+    assert torch.allclose(*maps, atol=1e-4, equal_nan=True)
+    assert bool(torch.isfinite(maps[0]).any())
+
+
+def test_a_net_that_answers_another_layout_otherwise_is_not_given_it() -> None:
+    class ByStride(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.as_strided(x, (len(x), 3), (x[0].numel(), x.shape[2] * x.shape[3]))
+
+    assert fast_layout(target_of(ByStride())) is torch.contiguous_format
+    assert fast_layout(target_of(CornerNet())) is torch.channels_last
+    no_module = target_of(lambda x: x.mean((2, 3)))
+    assert fast_layout(no_module) is torch.contiguous_format
 
 
 def test_a_net_with_one_output_is_explained_for_both_sides() -> None:
