@@ -210,7 +210,10 @@ def check_order(seen: Sequence[Seen], example: Tensor, reader: Callable[[str], R
     Raises:
         LayerError: if another token changes.
     """
-    first = next((item for item in seen if _is_tokens(item) and _reached(item)), None)
+    tokens = [item for item in seen if _is_tokens(item) and _reached(item)]
+    widths = {item.channels for item in tokens if not item.passive}
+    # Of another width may be a flattened map, whose channels stand where tokens would.
+    first = next((item for item in tokens if item.channels in widths), None)
     if first is None or first.layout is None:
         return
     cell = probe_cell(first.layout.grid)
