@@ -15,7 +15,7 @@ from .cams import example_input
 from .capture import ModuleSource, see_module
 from .graph import ProgramGraph
 from .layers import read_tokens
-from .method import AttributionSettings, Built, MapBatch, MethodInfo, Request
+from .method import PEAK, AttributionSettings, Built, MapBatch, MethodInfo, Request
 from .pixel_maps import check_request
 from .program import ProgramSource, as_module, is_program
 from .source import LayerError, evaluating, one_output
@@ -137,7 +137,7 @@ class AttentionExplainer:
         found = {}
         for name in self._methods:
             normal = normalise(torch.cat([part[name] for part in parts]), (height, width))
-            found[name] = MapBatch(normal.maps.float(), normal.problems)
+            found[name] = MapBatch(normal.maps.float(), normal.problems, {PEAK: normal.peaks})
         return found
 
     def _raw(self, net_input: Tensor, classes: Tensor) -> dict[str, Tensor]:

@@ -141,10 +141,12 @@ class Normalised:
     Attributes:
         maps: ``(n, height, width)`` in 0..1, NaN throughout for a face without a map.
         problems: for each face None, or why it has no map.
+        peaks: ``(n,)`` the largest value of each rectified map before it was stretched.
     """
 
     maps: Tensor
     problems: tuple[str | None, ...]
+    peaks: Tensor
 
 
 def normalise(raw: Tensor, size: tuple[int, int]) -> Normalised:
@@ -169,7 +171,7 @@ def normalise(raw: Tensor, size: tuple[int, int]) -> Normalised:
     maps = torch.where(good[:, None, None], maps, torch.full_like(maps, torch.nan))
     # One reading for the whole batch: each costs a wait for the device.
     told = torch.stack([finite.to(peak.dtype), varies.to(peak.dtype), peak], dim=1).tolist()
-    return Normalised(maps, tuple(_problem(*of_face) for of_face in told))
+    return Normalised(maps, tuple(_problem(*of_face) for of_face in told), peak)
 
 
 def _stretch(maps: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...core.target import Target
 from .engine import CamEngine
-from .method import AttributionSettings, Built, MapBatch, MethodInfo, Request
+from .method import PEAK, AttributionSettings, Built, MapBatch, MethodInfo, Request
 from .source import LayerError
 
 _NEEDS = frozenset({"gradients", "layers"})
@@ -78,7 +78,9 @@ class CamExplainer:
     def explain(self, request: Request) -> dict[str, MapBatch]:
         """Return the maps by method."""
         found = self._engine.explain_all(self._target.prepare(request.pixels), request.classes)
-        return {name: MapBatch(batch.maps.float(), batch.problems) for name, batch in found.items()}
+        return {
+            name: MapBatch(batch.maps.float(), batch.problems, {PEAK: batch.peaks}) for name, batch in found.items()
+        }
 
 
 def build(

@@ -23,11 +23,13 @@ class CamBatch:
         maps: ``(n, h, w)`` at the input's size, in 0..1; NaN throughout where a face has no usable map.
         outputs: ``(n, k)`` the net's raw outputs.
         problems: for each face None, or why it has no usable map.
+        peaks: ``(n,)`` the largest value of each map before it was stretched.
     """
 
     maps: Tensor
     outputs: Tensor
     problems: tuple[str | None, ...]
+    peaks: Tensor
 
 
 class CamEngine:
@@ -143,7 +145,9 @@ class CamEngine:
             normal = normalise(raw, (height, width))
         outputs = captured.outputs[:count]
         return [
-            CamBatch(normal.maps[at : at + count], outputs, normal.problems[at : at + count])
+            CamBatch(
+                normal.maps[at : at + count], outputs, normal.problems[at : at + count], normal.peaks[at : at + count]
+            )
             for at in range(0, len(raw), count)
         ]
 
@@ -153,4 +157,5 @@ def _joined(parts: Sequence[CamBatch]) -> CamBatch:
         torch.cat([part.maps for part in parts]),
         torch.cat([part.outputs for part in parts]),
         tuple(problem for part in parts for problem in part.problems),
+        torch.cat([part.peaks for part in parts]),
     )

@@ -58,6 +58,10 @@ class Request:
     seeds: tuple[int, ...]
 
 
+PEAK = "peak"
+"""Name of the fact that gives the largest value of a rectified map before it was stretched: its scale."""
+
+
 @dataclass(frozen=True)
 class MapBatch:
     """Maps of a batch of faces by one method.
@@ -66,7 +70,8 @@ class MapBatch:
         maps: ``(n, h, w)`` float32 at the input's size, each stretched to 0..1, larger where the evidence *for* the
             class lies; NaN throughout where a face has no usable map.
         problems: for each face None, or why it has no usable map.
-        facts: numbers ``(n,)`` that a method reports of its own maps, e.g. ``completeness_error``.
+        facts: numbers ``(n,)`` that a method reports of its own maps, e.g. ``completeness_error``; :data:`PEAK` where
+            the method has a scale.
     """
 
     maps: Tensor

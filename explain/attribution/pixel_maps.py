@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...core.errors import UsageError
 from ...core.target import Target
 from .cam import normalise
-from .method import MapBatch, Request
+from .method import PEAK, MapBatch, Request
 from .source import differentiable, evaluating, frozen
 
 
@@ -60,7 +60,7 @@ def pictured(raw: Tensor, facts: Mapping[str, Tensor] | None = None) -> MapBatch
     height, width = raw.shape[-2:]
     with torch.no_grad():
         normal = normalise(raw.detach().float(), (height, width))
-    return MapBatch(normal.maps, normal.problems, facts or {})
+    return MapBatch(normal.maps, normal.problems, {PEAK: normal.peaks, **(facts or {})})
 
 
 def completeness_error(attributions: Tensor, target: Target, pixels: Tensor, classes: Tensor) -> Tensor:

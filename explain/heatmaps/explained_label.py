@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.probes import ProbeContext, Scores
+from ..attribution.method import PEAK
 from ..expressions import expression_of
 from ..face_drawing import face_region
 from ..landmark_fit import MISFITS
@@ -88,8 +89,10 @@ def explain_label(
     for face in explainer.maps(rows, place, advance, left_out):
         for method, map in face.maps.items():
             kept = found.by_method[method]
-            kept.maps.add(int(people[face.row]), map)
-            for fact, value in face.facts[method].items():
+            facts = face.facts[method]
+            scale = facts.get(PEAK, 1.0) if params.average == "raw" else 1.0
+            kept.maps.add(int(people[face.row]), map * np.float32(scale))
+            for fact, value in facts.items():
                 kept.facts.setdefault(fact, {})[face.row] = value
         if params.method in face.maps:
             found.rows.append(face.row)
@@ -190,6 +193,8 @@ def fact_scores(found: ExplainedLabel) -> Iterator[Scores]:
     """Yield what methods tell of their own maps, such as the completeness error of integrated gradients."""
     for method, kept in found.by_method.items():
         for fact, by_row in kept.facts.items():
+            if fact == PEAK:
+                continue
             rows = np.array(sorted(by_row), dtype=np.int64)
             values = np.array([by_row[int(row)] for row in rows])
             usable = np.isfinite(values)

@@ -32,6 +32,10 @@ from .heatmap_outputs import (
 from .params import GlobalHeatmapsParams
 from .selection import draw_faces, eligible_faces
 
+AVERAGED = {
+    "stretched": "stretched to 0..1 before the mean",
+    "raw": "as the method gives it (those of the grad-cam package are stretched all the same)",
+}
 MANY_PEOPLE = 50
 """From so many people on the interval of ``energy_outside_face`` held in every design that was studied."""
 
@@ -220,7 +224,7 @@ def _how(
     how = f"{title} at the layer {layer}" if layer else title
     told = (
         f"{how}, of the score of the class; up to {params.per_class} faces "
-        f"{chosen[params.select]} for each class, every person weighing the same; maps warped to a canvas of "
+        f"{chosen[params.select]} for each class, every person weighing the same, each map {AVERAGED[params.average]}; maps warped to a canvas of "
         f"{CANVAS_WIDTH} x {CANVAS_HEIGHT} pixels by {context.faces.landmarks_kind} landmarks; masks {masks.name}, "
         f"version {masks.version}."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
 
@@ -41,6 +41,10 @@ class GlobalHeatmapsParams(ProbeParams):
     )
     threshold: Threshold = Field(
         default="otsu", description="which part of a map is evidence: otsu, or area for as much as the mask covers"
+    )
+    average: Literal["stretched", "raw"] = Field(
+        default="stretched",
+        description="how single maps enter the mean: each stretched to 0..1, or raw, so that large values weigh more",
     )
     settings: AttributionSettings = Field(
         default_factory=AttributionSettings, description="samples, steps and segments of the methods that have any"

@@ -406,6 +406,22 @@ def test_a_method_that_cannot_explain_the_model_says_why_and_costs_nothing_else(
     assert GlobalHeatmapsParams(method="occlusion").further_needs() == frozenset()
 
 
+def test_raw_maps_let_large_values_weigh_more() -> None:
+    """Half of the people show strong paint in one region, half faint paint in another."""
+
+    class FaintFaces(PaintedFaces):
+        def _picture(self, row: int) -> np.ndarray:
+            return super()._picture(row) * (1.0 if row % 2 else 0.2)
+
+    regions = [(1, MASKS["surprise" if row % 2 else "happiness"]) for row in range(24)]
+    faces = FaintFaces(regions, np.arange(24))
+    stretched = run(faces).measurements["iou_with[ekman_mask=surprise,label=happy]"].estimate.value
+    raw = run(faces, average="raw").measurements["iou_with[ekman_mask=surprise,label=happy]"].estimate.value
+    assert stretched is not None
+    assert raw is not None
+    assert raw > 0.7 > stretched
+
+
 def test_unknown_methods_are_named_with_the_nearest() -> None:
     with pytest.raises(ValidationError, match="did you mean 'gradcam'"):
         GlobalHeatmapsParams(method="gradcan")
