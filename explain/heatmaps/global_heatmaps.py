@@ -223,10 +223,10 @@ def _how(
     title = METHODS[params.method].title
     how = f"{title} at the layer {layer}" if layer else title
     told = (
-        f"{how}, of the score of the class; up to {params.per_class} faces "
-        f"{chosen[params.select]} for each class, every person weighing the same, each map {AVERAGED[params.average]}; maps warped to a canvas of "
-        f"{CANVAS_WIDTH} x {CANVAS_HEIGHT} pixels by {context.faces.landmarks_kind} landmarks; masks {masks.name}, "
-        f"version {masks.version}."
+        f"{how}, of the score of the class; up to {params.per_class} faces {chosen[params.select]} for each class, every "
+        f"person weighing the same, each map {AVERAGED[params.average]}; maps warped to a canvas of {CANVAS_WIDTH} x "
+        f"{CANVAS_HEIGHT} pixels by {context.faces.landmarks_kind} landmarks; masks {masks.name}, version "
+        f"{masks.version}."
     )
     if context.faces.landmarks_kind in ("5", "aligned"):
         told += " Five points align a face as a whole only: where mouth and brows lie is approximate."
