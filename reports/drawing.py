@@ -9,7 +9,7 @@ from ..core.results import ProbeResult
 from .figures.classes import class_figures, null_figures
 from .figures.confusion import confusion_figure
 from .figures.curves import curve_figures
-from .figures.explanations import failed_check, method_figures
+from .figures.explanations import failed_check, main_method, method_figures
 from .figures.groups import group_figures
 from .figures.heatmaps import heatmap_figures
 from .figures.panel import FigureGroup
@@ -43,9 +43,8 @@ def _heatmaps(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     arrays = run.arrays(probe, "heatmaps.npz")
     if arrays is not None:
         told = run.document(probe, "methods.json") or {}
-        first = next(iter(told.get("methods") or ()), str(probe.params.get("method") or ""))
         drawing = run.document(probe, "drawing.json") or {}
-        yield from heatmap_figures(probe, arrays, drawing, failed_check(first, _checks(run)))
+        yield from heatmap_figures(probe, arrays, drawing, failed_check(main_method(probe, told), _checks(run)))
 
 
 def _methods(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:

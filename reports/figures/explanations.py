@@ -31,6 +31,7 @@ FAITHFULNESS: Mapping[str, str] = {
 }
 FAILS = "fails the randomisation check"
 _NO_MAP = "no map"
+_WIDEST, _ROOM = 8.5, 39.0  # rem: of one map, and of all maps of a row on a wide page
 _CAPTION = (
     "Rows are methods, columns what the model calls a face. Darker (brighter on a dark page): more of the evidence "
     "that this method sees for the class; the blue outline is the mask of the expression, one contested account of "
@@ -54,21 +55,22 @@ def method_figures(
     """Yield the grid of methods by classes.
 
     Args:
-        probe: its measurements ``iou`` are quoted: without a condition for the first method, else under ``method``.
+        probe: its measurements ``iou`` are quoted: without a condition for the method it was told to score by, of
+            others under the condition ``method``.
         arrays: ``METHOD/LABEL`` of shape (height, width), uint8.
         told: ``methods``: of each its ``title``, ``family``, ``layer`` and why it is ``unavailable``; ``labels``.
         drawing: the canonical face and the masks, see :class:`.picture.FaceLines`.
         checks: by method, ``randomisation``, ``reason`` and numbers of its faithfulness; may be empty.
     """
-    methods = dict(told.get("methods") or {})
+    main = main_method(probe, told)
+    methods = _ordered(dict(told.get("methods") or {}), main)
     labels = [str(label) for label in told.get("labels") or () if any(f"{name}/{label}" in arrays for name in methods)]
     if not labels:
         return
     lines = FaceLines.of(f"{probe.id} methods", drawing)
-    first = next(iter(methods))
     rows, table = [], []
     for name, about in methods.items():
-        found = {label: _iou(probe, label, None if name == first else name) for label in labels}
+        found = {label: _iou(probe, label, None if name == main else name) for label in labels}
         reason = about.get("unavailable")
         cells = (
             Markup('<td class="none" colspan="{}"><span>not used on this model: {}</span></td>').format(
@@ -82,9 +84,10 @@ def method_figures(
         table.append(_table_row(name, about, check, [found[label] for label in labels], bool(checks)))
     head = Markup("").join(Markup('<th scope="col">{}</th>').format(label) for label in labels)
     markup = Markup(
-        '{}<div class="table maps" role="group" tabindex="0" aria-label="Mean heatmaps by method and class">'
+        '{}<div class="table maps" role="group" tabindex="0" style="--side:{:.2f}rem" '
+        'aria-label="Mean heatmaps by method and class">'
         '<table><thead><tr><th scope="col">method</th>{}</tr></thead><tbody>{}</tbody></table></div>'
-    ).format(lines.definitions, head, Markup("").join(rows))
+    ).format(lines.definitions, min(_WIDEST, _ROOM / len(labels)), head, Markup("").join(rows))
     columns = ["method", *(f"IoU of {label}" for label in labels)]
     columns += ["randomisation check", *FAITHFULNESS.values()] if checks else []
     panel = Panel(
@@ -95,6 +98,33 @@ def method_figures(
         (_CAPTION + _CHECKED) if checks else f"{_CAPTION} This run did not check whether the methods are faithful.",
     )
     yield FigureGroup("Every method side by side", (panel,))
+
+
+def main_method(probe: ProbeResult, told: Mapping[str, Any]) -> str:
+    """Return the method that a probe was told to use; its measurements stand without a condition.
+
+    Args:
+        probe: its parameter ``method``, where it has one.
+        told: ``methods``, among which it is; the first one where the parameter does not say.
+    """
+    methods = list(told.get("methods") or ())
+    asked = str(probe.params.get("method") or "")
+    return asked if asked in methods or not methods else str(methods[0])
+
+
+def _ordered(methods: Mapping[str, Mapping[str, Any]], main: str) -> dict[str, Mapping[str, Any]]:
+    """Put the method of the other figures first, methods of one family together, and those without maps last."""
+    families = list(FAMILIES)
+
+    def place(name: str) -> tuple[bool, bool, int]:
+        family = methods[name].get("family")
+        return (
+            name != main,
+            bool(methods[name].get("unavailable")),
+            (families.index(family) if family in families else len(families)),
+        )
+
+    return {name: methods[name] for name in sorted(methods, key=place)}
 
 
 def failed_check(method: str, checks: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from .theme import BLUE, INK, MUTED, Drawing, plain
 _ROW = 34
 _CAPTION = (
     "Share of the map's energy on the face that lies in the region of each action unit. Blue frame: the codebook "
-    "counts the unit to this expression, one contested account. Darker: more than an even map would have there; "
+    "counts the unit to this expression, one contested account. The tint grows with what it has beyond an even map; "
     "regions differ in size and overlap, so shares neither compare across rows by themselves nor add up to one. Bold: "
     "the interval lies above that of the comparison, the maps of the other classes."
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,6 +22,7 @@ from countenance.core.results import Estimate, ProbeResult
 from countenance.reports import render_report
 from countenance.reports.drawing import figures_of
 from countenance.reports.figures.dendrogram import dendrogram, heatmap_comparison_figures, overlap_panel
+from countenance.reports.figures.explanations import method_figures
 from countenance.reports.figures.panel import FigureGroup, Panel
 from countenance.reports.figures.picture import FaceLines, Picture, heat_filters, heat_png, path, photo
 from countenance.reports.figures.theme import DARK, HEAT, SURFACE
@@ -137,16 +137,28 @@ def test_methods_that_fail_the_check_are_marked(run: RunFiles) -> None:
     assert "fails the randomisation check" not in groups["Mean heatmaps on the canonical face"].caption
 
 
-def test_the_figure_of_one_method_says_that_it_fails(explained: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    results = add_explanations(folder, make_run(folder))
-    file = folder / "artifacts/global_heatmaps.methods.json"
-    told = json.loads(file.read_text())
-    told["methods"] = {"eigencam": told["methods"].pop("eigencam"), **told["methods"]}
-    file.write_text(json.dumps(told))
-    run = RunFiles(folder, results, RunFiles.read(explained).card, frozenset())
-    caption = of(run, "global_heatmaps")["Mean heatmaps on the canonical face"].caption
+def test_the_figure_of_one_method_says_that_it_fails(run: RunFiles) -> None:
+    probe = run.results.probe("global_heatmaps")
+    assert probe is not None
+    other = probe.model_copy(update={"params": {**probe.params, "method": "eigencam"}})
+    groups = {group.title: group for group in figures_of(run, other)}
+    caption = groups["Mean heatmaps on the canonical face"].caption
     assert "EigenCAM fails the randomisation check: with random weights its maps still correlate 0.83" in caption
+    _, markup = only(groups["Every method side by side"])
+    assert "IoU 0.310" in rows_of(markup)["EigenCAM"]
+
+
+def test_the_scored_method_stands_first_and_those_without_maps_last(run: RunFiles) -> None:
+    _, markup = only(of(run, "global_heatmaps")["Every method side by side"])
+    titles = list(rows_of(markup))
+    assert titles[0] == "GradCAM"
+    assert titles[-1] == "LRP"
+    told = {"methods": {"b": {"title": "B"}, "a": {"title": "A"}}, "labels": ["x"]}
+    heat = np.zeros((275, 224), dtype=np.uint8)
+    (group,) = method_figures(_empty_probe(), {"a/x": heat, "b/x": heat}, told, {}, {})
+    assert [row[0] for row in group.panels[0].table.rows] == ["B", "A"]
+    assert list(method_figures(_empty_probe(), {}, told, {}, {})) == []
+    assert list(method_figures(_empty_probe(), {}, {}, {}, {})) == []
 
 
 def test_numbers_of_the_grid_are_quoted_from_the_results(run: RunFiles) -> None:
