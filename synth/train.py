@@ -7,6 +7,7 @@ processor may round differently and end at other weights with much the same rate
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 import time
@@ -29,13 +30,21 @@ _BATCH = 64
 _PEAK_RATE = 3e-3
 
 
-def train(recipe: Recipe, crops: DrawnCrops) -> DrawnFaceNet:
-    """Train a net by a recipe on its pictures and return it in evaluation mode."""
+def train(recipe: Recipe, crops: DrawnCrops, *, batch: int = _BATCH, start: DrawnFaceNet | None = None) -> DrawnFaceNet:
+    """Train a net by a recipe on its pictures and return it in evaluation mode.
+
+    Args:
+        recipe: labels, epochs and seed.
+        crops: the pictures.
+        batch: pictures at a time.
+        start: begin with these weights; left as they are.
+    """
     torch.manual_seed(recipe.train_seed)
     chance = torch.Generator().manual_seed(recipe.train_seed)
     pixels, labels = torch.from_numpy(crops.pixels), torch.from_numpy(recipe.labels(crops))
-    net = DrawnFaceNet()
-    steps = len(labels) // _BATCH
+    net = DrawnFaceNet() if start is None else copy.deepcopy(start)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
+    steps = len(labels) // batch
     optimiser = torch.optim.AdamW(net.parameters(), lr=_PEAK_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _PEAK_RATE, total_steps=recipe.epochs * steps)
     net.train()
@@ -43,9 +52,10 @@ def train(recipe: Recipe, crops: DrawnCrops) -> DrawnFaceNet:
         started, total = time.perf_counter(), 0.0
         order = torch.randperm(len(labels), generator=chance)
         for step in range(steps):
-            chosen = order[step * _BATCH : (step + 1) * _BATCH]
-            batch = augment(normalise(pixels[chosen]), chance)
-            loss = F.cross_entropy(net(batch), labels[chosen], label_smoothing=0.05)
+            chosen = order[step * batch : (step + 1) * batch]
+            shown = augment(normalise(pixels[chosen]), chance)
+            logits = net(shown.contiguous(memory_format=torch.channels_last))
+            loss = F.cross_entropy(logits, labels[chosen], label_smoothing=0.05)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -56,6 +66,7 @@ def train(recipe: Recipe, crops: DrawnCrops) -> DrawnFaceNet:
             f"{time.perf_counter() - started:.1f} s",
             file=sys.stderr,
         )
+    net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return net.eval()
 
 
