@@ -20,6 +20,7 @@ from .exchange import Exchange
 from .findings import (
     MARGIN,
     MOUTH,
+    SIDES_NULL,
     UPPER,
     closeness_finding,
     has_upper_units,
@@ -59,6 +60,11 @@ class Account:
         found = self.estimates.get((metric, label, of))
         return None if found is None or found.value is None else found
 
+    def by_label(self, metric: str, of: str = "") -> dict[str, Estimate]:
+        """Return an estimate of each label that was measured."""
+        found = {label: self.get(metric, label, of) for label in self.labels}
+        return {label: one for label, one in found.items() if one is not None}
+
 
 def exact_nulls(context: ProbeContext, account: Account) -> Iterator[Measurement]:
     """Yield the nulls that no sampling of faces makes uncertain: the energy of an even map."""
@@ -82,27 +88,24 @@ def alignment_findings(
             of: one for (metric, name, of), one in account.estimates.items() if name == label and metric == MARGIN
         }
         near = closeness_finding(context, label, scores, margins, tested.p if tested else None, account.codebook)
-        sides = side_finding(context, label, scores)
-        outside, even = account.get("outside_face", label), account.get("outside_face.null_even", label)
-        yield from (one for one in (near, sides) if one is not None)
-        if outside is not None and even is not None:
-            away = outside_finding(context, label, outside, even)
-            if away is not None:
-                yield away
-    yield from _mouth(context, account)
+        if near is not None:
+            yield near
+    outside = {label: one for label in account.labels if (one := _outside(context, account, label)) is not None}
+    yield from outside.values()
+    sides = side_finding(context, account.by_label("asymmetry"), account.by_label(SIDES_NULL))
+    if sides is not None:
+        yield sides
+    asked = [name for name in context.predictions.classes if has_upper_units(account.codebook, name)]
+    upper, mouth = account.by_label("part_energy", UPPER), account.by_label("part_energy", MOUTH)
+    _, even = even_shares(account.codebook)
+    if mouth_only(asked, upper, mouth, even[UPPER], even[MOUTH], outside):
+        yield mouth_finding(context, asked, upper, even[UPPER])
     yield from _summary(context, account, faces, places)
 
 
-def _mouth(context: ProbeContext, account: Account) -> Iterator[Finding]:
-    """Ask of every label that has upper-face units; one without faces or unmeasured leaves the question open."""
-    asked = [name for name in context.predictions.classes if has_upper_units(account.codebook, name)]
-    upper, mouth = (
-        {name: account.estimates.get(("part_energy", name, part), Estimate.not_measured("no map")) for name in asked}
-        for part in (UPPER, MOUTH)
-    )
-    _, even = even_shares(account.codebook)
-    if mouth_only(upper, mouth, even[UPPER], even[MOUTH]):
-        yield mouth_finding(context, asked, upper, even[UPPER])
+def _outside(context: ProbeContext, account: Account, label: str) -> Finding | None:
+    outside, even = account.get("outside_face", label), account.get("outside_face.null_even", label)
+    return None if outside is None or even is None else outside_finding(context, label, outside, even)
 
 
 def _summary(

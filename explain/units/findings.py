@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ...core.keys import format_key
 from ...core.probes import ProbeContext
@@ -38,24 +38,34 @@ def is_closer(margins: Mapping[str, Estimate], p: float | None) -> bool:
 
 
 def mouth_only(
-    upper: Mapping[str, Estimate], mouth: Mapping[str, Estimate], even_upper: float, even_mouth: float
+    asked: Collection[str],
+    upper: Mapping[str, Estimate],
+    mouth: Mapping[str, Estimate],
+    even_upper: float,
+    even_mouth: float,
+    outside: Collection[str] = (),
 ) -> bool:
-    """Tell whether a model's evidence is on the mouth alone, for every label that has upper-face units.
+    """Tell whether a model's evidence is on the mouth alone.
 
-    It is strict, so that a model which uses brows or eyes for one expression only is not flagged: for *every* label
-    the interval of the energy on the upper face must lie below what an even map has there, that of the mouth above;
-    and there must be two labels at least, none of them unmeasured.
+    It is strict, so that a model which uses brows or eyes for one class only is not flagged: for *every* class that was
+    measured, one without units of the upper face too, the interval of the energy on the upper face must lie below what
+    an even map has there; for every class that has such units that of the mouth must lie above. Two classes at least
+    must have such units, none of them unmeasured and none with its evidence outside the face.
 
     Args:
-        upper: energy on the upper face, by label, of all labels whose codebook has upper-face units.
-        mouth: energy on the mouth, by the same labels.
+        asked: classes whose codebook has units of the upper face.
+        upper: energy on the upper face, by class, of all classes that were explained.
+        mouth: energy on the mouth, by class.
         even_upper: energy of an even map on the upper face.
         even_mouth: energy of an even map on the mouth.
+        outside: classes with more evidence outside the face than an even map has.
     """
-    if len(upper) < 2 or set(upper) != set(mouth):
+    if len(asked) < 2 or not set(asked) <= set(upper) & set(mouth) or set(asked) & set(outside):
         return False
-    below = all(one.high is not None and one.high < even_upper for one in upper.values())
-    return below and all(one.low is not None and one.low > even_mouth for one in mouth.values())
+    if not all(one.high is not None and one.high < even_upper for one in upper.values()):
+        return False
+    limits = [mouth[name].low for name in asked]
+    return all(low is not None and low > even_mouth for low in limits)
 
 
 def has_upper_units(codebook: Codebook, label: str) -> bool:
@@ -105,8 +115,10 @@ def closeness_finding(
     nearest = min(margins, key=lambda name: margins[name].value or 0.0, default="")
     if nearest:
         nulls.insert(0, f"{found.value - (margins[nearest].value or 0.0):.3f} with those of {nearest}")
+    if severity != "note" and p is not None and p <= SIGNIFICANT:
+        claim += f", though closer to them than the maps for other classes are ({_p_text(p)})"
     claim += f": cosine {found.value:.3f} with its own ({_units(codebook.units_of(label))}), {', '.join(nulls)}."
-    metrics = ["cam_cos", "cam_cos.specificity", *(name for name in scores if ".null_" in name)]
+    metrics = ["cam_cos", "cam_cos.specificity", *(name for name in scores if name.startswith("cam_cos.null_"))]
     return context.finding(
         f"units.{label}",
         severity,
@@ -117,27 +129,49 @@ def closeness_finding(
     )
 
 
-def side_finding(context: ProbeContext, label: str, scores: Mapping[str, Estimate]) -> Finding | None:
-    """Say that maps lie on one side of the picture also when the picture is mirrored; None where that is not shown."""
-    sides, mirrored = scores.get("asymmetry"), scores.get("asymmetry.null_mirrored")
-    if sides is None or mirrored is None or sides.value is None or mirrored.value is None:
+def is_one_sided(sides: Estimate | None, mirrored: Estimate | None) -> bool:
+    """Tell whether maps lie on one side of the picture, also when the picture is mirrored.
+
+    Args:
+        sides: asymmetry of the maps.
+        mirrored: asymmetry of the maps of the mirrored pictures, in those pictures: the intervals of both must lie
+            beyond :data:`LOPSIDED`, on one side of 0.
+    """
+    limits = [limit for one in (sides, mirrored) if one is not None for limit in (one.low, one.high)]
+    known = [limit for limit in limits if limit is not None]
+    if len(known) < 4:
+        return False
+    return min(known) >= LOPSIDED or max(known) <= -LOPSIDED
+
+
+def side_finding(
+    context: ProbeContext, sides: Mapping[str, Estimate], mirrored: Mapping[str, Estimate]
+) -> Finding | None:
+    """Say which classes' maps lie on one side of the picture whichever way the face is turned; None if none do.
+
+    Args:
+        context: of the probe.
+        sides: asymmetry of the maps, by class.
+        mirrored: asymmetry of the maps of the mirrored pictures, by class.
+    """
+    labels = [name for name, one in sides.items() if is_one_sided(one, mirrored.get(name))]
+    if not labels:
         return None
-    both = [limit for one in (sides, mirrored) for limit in (one.low, one.high)]
-    if any(limit is None for limit in both):
-        return None
-    least = min(abs(limit) for limit in both if limit is not None)
-    if len({limit > 0 for limit in both if limit is not None}) > 1 or least < LOPSIDED:
-        return None
-    side = "left" if sides.value < 0 else "right"  # the person's right lies on the left of the picture
+    told = "; ".join(
+        f"{name} {sides[name].value or 0.0:+.2f}, mirrored {mirrored[name].value or 0.0:+.2f}" for name in labels
+    )
     return context.finding(
-        f"side.{label}",
+        "sides",
         "low",
-        f"The map for {label} lies on the {side} of the picture, whichever way the face is turned: left half of the "
-        f"face less right half, as a share of both, {sides.value:+.2f}; with the pictures mirrored "
-        f"{mirrored.value:+.2f}. "
-        "That comes from the net's own grid, not from the faces, and moves energy from one region to its mirror image.",
-        evidence=[format_key(context.probe_id, name, {"label": label}) for name in ("asymmetry", SIDES_NULL)],
-        caveats=["Left and right half are the person's own: the left half lies on the right of the picture."],
+        f"The maps for {_and(labels)} lie on one side of the picture, whichever way the face is turned (energy on the "
+        f"right half of the picture less the left half, over both: {told}). That comes from the net's own grid, not "
+        "from the faces, and moves energy from a region towards its neighbours on that side.",
+        evidence=[
+            format_key(context.probe_id, metric, {"label": name})
+            for name in labels
+            for metric in ("asymmetry", SIDES_NULL)
+        ],
+        caveats=["The person's left half lies on the right of the picture."],
     )
 
 
@@ -151,7 +185,7 @@ def mouth_finding(
         "medium",
         f"Less evidence than an even spread would have lies on the upper face ({_units(face_parts()[UPPER])}) for "
         f"{_and(labels)}, and more on the mouth: the model shows evidence on the mouth only. Share of the map on the "
-        f"upper face: {shares}; an even spread {even_upper:.1%}.",
+        f"upper face: {shares}; an even spread has {even_upper:.1%}.",
         evidence=[
             format_key(context.probe_id, "part_energy", {"label": label, "part": part})
             for label in labels
@@ -187,6 +221,10 @@ def outside_finding(context: ProbeContext, label: str, outside: Estimate, even: 
     )
 
 
+def _p_text(p: float) -> str:
+    return f"p = {p:.3f}" if p >= 0.0005 else "p < 0.001"
+
+
 def _units(units: Sequence[int]) -> str:
     return ", ".join(f"AU{unit}" for unit in units)
 
@@ -212,7 +250,7 @@ def summary_finding(
         "units",
         "note" if p <= SIGNIFICANT else "low",
         f"Over {len(table)} expressions the maps lie {told} to their own action units (mean cosine {own:.3f}) than to "
-        f"those dealt out at random ({f'p = {p:.3f}' if p >= 0.0005 else 'p < 0.001'}).",
+        f"those dealt out at random ({_p_text(p)}).",
         evidence=[format_key(context.probe_id, "cam_cos", {"label": label}) for label in labels],
         caveats=[CONTESTED],
         p_adjusted=p,

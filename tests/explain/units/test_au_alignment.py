@@ -112,7 +112,7 @@ def test_a_model_that_looks_at_the_units_is_found_to_do_so() -> None:
     assert found.findings["units"].p_adjusted == pytest.approx(1 / 120)
     assert "neutral has no action units" in str(found.estimates["cam_cos[label=neutral]"].reason)
     assert "mouth_only" not in found.findings
-    assert not [name for name in found.findings if name.startswith(("outside", "side"))]
+    assert not [name for name in found.findings if name.startswith(("outside", "sides"))]
 
 
 def test_a_model_that_looks_at_other_units_is_not_found_to_look_at_its_own() -> None:
@@ -205,11 +205,11 @@ def test_a_one_sided_face_is_told_from_a_one_sided_net() -> None:
     assert found.value("asymmetry.null_mirrored[label=happy]") < -0.9
     assert found.value("asymmetry.of_faces[label=happy]") > 0.9
     assert abs(found.value("asymmetry[label=sad]")) < 0.1
-    assert not [name for name in found.findings if name.startswith("side")]
+    assert not [name for name in found.findings if name == "sides"]
     lopsided = run(painted({1: painted_units(12)}), OneSidedNet().eval())
     assert lopsided.value("asymmetry[label=happy]") < -0.3
     assert abs(lopsided.value("asymmetry.of_faces[label=happy]")) < 0.1
-    assert "lies on the left of the picture, whichever way the face is turned" in lopsided.findings["side.happy"].claim
+    assert "maps for happy lie on one side of the picture, whichever way" in lopsided.findings["sides"].claim
     assert "asymmetry.of_faces[label=happy]" not in run(painted({1: painted_units(12)}), mirrored=0).estimates
 
 
@@ -348,4 +348,4 @@ def test_real_faces(shared: Path) -> None:
     assert abs(value("asymmetry.of_faces[label=happy]")) < 0.1
     claims = {item.id.partition(".")[2]: item.claim for item in result.findings}
     assert "no closer" in claims["units.happy"]
-    assert "lies on the left of the picture" in claims["side.happy"]
+    assert "maps for neutral and happy lie on one side of the picture" in claims["sides"]
