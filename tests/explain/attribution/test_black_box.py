@@ -261,7 +261,7 @@ def test_no_method_needs_gradients_or_layers() -> None:
     assert [name for explainer in built.explainers for name in explainer.methods] == list(METHODS)
 
 
-def test_an_onnx_checkpoint_has_the_map_of_its_module(shared: Path) -> None:
+def test_checkpoints_without_modules_have_the_map_of_the_module(shared: Path) -> None:
     spec = importlib.util.spec_from_file_location("shared_nets", shared / "models" / "nets.py")
     assert spec is not None
     assert spec.loader is not None
@@ -279,13 +279,14 @@ def test_an_onnx_checkpoint_has_the_map_of_its_module(shared: Path) -> None:
         output="logits",
     )
     faces = smooth_faces(1, (112, 112))
-    targets = [Target(onnx, declared, format="onnx"), Target(net.eval(), declared, format="pt")]
+    program = torch.export.load(shared / "models" / "face_expression.pt2").module()
+    module = Target(net.eval(), declared, format="pt")
     with torch.no_grad():
-        place = int(targets[1](faces).sum(0).argmax())
+        place = int(module(faces).sum(0).argmax())
     settings = AttributionSettings(lime_samples=80, shap_samples=80, rise_masks=40, stride=0.2)
-    found = [explain(target, request_for(faces, place), settings=settings) for target in targets]
-    for method in METHODS:
-        one, other = (maps[method] for maps in found)
-        assert other.problems == (None,)
-        assert torch.allclose(one.maps, other.maps, atol=2e-3), method
-        assert one.problems == (None,), method
+    expected = explain(module, request_for(faces, place), settings=settings)
+    for target in (Target(onnx, declared, format="onnx"), Target(program, declared, format="pt2")):
+        found = explain(target, request_for(faces, place), settings=settings)
+        for method in METHODS:
+            assert found[method].problems == expected[method].problems == (None,)
+            assert torch.allclose(found[method].maps, expected[method].maps, atol=2e-3), (method, target.format)
