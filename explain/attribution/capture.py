@@ -173,8 +173,8 @@ def read_modules(net: nn.Module, net_input: Tensor, names: Sequence[str]) -> dic
 def _run(net: nn.Module, example: Tensor) -> tuple[list[Value], Tensor]:
     """Run the net with hooks on every module; return the values in order of the calls' ends, and the outputs.
 
-    Tokens that a module is given before any module has returned some are among them, as passive: a function made
-    them of the patches, and their order can be seen there before attention mixes them.
+    What a module is given that no module returned is among them, as passive: where a function makes tokens of
+    patches, their order can be seen there before attention mixes them.
     """
     values: list[Value] = []
     modules = {name: module for name, module in net.named_modules() if name}
@@ -185,14 +185,14 @@ def _run(net: nn.Module, example: Tensor) -> tuple[list[Value], Tensor]:
             kind = "Linear" if isinstance(module, nn.Linear) else type(module).__name__
             values.append(Value(name, kind, isinstance(module, PASSIVE), value))
 
-    def keep_first_tokens(name: str, value: object) -> None:
-        if isinstance(value, Tensor) and value.ndim == 3 and not any(item.value.ndim == 3 for item in values):
+    def keep_input(name: str, value: object) -> None:
+        if isinstance(value, Tensor) and not any(item.value is value for item in values):
             values.append(Value(_INPUT + name, "input", True, value))
 
     handles: list[RemovableHandle] = []
     try:
         for name, module in modules.items():
-            handles.append(module.register_forward_pre_hook(_before(keep_first_tokens, name)))
+            handles.append(module.register_forward_pre_hook(_before(keep_input, name)))
             handles.append(module.register_forward_hook(_after(keep, name)))
         with differentiable(), frozen(net), evaluating(net):
             return values, one_output(net(plain(example).clone().requires_grad_().clone()))

@@ -202,6 +202,8 @@ def read_tokens(seen: Sequence[Seen], layout: Layout) -> tuple[int, ...]:
 def check_order(seen: Sequence[Seen], example: Tensor, reader: Callable[[str], Reader]) -> None:
     """Check that the first tokens follow the picture in rows: pixels of one cell change the token of that cell.
 
+    What a net does to their order further on, as Hiera does between its first and its last blocks, is not seen.
+
     Args:
         seen: as :func:`see` returns it.
         example: ``(n, c, h, w)`` the net's input.
