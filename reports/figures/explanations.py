@@ -29,9 +29,10 @@ FAITHFULNESS: Mapping[str, str] = {
     "insertion": "insertion",
     "stability": "stability",
 }
+NULL = ".null_random"
 FAILS = "fails the randomisation check"
 _NO_MAP = "no map"
-_WIDEST, _ROOM = 8.5, 39.0  # rem: of one map, and of all maps of a row on a wide page
+_WIDEST, _ROOM = 8.5, 40.0  # rem: of one map, and of all maps of a row on a wide page
 _CAPTION = (
     "Rows are methods, columns what the model calls a face. Darker (brighter on a dark page): more of the evidence "
     "that this method sees for the class; the blue outline is the mask of the expression, one contested account of "
@@ -40,8 +41,9 @@ _CAPTION = (
 )
 _CHECKED = (
     " A method fails the randomisation check where its maps stay much the same after the model's weights were "
-    "replaced by random ones: such maps show the picture, not the model. Of ROAD and insertion more is more faithful, "
-    "of deletion less."
+    "replaced by random ones: such maps show the picture, not the model; passing says that they depend on the weights, "
+    "not that they are right. Of ROAD and insertion more is more faithful, of deletion less; after the stroke stands "
+    "what the same maps score when they are moved to a random place."
 )
 
 
@@ -68,6 +70,7 @@ def method_figures(
     if not labels:
         return
     lines = FaceLines.of(f"{probe.id} methods", drawing)
+    titles = {name: str(about.get("title") or name) for name, about in methods.items()}
     rows, table = [], []
     for name, about in methods.items():
         found = {label: _iou(probe, label, None if name == main else name) for label in labels}
@@ -80,7 +83,7 @@ def method_figures(
             else Markup("").join(_cell(lines, arrays, name, about, label, found[label]) for label in labels)
         )
         check = dict(checks.get(name) or {})
-        rows.append(Markup("<tr>{}{}</tr>").format(_head(name, about, check), cells))
+        rows.append(Markup("<tr>{}{}</tr>").format(_head(name, about, check, titles), cells))
         table.append(_table_row(name, about, check, [found[label] for label in labels], bool(checks)))
     head = Markup("").join(Markup('<th scope="col">{}</th>').format(label) for label in labels)
     markup = Markup(
@@ -136,16 +139,16 @@ def failed_check(method: str, checks: Mapping[str, Any]) -> str:
     return f"{found.get('title') or method} {FAILS}{reason}.".replace("..", ".")
 
 
-def _head(name: str, about: Mapping[str, Any], check: Mapping[str, Any]) -> Markup:
+def _head(name: str, about: Mapping[str, Any], check: Mapping[str, Any], titles: Mapping[str, str]) -> Markup:
     family = str(about.get("family") or "")
     under = [FAMILIES.get(family, family), f"layer {about['layer']}" if about.get("layer") else ""]
     sub = Markup('<span class="sub">{}</span>').format(" · ".join(filter(None, under)))
     return Markup('<th scope="row"><span class="method">{}</span>{}{}</th>').format(
-        about.get("title") or name, sub, _checked(check)
+        titles.get(name, name), sub, _checked(check, titles)
     )
 
 
-def _checked(check: Mapping[str, Any]) -> Markup:
+def _checked(check: Mapping[str, Any], titles: Mapping[str, str]) -> Markup:
     if not check:
         return Markup("")
     outcome, reason = str(check.get("randomisation") or ""), str(check.get("reason") or "")
@@ -155,10 +158,13 @@ def _checked(check: Mapping[str, Any]) -> Markup:
     }.get(outcome, Markup('<span class="chip not-measured">randomisation not measured</span>'))
     if reason and outcome != "passes":
         told += Markup('<span class="sub">{}</span>').format(short_reason(reason))
-    known = [(title, check[key]) for key, title in FAITHFULNESS.items() if key in check]
+    if check.get("same_as"):
+        twins = ", ".join(titles.get(str(twin), str(twin)) for twin in check["same_as"])
+        told += Markup('<span class="sub">the same maps as {}</span>').format(twins)
+    known = [(key, title) for key, title in FAITHFULNESS.items() if check.get(key) is not None]
     numbers = Markup("").join(
-        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(title, _value(value).partition(" [")[0])
-        for title, value in known
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(title, _beside_null(check, key, " / "))
+        for key, title in known
     )
     return told + (Markup('<dl class="faithful">{}</dl>').format(numbers) if known else Markup(""))
 
@@ -210,8 +216,14 @@ def _table_row(
     if checked:
         outcome = str(check.get("randomisation") or "not measured")
         row += [f"{outcome}: {check['reason']}" if check.get("reason") else outcome]
-        row += [_value(check.get(key)) for key in FAITHFULNESS]
+        row += [_beside_null(check, key, ", moved at random ", whole=True) for key in FAITHFULNESS]
     return tuple(row)
+
+
+def _beside_null(check: Mapping[str, Any], key: str, between: str, whole: bool = False) -> str:
+    """Write a score and its null; with its interval only where all is to be told."""
+    told = [_value(check.get(name)) for name in (key, key + NULL) if check.get(name) is not None]
+    return between.join(told if whole else [one.partition(" [")[0] for one in told]) or "not measured"
 
 
 def _value(value: object) -> str:

@@ -131,6 +131,9 @@ def test_methods_that_fail_the_check_are_marked(run: RunFiles) -> None:
     assert "randomisation" not in rows["LIME"], "nothing is said of what no probe checked"
     assert "<dt>ROAD</dt><dd>0.120</dd>" in rows["Saliency"]
     cells = {row[0]: row[-5:] for row in panel.table.rows}
+    assert "<dt>ROAD</dt><dd>0.310 / 0.020</dd>" in rows["GradCAM"]
+    assert cells["GradCAM"][1] == "0.310, moved at random 0.020"
+    assert "the same maps as GradCAM" in rows["LayerCAM"]
     assert cells["Saliency"] == ("passes", "0.120 [0.080, 0.170]", "0.350", "0.600", "0.410")
     assert cells["LIME"] == ("not measured",) * 5
     assert cells["RISE"][:2] == ("not measured: too slow for this budget", "not measured")
