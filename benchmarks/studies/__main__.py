@@ -12,11 +12,29 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy: one thread per pr
 
 from countenance.core.errors import CountenanceError
 
-from . import alignment_loss, class_orders, heatmaps_drawn, heatmaps_london, rate_intervals, score_gaps, score_intervals
+from . import (
+    alignment_loss,
+    class_orders,
+    heatmaps_drawn,
+    heatmaps_london,
+    planted_explanations,
+    rate_intervals,
+    score_gaps,
+    score_intervals,
+)
 from .runner import run_study
 from .tables import markdown
 
-MODULES = (alignment_loss, rate_intervals, score_intervals, score_gaps, class_orders, heatmaps_london, heatmaps_drawn)
+MODULES = (
+    alignment_loss,
+    rate_intervals,
+    score_intervals,
+    score_gaps,
+    class_orders,
+    heatmaps_london,
+    heatmaps_drawn,
+    planted_explanations,
+)
 STUDIES = {module.STUDY.name: module.STUDY for module in MODULES}
 
 
