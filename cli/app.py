@@ -150,8 +150,9 @@ def agreement(
     heatmaps: Annotated[Path, typer.Argument(help="Folder of grey images NAME_EXPRESSION.png.")],
     masks: Annotated[Path, typer.Argument(help="Folder of masks EXPRESSION.png or mask_EXPRESSION.png.")],
     out: Annotated[Path | None, typer.Option(help="Write the table as CSV.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write table and dendrograms as an HTML page.")] = None,
 ) -> int:
-    """Score a folder of heatmaps against a folder of masks (Otsu threshold, IoU), with the all-ones null."""
+    """Score a folder of heatmaps against a folder of masks (Otsu threshold, IoU) beside nulls; compare networks."""
     from .agreement import agreement as command
 
-    return command(heatmaps, masks, out)
+    return command(heatmaps, masks, out, page)

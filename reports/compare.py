@@ -13,6 +13,7 @@ from ..core.compare import ComparedRow, Comparison
 from ..core.files import write_atomically
 from ..core.keys import parse_key
 from ..core.results import Estimate, Measurement
+from .figures.dendrogram import heatmap_comparison_figures
 from .figures.forest import ForestRow, forest
 from .figures.panel import FigureGroup
 from .html import render
@@ -64,7 +65,8 @@ class ComparePage:
 
 def render_comparison(comparison: Comparison) -> str:
     """Return the comparison as HTML; the same comparison gives the same text."""
-    page = ComparePage(comparison, tuple(_sections(comparison)), tuple(_figures(comparison)), Anchors())
+    figures = (*_figures(comparison), *heatmap_comparison_figures(comparison.names, comparison.heatmaps))
+    page = ComparePage(comparison, tuple(_sections(comparison)), figures, Anchors())
     return render("compare.html.j2", page=page)
 
 

@@ -71,6 +71,11 @@ class CamExplainer:
         """Name of the layer."""
         return self._engine.layer_name
 
+    @property
+    def layer_layout(self) -> str:
+        """What the layer's map is, in words."""
+        return self._engine.layer_layout
+
     def bypassed(self) -> bool:
         """Tell whether part of the answer does not go through the layer, and so is not in the maps."""
         return self._engine.bypassed(example_input(self._target))

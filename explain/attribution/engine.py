@@ -78,6 +78,11 @@ class CamEngine:
         """Name of the layer whose feature map is used."""
         return self._source.layer_name
 
+    @property
+    def layer_layout(self) -> str:
+        """What the layer's map is, in words, e.g. ``14 x 14 tokens after 1 class token``."""
+        return self._source.layout.text
+
     def bypassed(self, net_input: Tensor) -> bool:
         """Tell whether part of the answer does not go through the layer, and so is not in its maps.
 

@@ -108,13 +108,14 @@ def global_heatmaps(context: ProbeContext, params: GlobalHeatmapsParams) -> Iter
     yield from class_agnostic_measurements(context, first, masks, params.threshold)
     yield from _overall_findings(context, params, explained, first, sum(map(len, chosen)))
     layer = _layer_of(params.method, built.explainers)
+    layout = next((f" ({each.layer_layout})" for each in built.explainers if isinstance(each, CamExplainer)), "")
     yield from artifacts(first, masks, layer or "")
     told = {method: _told(method, built.explainers, built.unavailable) for method in wanted}
     ordered = [label for method in wanted if method in scored for label in scored[method]]
     yield from method_artifacts(ordered, told, names)
     yield from examples(context, explainer, params.method, explained, first)
     folded = [share for found in explained for share in found.folded]
-    yield Note(_how(context, params, masks, layer, folded) + _few(first))
+    yield Note(_how(context, params, masks, f"{layer}{layout}" if layer else None, folded) + _few(first))
     yield from _bypass_note(built.explainers)
 
 
@@ -223,10 +224,10 @@ def _how(
     title = METHODS[params.method].title
     how = f"{title} at the layer {layer}" if layer else title
     told = (
-        f"{how}, of the score of the class; up to {params.per_class} faces {chosen[params.select]} for each class, every "
-        f"person weighing the same, each map {AVERAGED[params.average]}; maps warped to a canvas of {CANVAS_WIDTH} x "
-        f"{CANVAS_HEIGHT} pixels by {context.faces.landmarks_kind} landmarks; masks {masks.name}, version "
-        f"{masks.version}."
+        f"{how}, of the score of the class; up to {params.per_class} faces {chosen[params.select]} for each class, "
+        f"every person weighing the same, each map {AVERAGED[params.average]}; maps warped to a canvas of "
+        f"{CANVAS_WIDTH} x {CANVAS_HEIGHT} pixels by {context.faces.landmarks_kind} landmarks; masks {masks.name}, "
+        f"version {masks.version}."
     )
     if context.faces.landmarks_kind in ("5", "aligned"):
         told += " Five points align a face as a whole only: where mouth and brows lie is approximate."

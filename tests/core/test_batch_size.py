@@ -84,10 +84,10 @@ def test_a_kept_size_that_can_be_none_is_not_used(tmp_path: Path, trials: list[i
 @pytest.mark.parametrize(
     ("each", "wanted"),
     [
-        ({8: 5, 16: 4, 32: 3, 64: 2, 128: 1}, 128),
-        ({8: 1, 16: 1, 32: 1, 64: 1, 128: 1}, 8),
-        ({8: 1, 16: 0.97, 32: 0.96, 64: 2, 128: 9}, 8),
-        ({8: 2, 16: 1.04, 32: 1, 64: 1.5, 128: 2}, 16),
+        ({2: 7, 4: 6, 8: 5, 16: 4, 32: 3, 64: 2, 128: 1}, 128),
+        ({2: 1, 4: 1, 8: 1, 16: 1, 32: 1, 64: 1, 128: 1}, 2),
+        ({2: 2, 4: 2, 8: 1, 16: 0.97, 32: 0.96, 64: 2, 128: 9}, 8),
+        ({2: 3, 4: 3, 8: 2, 16: 1.04, 32: 1, 64: 1.5, 128: 2}, 16),
     ],
 )
 def test_the_smallest_size_within_five_percent_of_the_best(
@@ -105,7 +105,7 @@ def test_a_slow_net_is_not_tried_with_ever_larger_batches(monkeypatch: pytest.Mo
         return 0.2 * len(pixels)
 
     monkeypatch.setattr(module, "_time", slow)
-    assert fastest_batch_size(target()) == 8
+    assert fastest_batch_size(target()) == 2
     assert max(tried) == 16
 
 
