@@ -26,6 +26,7 @@ from .findings import (
     has_upper_units,
     mouth_finding,
     mouth_only,
+    on_the_face,
     outside_finding,
     side_finding,
     summary_finding,
@@ -90,15 +91,16 @@ def alignment_findings(
         near = closeness_finding(context, label, scores, margins, tested.p if tested else None, account.codebook)
         if near is not None:
             yield near
-    outside = {label: one for label in account.labels if (one := _outside(context, account, label)) is not None}
-    yield from outside.values()
+    outside, constant = account.by_label("outside_face"), account.by_label("outside_face.null_even")
+    yield from (one for label in account.labels if (one := _outside(context, account, label)) is not None)
     sides = side_finding(context, account.by_label("asymmetry"), account.by_label(SIDES_NULL))
     if sides is not None:
         yield sides
     asked = [name for name in context.predictions.classes if has_upper_units(account.codebook, name)]
     upper, mouth = account.by_label("part_energy", UPPER), account.by_label("part_energy", MOUTH)
     _, even = even_shares(account.codebook)
-    if mouth_only(asked, upper, mouth, even[UPPER], even[MOUTH], outside):
+    away = [name for name in asked if not on_the_face(outside.get(name), constant.get(name))]
+    if mouth_only(asked, upper, mouth, even[UPPER], even[MOUTH], away):
         yield mouth_finding(context, asked, upper, even[UPPER])
     yield from _summary(context, account, faces, places)
 

@@ -50,7 +50,8 @@ def mouth_only(
     It is strict, so that a model which uses brows or eyes for one class only is not flagged: for *every* class that was
     measured, one without units of the upper face too, the interval of the energy on the upper face must lie below what
     an even map has there; for every class that has such units that of the mouth must lie above. Two classes at least
-    must have such units, none of them unmeasured and none with its evidence outside the face.
+    must have such units, none of them unmeasured, and the evidence of each must be shown to be on the face: coarse maps
+    of a mark beside the chin reach the mouth.
 
     Args:
         asked: classes whose codebook has units of the upper face.
@@ -58,7 +59,7 @@ def mouth_only(
         mouth: energy on the mouth, by class.
         even_upper: energy of an even map on the upper face.
         even_mouth: energy of an even map on the mouth.
-        outside: classes with more evidence outside the face than an even map has.
+        outside: classes whose evidence is not :func:`on_the_face`.
     """
     if len(asked) < 2 or not set(asked) <= set(upper) & set(mouth) or set(asked) & set(outside):
         return False
@@ -66,6 +67,19 @@ def mouth_only(
         return False
     limits = [mouth[name].low for name in asked]
     return all(low is not None and low > even_mouth for low in limits)
+
+
+def on_the_face(outside: Estimate | None, even: Estimate | None) -> bool:
+    """Tell whether less of a class's evidence lies outside the face than of a constant map, intervals apart.
+
+    Args:
+        outside: share of the maps' energy outside the face.
+        even: that of constant maps.
+    """
+    if outside is None or even is None or outside.high is None:
+        return False
+    least = even.low if even.low is not None else even.value
+    return least is not None and outside.high < least
 
 
 def has_upper_units(codebook: Codebook, label: str) -> bool:
@@ -125,7 +139,7 @@ def closeness_finding(
         claim,
         evidence=[format_key(context.probe_id, metric, {"label": label}) for metric in metrics],
         caveats=[CONTESTED],
-        p_adjusted=p,
+        p_adjusted=p if severity == "note" else None,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from countenance.core.results import Estimate
 from countenance.explain.units.codebook import published_codebook
 from countenance.explain.units.exchange import exchange_labels, holm
-from countenance.explain.units.findings import has_upper_units, is_closer, is_one_sided, mouth_only
+from countenance.explain.units.findings import has_upper_units, is_closer, is_one_sided, mouth_only, on_the_face
 
 EVEN_UPPER, EVEN_MOUTH = 0.23, 0.22
 
@@ -37,6 +37,17 @@ def test_the_mouth_only_where_every_class_shows_it() -> None:
     assert not asked({"sad": about(0.1)}, mouth), "fear was not explained"
     assert not asked({**upper, "fear": UNKNOWN}, mouth)
     assert not mouth_only(("sad",), upper, mouth, EVEN_UPPER, EVEN_MOUTH), "one class is not enough"
+
+
+def test_on_the_face_only_where_less_lies_outside_than_of_a_constant_map() -> None:
+    assert on_the_face(about(0.40), about(0.60))
+    assert not on_the_face(about(0.60), about(0.61)), "a mark in a corner, blurred over much of the picture"
+    assert not on_the_face(about(0.57), about(0.60)), "the intervals meet"
+    assert not on_the_face(about(0.70), about(0.60))
+    assert on_the_face(about(0.57), Estimate(value=0.60, method="exact"))
+    assert not on_the_face(UNKNOWN, about(0.60))
+    assert not on_the_face(about(0.40), UNKNOWN)
+    assert not on_the_face(None, None)
 
 
 def test_closer_only_where_every_margin_holds() -> None:
