@@ -84,7 +84,8 @@ def scores_of(
             of_faces = (found.asymmetry - found.mirrored) / 2
             yield _one(faces, mine, "asymmetry.null_mirrored", found.mirrored, CORRELATION, label, by_group=False)
             yield _one(faces, mine, "asymmetry.of_faces", of_faces, CORRELATION, label, by_group=False)
-        yield _one(faces, mine, "outside_face", found.outside, COSINE, label)
+        away = "share of the map outside the face"
+        yield _one(faces, mine, "outside_face", found.outside, COSINE, label, title=away)
         yield _one(faces, mine, "outside_face.null_even", found.outside_even, COSINE, label, by_group=False)
         columns = [("energy", "unit", f"AU{unit}", found.energy[:, at]) for at, unit in enumerate(codebook.units)]
         columns += [("part_energy", "part", part, found.parts[:, at]) for at, part in enumerate(face_parts())]
@@ -103,7 +104,7 @@ def _alignment(
         return _one(faces, mine, metric, values, bounds, label, by_group=False)
 
     own, specific = found.cosine[:, place], specificity(found.cosine)[:, place]
-    yield _one(faces, mine, "cam_cos", own, COSINE, label)
+    yield _one(faces, mine, "cam_cos", own, COSINE, label, title="likeness of the map to the action units")
     yield _one(faces, mine, "cam_cos.specificity", specific, CORRELATION, label)
     for other, name in enumerate(expressions):
         if other != place:
@@ -137,8 +138,9 @@ def _one(
     *,
     more: Mapping[str, str] | None = None,
     by_group: bool = True,
+    title: str = "",
 ) -> Scores:
-    """Return the score of a class's own maps, over the faces that have one."""
+    """Return the score of a class's own maps, over the faces that have one; gaps between groups if it has a title."""
     known = mine[np.isfinite(values[mine])]
     return Scores(
         metric,
@@ -147,6 +149,8 @@ def _one(
         bounds=bounds,
         slice={"label": label, **(more or {})},
         by_group=by_group,
+        gaps=bool(title),
+        title=title,
         keep=".null_" not in metric,
     )
 

@@ -25,6 +25,7 @@ from countenance.core.runner import Runner
 from countenance.core.setup import load_material
 from countenance.core.statistics.rules import StatisticsRules
 from countenance.core.statistics.slicing import Slicer
+from countenance.core.target import Target
 from countenance.explain.attribution.source import LayerError
 from countenance.explain.units.alignment_params import AuAlignmentParams
 from countenance.explain.units.au_alignment import au_alignment
@@ -73,9 +74,11 @@ def run(
     labels: Sequence[int] | None = None,
     min_subjects: int = 10,
     seed: int = 1,
+    format: str = "module",
     **params: Any,
 ) -> Told:
-    target = target_of(net or PaintNet().eval())
+    made = target_of(net or PaintNet().eval())
+    target = Target(made.net, made.spec, format=format)
     with torch.no_grad():
         probabilities = torch.cat([target.probabilities(target(batch.pixels)) for batch in faces.batches(16)])
     truth = np.array([place for place, _ in faces.painted] if labels is None else labels, dtype=np.float64)
@@ -349,3 +352,16 @@ def test_real_faces(shared: Path) -> None:
     claims = {item.id.partition(".")[2]: item.claim for item in result.findings}
     assert "no closer" in claims["units.happy"]
     assert "maps for neutral and happy lie on one side of the picture" in claims["sides"]
+
+
+def test_a_black_box_is_explained_without_gradients() -> None:
+    """As from an .onnx file: neither gradients nor layers; occlusion finds the painted corners of the mouth."""
+    faces = painted({1: painted_units(12), 2: painted_units(4)}, people=3)
+    net = PaintNet().eval()
+    found = run(faces, net, min_subjects=3, format="onnx", method="occlusion", mirrored=0)
+    assert found.value("energy[label=happy,unit=AU12]") > found.value("energy.null_even[label=happy,unit=AU12]")
+    assert found.value("energy[label=happy,unit=AU12]") > found.value("energy[label=sad,unit=AU12]")
+    assert not [key for key in found.estimates if key.startswith("att_cos")]
+    assert "Attention of layers was not measured: the model gives no layers (onnx)" in found.notes[0]
+    refused = run(faces, net, min_subjects=3, format="onnx", method="gradcam")
+    assert "gives no gradients" in str(refused.estimates["cam_cos[label=happy]"].reason)
