@@ -90,7 +90,7 @@ def compare_scores(title: str, target: Target, pixels: Tensor, classes: Tensor, 
     wanted = [ClassifierOutputTarget(int(place)) for place in classes]
     net = target.net
     assert isinstance(net, torch.nn.Module)
-    # The package fails on a percentile that would remove the whole picture; such maps would compare nothing.
+    # The package removes all pixels of equal relevance at once; without equals both remove the same.
     filled = maps.clamp_min(1e-6) + 1e-6 * torch.rand(maps.shape, generator=torch.Generator().manual_seed(0))
 
     def ours() -> Tensor:
@@ -116,8 +116,7 @@ def compare_imputation(title: str, prepared: Tensor, maps: Tensor, size: int) ->
 
     face = F.interpolate(prepared[:1], size=size, mode="bilinear", antialias=True)
     one = F.interpolate(maps[:1, None], size=size, mode="bilinear")[:, 0]
-    removed, usable = removals(one, PERCENTILES)
-    unknown = removed[0, usable[0]].flatten(0, 1)
+    unknown = removals(one, PERCENTILES, [0])[0].flatten(0, 1)
     copies = face.expand(len(unknown), -1, -1, -1)
     imputer = NoisyLinearImputer(noise=0)
     known = (~unknown).float()

@@ -8,12 +8,14 @@ the mean over percentiles of the logit after the removal less the logit before.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from .curves import relevance_order
 from .imputation import impute
 from .scorer import Scorer
 
@@ -39,30 +41,26 @@ class RoadScores:
     problems: tuple[str | None, ...]
 
 
-def removals(maps: Tensor, percentiles: Sequence[float]) -> tuple[Tensor, Tensor]:
+def removals(maps: Tensor, percentiles: Sequence[float], seeds: Sequence[int]) -> Tensor:
     """Return which pixels are removed, most relevant first and least relevant first.
 
-    Everything at or above the percentile of the map is removed (of one minus the map for the least relevant). Where
-    many pixels share the lowest value, low percentiles would remove the whole picture: they are unusable for this
-    map, in both orders, so that both are averaged over the same.
+    Everything at or above the percentile of the map is removed (of one minus the map for the least relevant). Of
+    pixels that are equally relevant, as where a map is zero, as many as fill the share are removed at random: removing
+    all of them at once, as the grad-cam package does, may leave nothing of the picture to fill in from.
 
     Args:
         maps: ``(n, h, w)`` in 0..1, finite.
         percentiles: 0..100, of the map.
+        seeds: of the order among equals, one for each face.
 
     Returns:
-        Removed pixels ``(n, p, 2, h, w)`` bool, most relevant first at 0 and least at 1; usable ``(n, p)`` bool.
+        ``(n, p, 2, h, w)`` bool, most relevant first at 0 and least relevant at 1.
     """
-    orders = torch.stack([maps, 1 - maps], dim=1)
-    ranked = orders.flatten(2).sort(dim=2).values
-    places = torch.tensor(percentiles, dtype=torch.float64, device=maps.device) / 100 * (ranked.shape[2] - 1)
-    below = places.floor().long()
-    share = (places - below).to(maps.dtype)
-    low, high = ranked[..., below], ranked[..., (below + 1).clamp_max(ranked.shape[2] - 1)]
-    thresholds = torch.lerp(low, high, share).transpose(1, 2)
-    removed = orders[:, None] >= thresholds[..., None, None]
-    usable = ~removed.flatten(3).all(dim=3).any(dim=2)
-    return removed, usable
+    order = relevance_order(maps, seeds)
+    pixels = order[0].numel()
+    counts = [pixels - math.ceil(percentile / 100 * (pixels - 1)) for percentile in percentiles]
+    count = torch.tensor(counts, device=maps.device).reshape(-1, 1, 1)
+    return torch.stack([order[:, None] < count, order[:, None] >= pixels - count], dim=2)
 
 
 def road(
@@ -99,11 +97,7 @@ def road(
         problems.append(problem)
         if problem is not None:
             continue
-        removed, usable = removals(one[None], percentiles)
-        unknown = removed[0, usable[0]].flatten(0, 1)
-        if not len(unknown):
-            problems[-1] = "every percentile would remove the whole picture: too much of the map is zero"
-            continue
+        unknown = removals(one[None], percentiles, seeds[place : place + 1])[0].flatten(0, 1)
         copies = planes[place].expand(len(unknown), -1, -1, -1)
         filled = impute(copies, unknown, cycles=cycles)
         grain = _grain(planes[place], seeds[place]) * (noise * scorer.unit)

@@ -85,27 +85,40 @@ def test_the_model_that_sees_grey_gets_the_same_as_with_three_planes() -> None:
     assert Scorer(target_of(Grey(), channels="grey"), 4).planes(pixels).shape == (2, 1, 32, 32)
 
 
-def test_a_constant_map_a_missing_map_and_a_map_mostly_zero_are_not_scored() -> None:
-    scorer, pixels = Scorer(target_of(PatchNet()), 16), faces_with_pattern(4)
-    maps = torch.stack(
-        [torch.full((32, 32), 0.5), torch.full((32, 32), torch.nan), torch.zeros(32, 32), map_of(PATCH, 1)[0]]
-    )
-    maps[2, 0, 0] = 1.0
-    found = road(scorer, pixels, torch.zeros(4, dtype=torch.long), maps, range(4))
+def test_a_constant_map_and_a_missing_one_are_not_scored() -> None:
+    scorer, pixels = Scorer(target_of(PatchNet()), 16), faces_with_pattern(3)
+    maps = torch.stack([torch.full((32, 32), 0.5), torch.full((32, 32), torch.nan), map_of(PATCH, 1)[0]])
+    found = road(scorer, pixels, torch.zeros(3, dtype=torch.long), maps, range(3))
     assert "same everywhere" in str(found.problems[0])
-    assert found.problems[1] == "there is no map"
-    assert "whole picture" in str(found.problems[2])
-    assert found.problems[3] is None
-    assert found.combined.isnan().tolist() == [True, True, True, False]
+    assert found.problems[1:] == ("there is no map", None)
+    assert found.combined.isnan().tolist() == [True, True, False]
 
 
-def test_a_percentile_that_would_remove_everything_is_left_out_of_both_orders() -> None:
+def test_removals_are_those_of_the_package_where_no_pixels_are_equal() -> None:
+    maps = torch.rand(2, 20, 31, generator=torch.Generator().manual_seed(0))
+    removed = removals(maps, (10, 33.3, 90), [1, 2])
+    for place, one in enumerate(maps.numpy()):
+        for number, percentile in enumerate((10, 33.3, 90)):
+            for way, relevance in enumerate((one, 1 - one)):
+                expected = relevance >= np.percentile(relevance, percentile)
+                assert np.array_equal(removed[place, number, way].numpy(), expected)
+
+
+def test_of_equal_pixels_as_many_are_removed_as_fill_the_share() -> None:
     maps = map_of(PATCH, 1)
     maps[maps < 0.5] = 0
-    removed, usable = removals(maps, PERCENTILES)
-    assert usable[0].tolist() == [False] * 8 + [True]  # the patch covers 120 of 1,024 pixels
-    assert removed.shape == (1, 9, 2, 32, 32)
-    assert bool((removed[0, 8, 0] == (maps[0] >= 0.5)).sum() > 1000)
+    removed = removals(maps, (10, 50, 90), [3])[0]
+    shares = removed.float().mean(dim=(2, 3))
+    np.testing.assert_allclose(shares.numpy(), [[0.9, 0.9], [0.5, 0.5], [0.1, 0.1]], atol=0.002)
+    inside = maps[0] > 0
+    assert bool(removed[:2, 0, inside].all())  # the patch goes first
+    assert not bool(removed[1:, 1, inside].any())  # and last
+    scorer, pixels = Scorer(target_of(PatchNet()), 16), faces_with_pattern(1)
+    sparse = torch.zeros(1, 32, 32)
+    sparse[0, 22, 9] = 1
+    scores = [road(scorer, pixels, torch.zeros(1, dtype=torch.long), one, [1]) for one in (maps, sparse)]
+    assert scores[1].problems == (None,)
+    assert float(scores[0].combined) > float(scores[1].combined) + 2
 
 
 def test_noise_follows_the_face_and_not_the_batch() -> None:
