@@ -22,7 +22,6 @@ from .regions import Ellipses, FaceFrame, coverage, ellipses
 
 GRID = 28
 _SUBSAMPLES = 4
-NO_REGION = "every region of its action units lies outside the crop"
 NO_FRAME = "both eyes have the same place in its landmarks"
 FIVE_POINTS = "five landmarks do not tell where brows, lids and lips lie; action units need 68 or 478"
 
