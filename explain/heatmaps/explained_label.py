@@ -186,6 +186,7 @@ def face_scores(found: ExplainedLabel, label: ScoredLabel) -> Iterator[Scores]:
             np.array(values)[order],
             bounds=_BOUNDS.get(metric, (0.0, 1.0)),
             slice={"label": found.name},
+            gaps=metric in COMPARED,
         )
 
 
