@@ -1,14 +1,13 @@
 """Which operations a net computes inside which of its modules, read from the graph that autograd builds.
 
-Methods that change what a module passes back (guided backpropagation, DeepLIFT, LRP) see modules only. A rectifier
-called as a function is none: the method would leave it as it is and return, without a word, something else than its
-name says. The graph holds every operation, by whatever way it was called.
+Methods that change what a module passes back (guided backpropagation, DeepLIFT, LRP) see modules only. What runs
+outside them they leave as it is, and return, without a word, something else than their name says. The graph holds
+every operation, by whatever way it was called.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -103,22 +102,13 @@ class Operation:
         name: as autograd has it, without ``Backward0``, e.g. ``Relu``.
         linear: whether it is linear in what depends on the input.
         owner: the innermost module without children that computed it, None if no such module did.
-        owner_name: its dotted name, empty if there is none.
         is_start: whether it is no operation of the net but where its input comes in.
     """
 
     name: str
     linear: bool
     owner: nn.Module | None
-    owner_name: str
     is_start: bool = False
-
-    @property
-    def described(self) -> str:
-        """What computed it, in words."""
-        if self.owner is None:
-            return f"{self.name} is computed by a function, not by a module"
-        return f"{self.name} is computed by the module {self.owner_name} ({type(self.owner).__name__})"
 
 
 @dataclass(frozen=True)
@@ -127,16 +117,15 @@ class ModuleGraph:
 
     Attributes:
         operations: each with the module that computed it.
-        calls: how often each module without children ran.
+        modules: those without children that ran.
     """
 
     operations: tuple[Operation, ...]
-    calls: dict[nn.Module, int]
+    modules: frozenset[nn.Module]
 
 
 @dataclass(frozen=True)
 class _Call:
-    name: str
     module: nn.Module
     inputs: tuple[Any, ...]
     outputs: tuple[Any, ...]
@@ -162,13 +151,11 @@ def inspect_modules(net: nn.Module, run: Callable[[Tensor], Any], example: Tenso
             _name(node),
             _is_linear(node),
             owners[node].module if node in owners else None,
-            owners[node].name if node in owners else "",
             node is start.grad_fn,
         )
         for node in nodes
     )
-    counted = Counter(call.module for call in calls)
-    return ModuleGraph(operations, dict(counted))
+    return ModuleGraph(operations, frozenset(call.module for call in calls))
 
 
 class _Watched:
@@ -181,12 +168,12 @@ class _Watched:
         self._waiting: dict[nn.Module, tuple[Any, ...]] = {}
 
     def __enter__(self) -> None:
-        for name, module in self._net.named_modules():
+        for module in self._net.modules():
             if next(module.children(), None) is None:
                 self._handles += [
                     # The input is read before the call: an operation in place would put its own node there.
                     module.register_forward_pre_hook(self._before),
-                    module.register_forward_hook(self._after(name)),
+                    module.register_forward_hook(self._after),
                 ]
 
     def __exit__(self, *_: object) -> None:
@@ -196,11 +183,8 @@ class _Watched:
     def _before(self, module: nn.Module, inputs: object) -> None:
         self._waiting[module] = _nodes(inputs)
 
-    def _after(self, name: str) -> Callable[[nn.Module, object, object], None]:
-        def note(module: nn.Module, _: object, output: object) -> None:
-            self._calls.append(_Call(name, module, self._waiting.pop(module, ()), _nodes(output)))
-
-        return note
+    def _after(self, module: nn.Module, _: object, output: object) -> None:
+        self._calls.append(_Call(module, self._waiting.pop(module, ()), _nodes(output)))
 
 
 def _nodes(values: object) -> tuple[Any, ...]:
@@ -225,7 +209,7 @@ def _walk(starts: list[Any], ends: frozenset[Any]) -> Iterator[Any]:
 
 
 def _name(node: Any) -> str:
-    return re.sub(r"Backward\d*$", "", str(node.name()).rpartition("::")[2])
+    return re.sub(r"Backwards?\d*$", "", str(node.name()).rpartition("::")[2])
 
 
 def _is_linear(node: Any) -> bool:

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from countenance.core.errors import UsageError
+from countenance.core.errors import TargetError, UsageError
 from countenance.core.plan import TargetSpec
 from countenance.core.target import Target
 from countenance.explain.attribution.cam import normalise
 from countenance.explain.attribution.method import AttributionSettings, Explainer, MapBatch, Request
+from countenance.explain.attribution.propagation import PropagationExplainer
 from countenance.explain.attribution.registry import build_explainers
 from countenance.synth.nets import DrawnFaceNet
 
@@ -27,6 +28,23 @@ SMALL = {"size": [8, 10], "mean": [0.4, 0.5, 0.3], "std": [0.5, 0.6, 0.7]}
 GRADIENT = ("saliency", "input_x_gradient", "integrated_gradients", "smoothgrad")
 MODULES = ("deeplift", "guided_backprop", "lrp")
 SETTINGS = AttributionSettings(integration_steps=12, noisy_copies=5, noise=0.2)
+
+
+REAL = {
+    "face_expression": ("FaceExpressionNet", {"size": 112, "mean": [0.48150, 0.45883, 0.40901]}),
+    "mini_xception": ("MiniXception", {"size": 64, "channels": "grey", "mean": [0.5], "std": [0.5]}),
+}
+SEVEN: dict[str, Any] = {"classes": list("abcdefg")}
+
+
+@pytest.fixture(scope="module")
+def nets(shared: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("shared_nets_of_gradients", shared / "models" / "nets.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def target_of(net: Callable[[Tensor], Any], *, fixed_batch: int | None = None, **changes: Any) -> Target:
@@ -310,7 +328,7 @@ def test_guided_backprop_equals_the_rule_layer_by_layer() -> None:
     assert_same(explain(target, "guided_backprop", asked), slow.abs().amax(dim=1))
 
 
-def test_guided_backprop_is_right_where_a_rectifier_is_used_twice() -> None:
+def test_a_module_may_be_used_twice() -> None:
     class Twice(nn.Module):
         def __init__(self, separate: bool) -> None:
             super().__init__()
@@ -323,9 +341,9 @@ def test_guided_backprop_is_right_where_a_rectifier_is_used_twice() -> None:
             return self.head(self.other(self.b(self.relu(self.a(x)))))  # type: ignore[no-any-return]
 
     asked = request(faces())
-    once, twice = (explain(target_of(Twice(separate).eval()), "guided_backprop", asked) for separate in (True, False))
-    torch.testing.assert_close(once.maps, twice.maps)
-    assert "relu (ReLU) runs 2 times" in reason(Twice(separate=False).eval(), "deeplift")
+    for method in MODULES:
+        once, twice = (explain(target_of(Twice(separate).eval()), method, asked) for separate in (True, False))
+        torch.testing.assert_close(once.maps, twice.maps, equal_nan=True)
 
 
 def test_deeplift_equals_the_rescale_rule() -> None:
@@ -425,17 +443,100 @@ class Skip(nn.Module):
         return self.head((x + self.act(x)).mean((2, 3)))  # type: ignore[no-any-return]
 
 
-def test_a_functional_rectifier_is_named() -> None:
+class Rectified(nn.Module):
+    """One net, written with modules, with functions, and with functions in place."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        net = small_net(seed=9)
+        self.way, self.a, self.b, self.head = way, net[0], net[4], net[8]
+        self.act, self.other, self.pool = nn.ReLU(), nn.ReLU(), nn.MaxPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.a(x)
+        if self.way == "modules":
+            x = self.other(self.b(self.pool(self.act(x))))
+        elif self.way == "functions":
+            x = torch.relu(self.b(functional.max_pool2d(functional.relu(x), 2)))
+        else:
+            x.relu_()  # what it returns is not used
+            x = functional.relu(self.b(functional.max_pool2d(x, kernel_size=2, stride=2)), inplace=True)
+        return self.head(x.mean((2, 3)))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("method", MODULES)
+@pytest.mark.parametrize("way", ["functions", "in place", "program"])
+def test_however_a_function_is_called_it_is_reached(method: str, way: str) -> None:
+    asked = request(faces())
+    expected = explain(target_of(Rectified("modules").eval()), method, asked)
+    net: nn.Module = Rectified("functions" if way == "program" else way).eval()
+    if way == "program":
+        batch = torch.export.Dim("batch", min=1, max=64)
+        net = torch.export.export(net, (faces(2),), dynamic_shapes=({0: batch},)).module()
+    found = explain(target_of(net), method, asked)
+    assert found.problems == expected.problems
+    torch.testing.assert_close(found.maps, expected.maps, atol=1e-4, rtol=0, equal_nan=True)
+
+
+def test_captum_alone_misses_a_functional_rectifier() -> None:
+    """The reason why every call is given a module: the plain gradient would come back without a word."""
     net = FunctionalRelu().eval()
-    told = "Relu is computed by a function, not by a module"
-    assert told in reason(net, "guided_backprop")
-    assert told in reason(net, "deeplift")
-    # The reason why they are refused: Captum passes the functional rectifier's plain gradient back.
     asked, target = request(faces()), target_of(net)
     wrong = captum_attributions("deeplift", target, net, asked.pixels, asked.classes).sum(dim=(1, 2, 3))
     with torch.no_grad():
         rise = (target.scores(asked.pixels) - target.scores(torch.zeros_like(asked.pixels)))[range(5), asked.classes]
     assert float(((wrong - rise) / rise).abs().max()) > 0.05
+    assert float(explain(target, "deeplift", asked).facts["completeness_error"].max()) < 1e-3
+
+
+def test_lrp_through_a_sum_of_two_ways_and_a_mean() -> None:
+    """Relevance is shared between the ways in proportion to what each adds."""
+    net = Skip().eval()
+    target, asked = target_of(net), request(faces())
+    conv, head = net.conv, net.head
+    with torch.no_grad():
+        prepared = target.prepare(asked.pixels)
+        here = conv(prepared)
+        added = here + here.relu()
+        pooled = added.mean((2, 3))
+        score = head(pooled).gather(1, asked.classes[:, None])
+        relevance = pooled * head.weight[asked.classes] * score / (score + 1e-9 * score.sign())
+        relevance = added / added.shape[-1] / added.shape[-2] * (relevance / pooled)[:, :, None, None]
+        relevance = relevance / added * here + relevance / added * here.relu()
+        slow = prepared * functional.conv_transpose2d(relevance / here, conv.weight)
+    assert_same(explain(target, "lrp", asked), slow.sum(dim=1), atol=1e-3)
+
+
+def test_lrp_keeps_the_score_where_nothing_is_added_to_it(shared: Path, nets: ModuleType) -> None:
+    """Without biases all of the score's relevance arrives at the input; Bach et al. 2015, eq. 2."""
+    net = nets.FaceExpressionNet().eval()
+    for name, parameter in net.named_parameters():
+        if name.endswith("bias"):
+            parameter.data.zero_()
+    target = target_of(net, input=REAL["face_expression"][1], **SEVEN)
+    (found,) = build_explainers(target, ["lrp"]).explainers
+    assert isinstance(found, PropagationExplainer)
+    asked = request(faces(2, target.size), [1, 3])
+    relevance = found.attributions(asked.pixels, asked.classes).sum(dim=(1, 2, 3))
+    score = target.scores(asked.pixels).gather(1, asked.classes[:, None])[:, 0]
+    torch.testing.assert_close(relevance, score.detach(), rtol=0.02, atol=1e-6)
+
+
+def test_a_net_that_calls_other_functions_later_is_refused() -> None:
+    class Moody(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net, self.calm = small_net(), True
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x if self.calm else functional.relu(x)
+            return self.net(x)  # type: ignore[no-any-return]
+
+    net = Moody().eval()
+    found = explainer(target_of(net), "guided_backprop")
+    net.calm = False
+    with pytest.raises(TargetError, match="calls other functions than before"):
+        found.explain(request(faces()))
 
 
 def test_a_rectifier_whose_input_is_read_twice() -> None:
@@ -471,11 +572,12 @@ def test_deeplift_adds_up_where_a_pooling_follows_a_rectifier(seed: int) -> None
 @pytest.mark.parametrize(
     "method, activation, told",
     [
-        ("guided_backprop", nn.GELU, "Gelu is computed by the module 2 (GELU)"),
-        ("guided_backprop", nn.Identity, "the model has none"),
-        ("deeplift", nn.GELU, "Gelu is computed by the module 2 (GELU)"),
-        ("deeplift", nn.PReLU, "(PReLU)"),
-        ("lrp", nn.GELU, "LRP: no rule for GELU"),
+        ("guided_backprop", nn.GELU, "the model has none"),
+        ("guided_backprop", nn.LeakyReLU, "the model has none"),
+        ("guided_backprop", lambda: nn.Sequential(nn.ReLU(), nn.GELU()), "and the model computes Gelu"),
+        ("deeplift", nn.GELU, "DeepLIFT: no rule for Gelu"),
+        ("deeplift", nn.PReLU, "DeepLIFT: no rule for Prelu"),
+        ("lrp", nn.GELU, "LRP: no rule for Gelu"),
         ("lrp", nn.Sigmoid, "LRP: no rule for Sigmoid"),
     ],
 )
@@ -483,11 +585,10 @@ def test_an_activation_without_a_rule_is_named(method: str, activation: Callable
     assert told in reason(small_net(relu=activation), method)
 
 
-def test_lrp_names_what_is_no_module() -> None:
-    assert reason(FunctionalRelu().eval(), "lrp") == (
-        "LRP: no rule for what is no module, and Sub is computed by a function, not by a module"
-    )
-    assert reason(Skip().eval(), "lrp").endswith("and Add is computed by a function, not by a module")
+@pytest.mark.parametrize("activation", [nn.LeakyReLU, nn.ELU, nn.Tanh, nn.Sigmoid])
+def test_deeplift_adds_up_for_other_activations(activation: Callable[[], nn.Module]) -> None:
+    batch = explain(target_of(small_net(relu=activation)), "deeplift", request(faces()))
+    assert float(batch.facts["completeness_error"].max()) < 1e-3
 
 
 def test_deeplift_has_to_add_up() -> None:
@@ -528,11 +629,17 @@ def test_a_custom_function_of_autograd_is_not_taken_for_linear() -> None:
         assert "Odd" in reason(Net().eval(), method)
 
 
-def test_what_has_no_modules_says_so() -> None:
+def test_a_batch_size_of_its_own_leaves_no_room_for_rules() -> None:
     net = small_net()
     for method in MODULES:
-        assert "has none" in reason(lambda x: net(x), method)
-        assert "batches of 2 only" in build_explainers(target_of(net, fixed_batch=2), [method]).unavailable[method]
+        assert "batches of 2 only" in reason(net, method, fixed_batch=2)
+
+
+def test_a_plain_callable_is_explained_as_its_net_is() -> None:
+    net, asked = small_net().requires_grad_(False), request(faces())
+    for method in MODULES:
+        ours = explain(target_of(lambda x: net(x)), method, asked)
+        torch.testing.assert_close(ours.maps, explain(target_of(net), method, asked).maps, equal_nan=True)
 
 
 def test_without_captum_the_install_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -595,22 +702,6 @@ def test_nothing_remains(method: str, fails: bool, monkeypatch: pytest.MonkeyPat
 
 # Real and drawn-face nets ---------------------------------------------------------------------------------------------
 
-REAL = {
-    "face_expression": ("FaceExpressionNet", {"size": 112, "mean": [0.48150, 0.45883, 0.40901]}),
-    "mini_xception": ("MiniXception", {"size": 64, "channels": "grey", "mean": [0.5], "std": [0.5]}),
-}
-SEVEN: dict[str, Any] = {"classes": list("abcdefg")}
-
-
-@pytest.fixture(scope="module")
-def nets(shared: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("shared_nets_of_gradients", shared / "models" / "nets.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_checkpoints(shared: Path, nets: ModuleType, name: str) -> None:
@@ -622,8 +713,14 @@ def test_real_checkpoints(shared: Path, nets: ModuleType, name: str) -> None:
     for method in ("saliency", "input_x_gradient", "integrated_gradients"):
         theirs = to_map(method, captum_attributions(method, target, net, asked.pixels, asked.classes))
         assert_same(explain(target, method, asked), theirs, atol=1e-4)
-    for method in ("deeplift", "guided_backprop"):
-        assert "by a function, not by a module" in reason(net, method, input=block, **SEVEN)
+    for method in MODULES:
+        if (name, method) == ("mini_xception", "deeplift"):
+            assert "do not add up on this model" in reason(net, method, input=block, **SEVEN)  # its windows overlap
+            continue
+        batch = explain(target, method, asked)
+        assert batch.problems == (None,) * 3
+        if method == "deeplift":
+            assert float(batch.facts["completeness_error"].max()) < 1e-3
 
 
 def test_programs_are_explained_as_their_modules_are(shared: Path, nets: ModuleType) -> None:
@@ -633,12 +730,10 @@ def test_programs_are_explained_as_their_modules_are(shared: Path, nets: ModuleT
     program = torch.export.load(shared / "models" / "face_expression.pt2").module()
     one, two = target_of(net.eval(), input=block, **SEVEN), target_of(program, input=block, **SEVEN)
     asked = request(faces(3, one.size), [1, 3, 0])
-    for method in GRADIENT:
+    for method in (*GRADIENT, *MODULES):
         torch.testing.assert_close(
             explain(two, method, asked).maps, explain(one, method, asked).maps, atol=1e-4, rtol=0
         )
-    for method in MODULES:
-        assert "an exported program (.pt2) has none" in reason(program, method, input=block, **SEVEN)
 
 
 @pytest.mark.parametrize("method", GRADIENT)
@@ -660,10 +755,10 @@ def test_the_net_for_drawn_faces() -> None:
     block = {"size": 96, "mean": [0.5], "std": [0.25]}
     target = target_of(DrawnFaceNet().eval(), input=block, **SEVEN)
     built = build_explainers(target, [*GRADIENT, *MODULES], batch_size=2, settings=SETTINGS)
-    assert set(built.unavailable) == {"lrp"}
+    assert not built.unavailable
     asked = request(faces(3, (96, 96)))
     found = {name: batch for one in built.explainers for name, batch in one.explain(asked).items()}
-    assert set(found) == {*GRADIENT, "deeplift", "guided_backprop"}
+    assert set(found) == {*GRADIENT, *MODULES}
     for batch in found.values():
         assert batch.maps.shape == (3, 96, 96)
         assert float(batch.maps.amin()) == 0
