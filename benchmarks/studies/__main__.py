@@ -17,6 +17,7 @@ from . import (
     class_orders,
     heatmaps_drawn,
     heatmaps_london,
+    label_randomisation,
     planted_explanations,
     rate_intervals,
     score_gaps,
@@ -32,6 +33,7 @@ MODULES = (
     score_gaps,
     class_orders,
     heatmaps_london,
+    label_randomisation,
     heatmaps_drawn,
     planted_explanations,
 )
