@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.results import Measurement, ProbeResult
-from .wording import IN_PROBE, place_title
+from .metric_texts import IN_PROBE
+from .wording import place_title
 
 Pairs = tuple[tuple[str, str], ...]
 

@@ -260,7 +260,9 @@ def _check_acknowledged(plan: Plan, document: YamlDocument, problems: Problems) 
     for position, gate in enumerate(plan.gates):
         probe_id, _, rest = gate.measure.partition("/")
         metric = rest.partition("[")[0].partition("@")[0]
-        if metric in contested.get(probe_id, ()) and gate.acknowledge is None:
+        # The gap between groups of such an agreement is one too: METRIC.gap, METRIC.worst_vs_rest.
+        agreement = any(metric == name or metric.startswith(f"{name}.") for name in contested.get(probe_id, ()))
+        if agreement and gate.acknowledge is None:
             problems.add(
                 f"{document.place(('gates', position))}: {metric} is agreement with one contested account of where an "
                 "expression shows, not a mark of correctness; a gate on it needs `acknowledge: contested account`"

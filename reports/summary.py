@@ -79,8 +79,10 @@ def _headline(probe: ProbeResult, results: AuditResults) -> Measurement | None:
     ]
     plain = [item for item in over_all if not item.slice and not item.condition]
     attacked = [item for item in over_all if item.condition.get("attack", "none") not in ("none", "noise")]
-    placed = [item for item in over_all if item.slice]
-    return next(iter([*plain, *attacked[-1:], *placed]), None)
+    placed = [item for item in over_all if item.slice and not item.condition]
+    placed.sort(key=lambda item: -len(nulls_of(item, probe)))  # a number says most beside many nulls
+    others = [item for item in over_all if nulls_of(item, probe)]
+    return next(iter([*plain, *attacked[-1:], *placed, *others]), None)
 
 
 def _groups_measured(probe: ProbeResult, results: AuditResults) -> str:

@@ -162,7 +162,7 @@ def _finding(question: GroupQuestion, gap: Gap, p: float, asked: int) -> Finding
         caveats.append(f"Too small to take part: {'; '.join(gap.left_out)}.")
     return Finding(
         id=key.replace("/", ".", 1),
-        severity="medium",
+        severity="medium" if question.direction != "none" else "low",  # without a better side no one is worse off
         claim=claim,
         evidence=[item.key for item in question.measurements() if f".{GAP}" in item.metric],
         p_adjusted=p,

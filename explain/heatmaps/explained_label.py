@@ -169,8 +169,12 @@ def _too_few(people: int, needed: int, name: str, select: Select, by_person: boo
 
 
 _BOUNDS: Mapping[str, tuple[float, float]] = {"face_specificity": (-1.0, 1.0)}
-COMPARED = ("face_iou", "face_specificity", "face_energy_outside")
-"""Scores of single faces whose gap between groups is measured."""
+COMPARED: Mapping[str, str] = {
+    "face_iou": "overlap of the single faces' heatmaps with the mask",
+    "face_specificity": "overlap with the own mask less that with the others, in single faces' heatmaps",
+    "face_energy_outside": "share of evidence outside the face",
+}
+"""Scores of single faces whose gap between groups is measured, and what a sentence calls them."""
 
 
 def face_scores(found: ExplainedLabel, label: ScoredLabel) -> Iterator[Scores]:
@@ -187,6 +191,7 @@ def face_scores(found: ExplainedLabel, label: ScoredLabel) -> Iterator[Scores]:
             bounds=_BOUNDS.get(metric, (0.0, 1.0)),
             slice={"label": found.name},
             gaps=metric in COMPARED,
+            title=COMPARED.get(metric, ""),
         )
 
 

@@ -1,0 +1,214 @@
+"""Titles and meanings of metrics, and of the ways intervals are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MetricText:
+    """A metric's short title and, in one clause, what it is."""
+
+    title: str
+    meaning: str
+
+
+METRICS: Mapping[str, MetricText] = {
+    "accuracy": MetricText("accuracy", "share of faces whose predicted class is their label"),
+    "balanced_accuracy": MetricText("balanced accuracy", "mean of the recalls of the classes that have a label"),
+    "macro_f1": MetricText("macro F1", "mean over classes of the harmonic mean of precision and recall"),
+    "recall": MetricText("recall", "of the faces with the label, the share predicted as it"),
+    "precision": MetricText("precision", "of the faces predicted as the class, the share that has the label"),
+    "f1": MetricText("F1", "harmonic mean of precision and recall"),
+    "fpr": MetricText("FPR", "of the faces without the label, the share predicted as it (false positive rate)"),
+    "fnr": MetricText("FNR", "of the faces with the label, the share predicted as another (false negative rate)"),
+    "fdr": MetricText(
+        "FDR",
+        "of the faces predicted as the class, the share without the label (false discovery rate); "
+        "it moves with the base rate",
+    ),
+    "for": MetricText(
+        "FOR",
+        "of the faces predicted as another class, the share with the label (false omission rate); "
+        "it moves with the base rate",
+    ),
+    "base_rate": MetricText("base rate", "share of faces that have the label"),
+    "selection_rate": MetricText("selection rate", "share of faces predicted as the class"),
+    "ece": MetricText(
+        "ECE",
+        "expected calibration error: mean distance between confidence and accuracy over bins; above zero in a finite "
+        "sample even for a calibrated model",
+    ),
+    "ece.null": MetricText("ECE of a calibrated model", "what a calibrated model scores on a sample of this size"),
+    "confidence_minus_accuracy": MetricText(
+        "confidence minus accuracy", "mean confidence less accuracy; above zero means overconfident"
+    ),
+    "auroc": MetricText("AUROC", "chance that a forged face scores above a genuine one"),
+    "iou": MetricText("IoU", "overlap of the thresholded mean heatmap with the mask, intersection over union"),
+    "iou.null_ones": MetricText("IoU of all-ones", "what a map that marks the whole picture scores"),
+    "iou.null_random": MetricText("IoU of random maps", "what the same area in random places scores"),
+    "iou.null_centre": MetricText("IoU of a central disc", "what the same area in the middle of the picture scores"),
+    "iou.null_other_masks": MetricText("IoU with other masks", "mean IoU with the masks of the other expressions"),
+    "iou_with": MetricText("IoU with each other mask", "the same heatmap against another expression's mask"),
+    "specificity": MetricText("specificity", "IoU with the own mask less the mean IoU with the others"),
+    "margin": MetricText("margin", "IoU with the own mask less the largest IoU with another"),
+    "face_iou": MetricText("IoU of single faces", "mean over faces of the overlap of the heatmap with the mask"),
+    "face_specificity": MetricText(
+        "specificity of single faces", "mean over faces of IoU with the own mask less the mean with the others"
+    ),
+    "energy_in_mask": MetricText(
+        "energy in the mask", "share of the heatmap's sum, above its lowest level, that lies in the mask"
+    ),
+    "energy_in_mask.null_ones": MetricText("all-ones in the mask", "the mask's share of the picture"),
+    "energy_outside_face": MetricText(
+        "energy outside the face", "share of the heatmap's sum, above its lowest level, that lies off the face"
+    ),
+    "energy_outside_face.null_ones": MetricText("all-ones outside the face", "share of the picture that is not face"),
+    "iou.null_mean_map": MetricText(
+        "IoU of the classes' mean", "what the mean of all classes' heatmaps, which knows no class, scores"
+    ),
+    "average_precision": MetricText("average precision", "mean precision over all thresholds of the heatmap"),
+    "average_precision.null_ones": MetricText("average precision of chance", "the mask's share of the picture"),
+    "face_energy_outside": MetricText(
+        "energy outside the face, single faces", "mean over faces of the share of the map's sum that lies off the face"
+    ),
+    "face_pointing_game": MetricText(
+        "pointing game", "share of faces whose brightest pixel lies in the mask; chance is the mask's share"
+    ),
+    "completeness_error": MetricText(
+        "completeness error", "how far a map's sum is from the difference of scores it shares out, as a share of it"
+    ),
+    "surrogate_r2": MetricText(
+        "fit of the surrogate", "share of the scores' spread over perturbed copies that LIME's linear model explains"
+    ),
+    "cam_cos": MetricText("CAM-COS", "cosine of a face's heatmap and the map of the expression's action units"),
+    "cam_cos.null_constant": MetricText("CAM-COS of a constant map", "what a map that marks everything scores"),
+    "cam_cos.null_centre": MetricText("CAM-COS of a central spot", "what a spot in the middle of the picture scores"),
+    "cam_cos.null_mean_map": MetricText(
+        "CAM-COS of the expressions' mean", "what the mean of all expressions' unit maps, which knows none, scores"
+    ),
+    "cam_cos.null_other_expressions": MetricText(
+        "CAM-COS with other expressions", "the same heatmaps against the unit maps of the other expressions, mean"
+    ),
+    "cam_cos.specificity": MetricText(
+        "CAM-COS specificity", "CAM-COS with the own expression less the mean with the others"
+    ),
+    "cam_cos.specificity.p": MetricText(
+        "p of CAM-COS specificity", "p-value, adjusted, of exchanging the maps of this class with those of others"
+    ),
+    "cam_cos.margin": MetricText("CAM-COS margin", "CAM-COS with the own expression less that with another"),
+    "cam_pearson": MetricText("correlation with unit map", "as CAM-COS, with both maps less their means"),
+    "cam_pearson.null_centre": MetricText("correlation of a central spot", "what a spot in the middle scores"),
+    "cam_pearson.null_mean_map": MetricText(
+        "correlation of the expressions' mean", "what the mean of all expressions' unit maps scores"
+    ),
+    "cam_pearson.null_other_expressions": MetricText(
+        "correlation with other expressions", "against the unit maps of the other expressions, mean"
+    ),
+    "att_cos": MetricText("ATT-COS", "cosine of a layer's mean activation and the map of the action units"),
+    "att_cos.null_constant": MetricText("ATT-COS of a constant map", "what a map that marks everything scores"),
+    "energy": MetricText("energy at a unit", "share of the map's sum on the face that lies in the unit's region"),
+    "energy.null_even": MetricText("energy of an even map", "the region's share of the face"),
+    "energy.null_other_classes": MetricText("energy for other classes", "the same region in other classes' maps"),
+    "part_energy": MetricText("energy at a part", "share of the map's sum on the face that lies in a part of it"),
+    "part_energy.null_even": MetricText("energy of an even map", "the part's share of the face"),
+    "part_energy.null_other_classes": MetricText("energy for other classes", "the same part in other classes' maps"),
+    "asymmetry": MetricText(
+        "asymmetry", "energy on the right half of the picture less the left half, over both; 0 is even"
+    ),
+    "asymmetry.null_mirrored": MetricText("asymmetry, mirrored", "the same for mirrored faces: what the grid adds"),
+    "asymmetry.of_faces": MetricText("asymmetry of the faces", "what is left when the net's own side is taken out"),
+    "outside_face": MetricText("evidence outside the face", "share of a face's map in the crop that lies off the face"),
+    "outside_face.null_even": MetricText("even map outside the face", "the share of the crop that is not face"),
+    "road": MetricText(
+        "ROAD", "how much more the logit falls when the relevant pixels go than when the irrelevant ones go"
+    ),
+    "road.null_random": MetricText("ROAD of misplaced maps", "the same maps moved to a random place"),
+    "deletion": MetricText("deletion", "area under the probability while relevant pixels go first; lower is better"),
+    "deletion.null_random": MetricText("deletion of misplaced maps", "the same maps moved to a random place"),
+    "insertion": MetricText("insertion", "area under the probability while relevant pixels come first"),
+    "insertion.null_random": MetricText("insertion of misplaced maps", "the same maps moved to a random place"),
+    "road_gain": MetricText("ROAD beyond chance", "face by face, how much better than the map in a random place"),
+    "deletion_gain": MetricText("deletion beyond chance", "face by face, how much better than in a random place"),
+    "insertion_gain": MetricText("insertion beyond chance", "face by face, how much better than in a random place"),
+    "stability": MetricText("change under tiny noise", "one less the correlation of maps before and after tiny noise"),
+    "randomisation": MetricText(
+        "likeness to a random net's maps", "rank correlation of maps before and after all weights were shuffled"
+    ),
+    "randomisation.null_other_faces": MetricText(
+        "likeness to its maps of other faces", "the same against the random net's maps of other faces"
+    ),
+    "randomisation_kept": MetricText(
+        "kept without the model", "share of what is the picture's own in a map that stays when weights are shuffled"
+    ),
+    "randomisation_ssim": MetricText("likeness in structure", "structural similarity to the random net's maps"),
+    "randomisation_vanished": MetricText("maps that vanish", "share of maps that random nets do not give at all"),
+    "agreement": MetricText("agreement of methods", "mean correlation of the maps of two methods"),
+    "faces_without_map": MetricText("faces without a map", "faces whose heatmap is empty or could not be warped"),
+    "check.out_of_bounds": MetricText("check: out of bounds", "share of attacked faces changed by more than eps"),
+    "check.unchanged": MetricText("check: unchanged", "share of attacked faces that the attack did not change at all"),
+    "check.no_answer": MetricText("check: no answer", "share of attacked faces with an output that is no number"),
+    "check.no_gradient": MetricText("check: no gradient", "share of attacked faces at which the gradient is zero"),
+    "check.not_rising": MetricText(
+        "check: not rising", "share of attacked faces on which the attack's loss did not rise"
+    ),
+    "check.unconfirmed": MetricText(
+        "check: unconfirmed", "share of attacked faces whose outcome did not hold when asked again"
+    ),
+    "check.unstable": MetricText("check: unstable", "share of faces answered differently in another batch"),
+}
+"""Metrics by name, as most probes use it."""
+
+IN_PROBE: Mapping[str, Mapping[str, MetricText]] = {
+    "global_heatmaps": {
+        "precision": MetricText("pixel precision", "share of the thresholded heatmap that lies in the mask"),
+        "recall": MetricText("pixel recall", "share of the mask that the thresholded heatmap covers"),
+        "area": MetricText("area", "share of the picture above the threshold"),
+        "auroc": MetricText("pixel AUROC", "chance that a pixel in the mask is hotter than one outside"),
+        "auroc.null_chance": MetricText("pixel AUROC of chance", "what a map without information scores"),
+    },
+}
+"""Metrics that mean something else in one probe."""
+
+METHODS: Mapping[str, str] = {
+    "wilson": "Wilson score interval",
+    "wilson_effective_n": "Wilson score interval with the effective sample size (people, not rows)",
+    "korn_graubard": "Korn and Graubard's exact interval for clustered rates",
+    "sandwich_t": "t interval with a standard error clustered by person",
+    "mover_clopper_pearson": "limits of each class joined by the square-and-add rule",
+    "null_quantile_and_contrasts": "what calibrated models give, joined with contrasts between bins",
+    "calibrated_null": "spread over samples of a calibrated model",
+    "jackknife_of_people": "t interval from leaving out each person and half of them, drawn out by the bias",
+    "max_pair_permutation": "bounds from permuting people between groups, over all pairs",
+    "group_against_rest_permutation": "bounds from permuting people between groups, each against the rest",
+    "permuted_groups": "2.5 % and 97.5 % of random groupings of people",
+    "permutation_of_people": "permutation test over people",
+    "permutation_within_people": "permutation test within people",
+    "exchange_of_labels_holm": "permutation test, adjusted by Holm",
+    "t_of_random_nets": "t interval over random nets",
+    "t_of_people": "t interval over people",
+    "every_shift": "spread over every placement of the same area",
+    "no_variation": "no interval, for lack of variation",
+}
+
+
+BETWEEN_GROUPS: Mapping[str, MetricText] = {
+    "gap": MetricText(
+        "largest gap in {}", "largest difference between the groups of an attribute; above zero by chance"
+    ),
+    "gap.null_permuted": MetricText(
+        "gap in {} by chance", "the same when groups of these sizes are dealt out at random over people"
+    ),
+    "gap.p": MetricText("p of the gap in {}", "share of random groupings of people with at least as large a gap"),
+    "worst_vs_rest": MetricText(
+        "worst group against the rest, {}", "how much worse the worst group is than all others"
+    ),
+    "worst_vs_rest.null_permuted": MetricText(
+        "worst group against the rest by chance, {}", "the same when groups are dealt out at random over people"
+    ),
+    "worst_vs_rest.p": MetricText(
+        "p of the worst group, {}", "share of random groupings of people in which a group stands out as much"
+    ),
+}
+"""What is measured between groups of any score, whose title stands at ``{}``."""
