@@ -201,6 +201,7 @@ def method_artifacts(
         overlaps[label.method][label.name] = None if found is None else [found.value, found.low, found.high]
     content = {
         "methods": {name: asdict(told) for name, told in methods.items()},
+        "order": list(methods),
         "labels": list(names),
         "iou": overlaps,
     }

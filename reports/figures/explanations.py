@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -65,7 +65,7 @@ def method_figures(
         checks: by method, ``randomisation``, ``reason`` and numbers of its faithfulness; may be empty.
     """
     main = main_method(probe, told)
-    methods = _ordered(dict(told.get("methods") or {}), main)
+    methods = _ordered(dict(told.get("methods") or {}), main, list(told.get("order") or ()))
     labels = [str(label) for label in told.get("labels") or () if any(f"{name}/{label}" in arrays for name in methods)]
     if not labels:
         return
@@ -115,16 +115,17 @@ def main_method(probe: ProbeResult, told: Mapping[str, Any]) -> str:
     return asked if asked in methods or not methods else str(methods[0])
 
 
-def _ordered(methods: Mapping[str, Mapping[str, Any]], main: str) -> dict[str, Mapping[str, Any]]:
+def _ordered(methods: Mapping[str, Mapping[str, Any]], main: str, order: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     """Put the method of the other figures first, methods of one family together, and those without maps last."""
     families = list(FAMILIES)
 
-    def place(name: str) -> tuple[bool, bool, int]:
+    def place(name: str) -> tuple[bool, bool, int, int]:
         family = methods[name].get("family")
         return (
             name != main,
             bool(methods[name].get("unavailable")),
-            (families.index(family) if family in families else len(families)),
+            families.index(family) if family in families else len(families),
+            order.index(name) if name in order else len(order),
         )
 
     return {name: methods[name] for name in sorted(methods, key=place)}
