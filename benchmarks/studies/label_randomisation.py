@@ -95,14 +95,14 @@ def simulate(seed: int, *, people: int = PEOPLE, epochs: int = EPOCHS) -> Row:
     row: dict[Outcome, float] = {}
     for name in (SAME, PERMUTED):
         given = permuted if name == PERMUTED else labels
-        row[Outcome("accuracy on the faces trained on", name, "mean")] = accuracy(nets[name], pixels, given)
-        row[Outcome("accuracy on other people, true labels", name, "mean")] = accuracy(nets[name], unseen, classes)
+        row[Outcome("accuracy on the faces trained on", name)] = accuracy(nets[name], pixels, given)
+        row[Outcome("accuracy on other people, true labels", name)] = accuracy(nets[name], unseen, classes)
     maps = {name: maps_of(net, unseen, classes) for name, net in nets.items()}
     for method, before in maps["true labels"].items():
         for name in (SAME, PERMUTED):
             found = compare(before, maps[name][method])
-            row[Outcome(f"{method}: rank correlation of maps", name, "mean")] = found.same
-            row[Outcome(f"{method}: share of the picture's own that is kept", name, "mean")] = found.kept
+            row[Outcome(f"{method}: rank correlation of maps", name)] = found.same
+            row[Outcome(f"{method}: share of the picture's own that is kept", name)] = found.kept
     return row
 
 
@@ -112,6 +112,7 @@ STUDY = Study(
     title="Label randomisation: maps of nets that learnt expressions, and of nets that learnt labels by heart",
     about=f"The drawn faces' net is trained on {PEOPLE} drawn people (seven expressions each, {SIZE} px) with their "
     "true labels, again with another seed, and with permuted labels; maps are compared with those of the first net, on "
-    f"{TESTED} other people, for the true expression (Adebayo et al. 2018, NeurIPS).",
+    f"{TESTED} other people, for the true expression (Adebayo et al. 2018, NeurIPS). "
+    "Correlations and shares in hundredths.",
     simulate=simulate,
 )
