@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("countenance")
 CACHE_FOLDER = ".countenance-cache"
-DEFAULT_PROBES = ("performance", "group_metrics", "global_heatmaps", "adversarial")
+DEFAULT_PROBES = (
+    "performance",
+    "group_metrics",
+    "global_heatmaps",
+    "au_alignment",
+    "explanation_checks",
+    "adversarial",
+)
 
 
 def run(

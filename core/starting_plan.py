@@ -211,7 +211,9 @@ def _rest_lines(is_table: bool) -> list[str]:
     probes = ["performance", "group_metrics"]
     lines = ["probes:", *(f"  - {name}" for name in probes)]
     if not is_table:
-        lines.append("  - {probe: global_heatmaps, method: gradcam, per_class: 100}")
+        lines.append("  - {probe: global_heatmaps, method: gradcam, also: [layercam], per_class: 100}")
+        lines.append("  - au_alignment")
+        lines.append("  - {probe: explanation_checks, methods: [gradcam, layercam], faces: 64}")
         lines.append("  - {probe: adversarial, id: pgd, attack: pgd, eps: [1/255, 2/255, 8/255]}")
     return [
         *lines,

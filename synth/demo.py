@@ -48,7 +48,9 @@ data:
 probes:
   - performance
   - group_metrics
-  - {probe: global_heatmaps, method: gradcam, per_class: 100}
+  - {probe: global_heatmaps, method: gradcam, also: [layercam], per_class: 100}
+  - au_alignment
+  - {probe: explanation_checks, methods: [gradcam, layercam], faces: 16}
   - {probe: adversarial, id: fgsm, attack: fgsm, eps: [2/255, 8/255], faces: 252}
   - {probe: adversarial, id: pgd, attack: pgd, eps: [1/510, 1/255, 2/255, 8/255], steps: 5, faces: 252}
 gates:

@@ -125,17 +125,34 @@ def holm(p_values: Sequence[float]) -> Floats:
 def gap_findings(questions: Sequence[GroupQuestion]) -> list[Finding]:
     """Return a finding for every gap whose p-value holds after adjustment over all the questions.
 
+    Where no side of a score is better, the gaps by one attribute are told in one finding, that of the smallest p-value
+    (of equal ones the largest beside its null) with the number of the others.
+
     Args:
         questions: everything that was asked of one probe's scores, answered or not; those without an answer do not
             count.
     """
     answered = [(question, question.gap) for question in questions if isinstance(question.gap, Gap)]
     adjusted = holm([gap.largest.p for _, gap in answered])
-    return [
-        _finding(question, gap, float(p), len(answered))
-        for (question, gap), p in zip(answered, adjusted, strict=True)
-        if p <= SIGNIFICANT
+    held = [
+        (question, gap, float(p)) for (question, gap), p in zip(answered, adjusted, strict=True) if p <= SIGNIFICANT
     ]
+    found = [_finding(*each, len(answered)) for each in held if each[0].direction != "none"]
+    neutral = [each for each in held if each[0].direction == "none"]
+    for attribute in dict.fromkeys(question.attribute for question, _, _ in neutral):
+        alike = [each for each in neutral if each[0].attribute == attribute]
+        alike.sort(key=lambda each: (each[2], -each[1].largest.value / max(each[1].largest.null_mean, 1e-12)))
+        first = _finding(*alike[0], len(answered))
+        found.append(first if len(alike) == 1 else _with_others(first, alike[1:]))
+    return found
+
+
+def _with_others(first: Finding, others: Sequence[tuple[GroupQuestion, Gap, float]]) -> Finding:
+    """Add to a finding in how many other scores the groups of the same attribute differ, and the keys of those."""
+    many = "another score" if len(others) == 1 else f"{len(others)} other scores"
+    evidence = [question.measurements()[0].key for question, _, _ in others]
+    claim = f"{first.claim} Groups of this attribute differ in {many} too."
+    return first.model_copy(update={"claim": claim, "evidence": [*first.evidence, *evidence]})
 
 
 def _finding(question: GroupQuestion, gap: Gap, p: float, asked: int) -> Finding:

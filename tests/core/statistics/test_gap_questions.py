@@ -213,3 +213,15 @@ def test_even_scores_raise_findings_in_five_of_a_hundred_runs():
             asked += slicer(seed, permutations=199).gaps(even, "maps")
         wrong += bool(gap_findings(asked))
     assert wrong / 60 <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 60)
+
+
+def test_gaps_without_a_better_side_are_told_together():
+    asked = [question(0.001, "tone"), question(0.0005, "gender"), question(0.001, "gender")]
+    tone, gender = sorted(gap_findings(asked), key=lambda finding: finding.claim.startswith("Grouped by gender"))
+    assert tone.severity == gender.severity == "low"
+    assert "p = 0.0015 " in gender.claim
+    assert gender.claim.endswith("Groups of this attribute differ in another score too.")
+    assert "differ in" not in tone.claim.partition("(Holm).")[2]
+    assert len(gender.evidence) == len(tone.evidence) + 1
+    directed = [dataclasses.replace(each, direction="higher") for each in asked[1:]]
+    assert [finding.severity for finding in gap_findings(directed)] == ["medium", "medium"]
