@@ -77,3 +77,12 @@ def test_no_verdict_is_promised(root: Path, word: str) -> None:
         for line in page.read_text(encoding="utf-8").splitlines():
             if word in line.lower():
                 assert re.search(r"\b(never|not|nothing|no)\b", line.lower()), f"{page.name}: {line.strip()}"
+
+
+def test_the_table_of_attribution_methods_is_the_registry(root: Path) -> None:
+    from countenance.explain.attribution.registry import METHODS
+
+    text = (root / "docs" / "attribution.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w+]+)` \| (.+?) \| `(\w+)` \| (.+?) \| (.+?) \|$", text, re.MULTILINE)
+    expected = [(info.name, info.title, info.family, info.citation, info.about) for info in METHODS.values()]
+    assert rows == expected

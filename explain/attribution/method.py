@@ -105,7 +105,7 @@ class AttributionSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    integration_steps: int = Field(default=32, ge=4, le=1000, description="integrated gradients: steps of the path")
+    integration_steps: int = Field(default=64, ge=4, le=1000, description="integrated gradients: steps of the path")
     noisy_copies: int = Field(default=16, ge=2, le=500, description="SmoothGrad: noisy copies of each face")
     noise: float = Field(default=0.1, gt=0, le=1, description="SmoothGrad: sd of the noise, as a share of 0..1")
     segments: int = Field(default=30, ge=4, le=500, description="LIME and KernelSHAP: superpixels of a face, about")
