@@ -86,3 +86,9 @@ def test_the_table_of_attribution_methods_is_the_registry(root: Path) -> None:
     rows = re.findall(r"^\| `([\w+]+)` \| (.+?) \| `(\w+)` \| (.+?) \| (.+?) \|$", text, re.MULTILINE)
     expected = [(info.name, info.title, info.family, info.citation, info.about) for info in METHODS.values()]
     assert rows == expected
+
+
+def test_the_readme_counts_the_attribution_methods_right(root: Path) -> None:
+    from countenance.explain.attribution.registry import METHODS
+
+    assert f"any of {len(METHODS)} [attribution methods]" in (root / "README.md").read_text(encoding="utf-8")
