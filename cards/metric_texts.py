@@ -164,6 +164,7 @@ IN_PROBE: Mapping[str, Mapping[str, MetricText]] = {
     "global_heatmaps": {
         "precision": MetricText("pixel precision", "share of the thresholded heatmap that lies in the mask"),
         "recall": MetricText("pixel recall", "share of the mask that the thresholded heatmap covers"),
+        "f1": MetricText("pixel F1", "harmonic mean of pixel precision and pixel recall"),
         "area": MetricText("area", "share of the picture above the threshold"),
         "auroc": MetricText("pixel AUROC", "chance that a pixel in the mask is hotter than one outside"),
         "auroc.null_chance": MetricText("pixel AUROC of chance", "what a map without information scores"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.results import AuditResults
+from .gaps import gap_blocks
 from .sentences import group_sentences, overall_sentences, robustness_sentences
 from .slices import by_grouping
 from .statements import Statements
@@ -62,6 +63,10 @@ def _by_group(results: AuditResults, intersectional: bool) -> Iterator[Block]:
                     more = plural(len(grouped.cells) - len(kept.cells), "more measurement")
                     yield Paragraph.of(f"{more}, of single classes, stand in results.json.")
                 metrics |= dict.fromkeys((column.metric, probe.probe) for column in grouped.columns)
+        gaps = list(gap_blocks(probe, intersectional))
+        if gaps:
+            yield Heading(f"{probe_title(probe, results)}, gaps between groups")
+            yield from gaps
     if metrics:
         yield definitions(metrics)
         yield BulletList(tuple(group_sentences(results, intersectional)))

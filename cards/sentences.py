@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.results import AuditResults, Measurement, ProbeResult
-from .slices import Grouped, by_grouping, group_name
+from .slices import Grouped, by_grouping, group_name, is_detail
 from .tables import ref
 from .tree import Paragraph, Part
 from .wording import measured_by, measurement_title, metric_title, plural, probe_title
@@ -99,7 +99,8 @@ def overall_sentences(results: AuditResults) -> Iterator[Paragraph]:
     """Yield a sentence for each measurement over all faces that has a null."""
     for probe in results.probes:
         for measurement in probe.measurements:
-            if not is_null(measurement.metric) and not set(measurement.slice) & set(results.data.attributes):
+            over_all = not set(measurement.slice) & set(results.data.attributes)
+            if over_all and not is_null(measurement.metric) and not is_detail(measurement, results.data.attributes):
                 sentence = against_nulls(measurement, probe)
                 if sentence is not None:
                     yield sentence

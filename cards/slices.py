@@ -19,6 +19,20 @@ _ORDER = (
 )  # fmt: skip
 
 
+DETAILS = frozenset({"attribute", "layer", "other", "part", "unit"})
+"""Names in a slice of which there are many values for each class: a card would drown in them.
+
+They stand in tables of their own (gaps between groups, action units) and in the report.
+"""
+
+
+def is_detail(measurement: Measurement, attributes: Iterable[str]) -> bool:
+    """Whether a measurement is one of many of a class: of a unit, a layer, a pair of groups, a further method."""
+    if "label" in measurement.slice and "method" in measurement.condition:
+        return True
+    return bool(DETAILS & set(measurement.slice) - set(attributes))
+
+
 @dataclass(frozen=True)
 class Column:
     """What is measured, apart from the group: metric, rest of the slice (such as the label) and condition."""
@@ -81,7 +95,8 @@ def by_grouping(result: ProbeResult, attributes: Iterable[str]) -> list[Grouped]
         attributes: names of the audited attributes; any other name in a slice is no group.
 
     Returns:
-        One :class:`Grouped` for each set of attributes that occurs; fewer attributes first.
+        Without details (:func:`is_detail`), one :class:`Grouped` for each set of attributes that occurs; fewer
+        attributes first.
     """
     known = tuple(attributes)
     key = (id(result), known)
@@ -97,6 +112,8 @@ _sorted: dict[tuple[int, tuple[str, ...]], list[Grouped]] = {}
 def _sort(result: ProbeResult, known: tuple[str, ...]) -> list[Grouped]:
     found: dict[tuple[str, ...], dict[tuple[tuple[str, ...], Column], Measurement]] = {}
     for measurement in result.measurements:
+        if is_detail(measurement, known):
+            continue
         group, column = column_of(measurement, known)
         names = tuple(name for name, _ in group)
         found.setdefault(names, {})[tuple(value for _, value in group), column] = measurement

@@ -37,6 +37,10 @@ def overall_blocks(grouped: Grouped) -> Iterator[Block]:
         )
         yield TableBlock(("measure", "estimate", "what it is"), rows, "Over all faces")
     conditioned = [column for column in grouped.columns if column.condition and not column.rest]
+    by_method = [column for column in conditioned if _names(column.condition) == ("method",)]
+    conditioned = [column for column in conditioned if column not in by_method]
+    if by_method:
+        yield from _by_method(grouped, by_method)
     for family in _families(conditioned):
         yield from _by_condition(grouped, family)
     placed = [column for column in grouped.columns if column.rest]
@@ -64,6 +68,18 @@ def _by_condition(grouped: Grouped, columns: Sequence[Column]) -> Iterator[Table
                 body.append((pairs_text(dict(numbers)) or "condition", *cells))
         titles = tuple(place_title(metric, {}, dict(words), grouped.probe) for metric, words in part)
         yield TableBlock(("condition", *titles), tuple(body), "Over all faces, by condition")
+
+
+def _by_method(grouped: Grouped, columns: Sequence[Column]) -> Iterator[TableBlock]:
+    """Rows: the methods compared; columns: the metrics, each with its nulls in one table."""
+    methods = dict.fromkeys(column.condition for column in columns)
+    for part in _packed([(metric, (), ()) for metric in dict.fromkeys(column.metric for column in columns)]):
+        body = tuple(
+            (dict(method)["method"], *(_cell(grouped, (), metric, (), method) for metric, _, _ in part))
+            for method in methods
+        )
+        titles = tuple(metric_title(metric, grouped.probe) for metric, _, _ in part)
+        yield TableBlock(("method", *titles), body, "Over all faces, by method")
 
 
 def _by_class(grouped: Grouped, columns: Sequence[Column]) -> Iterator[Block]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..cards.build import size_text, task_title
+from ..cards.gaps import gap_blocks
 from ..cards.measured import ASSIGNED, quarantine_reasons
 from ..cards.slices import by_grouping, group_name
 from ..cards.tables import overall_blocks, ref
@@ -31,6 +32,7 @@ class ProbeView:
     probe: ProbeResult
     figures: tuple[FigureGroup, ...]
     lead: tuple[Block, ...]
+    gaps: tuple[Block, ...]
     further: tuple[Block, ...]
     rest: TableBlock | None
     params: tuple[tuple[str, str], ...]
@@ -211,7 +213,8 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     lead = [block for block in whole_blocks if probe.pillar == "performance" or not figures]
     further = [block for block in whole_blocks if block not in lead]
     params = tuple((name, _param(value)) for name, value in probe.params.items())
-    drawn |= {ref.key for ref in _quoted_in(whole_blocks)}
+    gaps = tuple(gap_blocks(probe))
+    drawn |= {ref.key for ref in _quoted_in([*whole_blocks, *gaps])}
     evidence = {key for finding in run.results.findings() for key in finding.evidence}
     evidence |= {key for gate in run.results.gates for key in gate.evidence}
     left = [item for item in probe.measurements if item.key not in drawn]
@@ -224,7 +227,7 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     if len(left) > MOST_ROWS:
         caption += f" (the first {MOST_ROWS} of {len(left):,}; all stand in results.json)"
     rest = TableBlock(("measure", "of", "estimate"), tuple(rows), caption) if rows else None
-    return ProbeView(probe, figures, tuple(lead), tuple(further), rest, params)
+    return ProbeView(probe, figures, tuple(lead), gaps, tuple(further), rest, params)
 
 
 def _not_drawn(blocks: Sequence[Block], drawn: set[str]) -> Iterator[Block]:
@@ -244,7 +247,7 @@ def _param(value: object) -> str:
 
 
 def _quoted(view: ProbeView) -> Iterator[MeasurementRef]:
-    tables = [*view.lead, *view.further, *(panel.table for group in view.figures for panel in group.panels)]
+    tables = [*view.lead, *view.gaps, *view.further, *(panel.table for group in view.figures for panel in group.panels)]
     yield from _quoted_in([*tables, *([view.rest] if view.rest is not None else [])])
 
 
