@@ -65,7 +65,14 @@ def _panel(probe: ProbeResult, label: str, heat: NDArray[Any], drawing: Mapping[
     _outline(drawn, drawing.get("face", ()), INK, 1.1)
     _outline(drawn, drawing.get("masks", {}).get(label, ()), HALO, 4.0)
     _outline(drawn, drawing.get("masks", {}).get(label, ()), BLUE, 2.2)
-    iou = next((item for item in probe.measurements if item.metric == "iou" and item.slice == {"label": label}), None)
+    iou = next(
+        (
+            item
+            for item in probe.measurements  # a condition names a further method, whose map is another
+            if item.metric == "iou" and item.slice == {"label": label} and not item.condition
+        ),
+        None,
+    )
     caption = _caption(probe, iou)
     rows: tuple[tuple[Part, ...], ...] = ()
     if iou is not None:

@@ -120,6 +120,23 @@ def test_heatmaps_carry_the_mask_and_say_iou_beside_its_nulls(run: RunFiles) -> 
     assert "not measured" in other.caption
 
 
+def test_a_heatmap_is_not_said_to_have_the_overlap_of_another_methods_map(run: RunFiles) -> None:
+    """Measurements of further methods may come first: methods of one family are explained together."""
+    probe = run.results.probe("global_heatmaps")
+    assert probe is not None
+    further = Measurement.of(
+        "global_heatmaps",
+        "iou",
+        Estimate(value=0.9, low=0.8, high=0.95, level=0.95, method="x", n=7),
+        slice={"label": "happy"},
+        condition={"method": "layercam"},
+    )
+    both = probe.model_copy(update={"measurements": [further, *probe.measurements]})
+    (group,) = heatmap_figures(both, {"happy.heatmap": np.eye(4)}, {})
+    assert "IoU 0.310 [0.270, 0.360], n = 100. Beside it: IoU of all-ones 0.258" in group.panels[0].caption
+    assert "global_heatmaps/iou[label=happy]" in quoted(group)
+
+
 def test_a_heatmap_of_floats_is_scaled_by_its_largest_value(run: RunFiles) -> None:
     probe = run.results.probe("global_heatmaps")
     assert probe is not None
