@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...core.keys import format_key
 from ...core.probes import ProbeContext
-from ...core.results import Finding
+from ...core.results import Estimate, Finding
 from .check_outputs import MethodChecks, mean_over_people
 from .face_checks import FAITHFULNESS
 
@@ -47,7 +47,7 @@ def method_findings(context: ProbeContext, method: MethodChecks, people: NDArray
         for metric, (rows, values) in gains.items()
         if len(rows)
     }
-    measured = {metric: one for metric, one in estimates.items() if one.low is not None}
+    measured = {metric: one for metric, one in estimates.items() if _is_measured(context, one)}
     if measured and all((one.low or 0.0) <= 0 for one in measured.values()):
         told = ", ".join(
             f"{metric} {one.value or 0:+.3f} [{one.low or 0:+.3f}, {one.high or 0:+.3f}]"
@@ -67,7 +67,7 @@ def method_findings(context: ProbeContext, method: MethodChecks, people: NDArray
     rows, values = method.scores.of("stability")
     if len(rows):
         moved = mean_over_people(values, people[rows], context.rules.level)
-        if (moved.low or 0.0) >= UNSTABLE:
+        if _is_measured(context, moved) and (moved.low or 0.0) >= UNSTABLE:
             yield context.finding(
                 f"stability.{method.name}",
                 "low",
@@ -75,3 +75,8 @@ def method_findings(context: ProbeContext, method: MethodChecks, people: NDArray
                 f"distance (1 - correlation) {moved.value:.2f}.",
                 evidence=evidence("stability"),
             )
+
+
+def _is_measured(context: ProbeContext, estimate: Estimate) -> bool:
+    """Tell whether an estimate stands in the results: what too few people are not enough to measure is not told."""
+    return estimate.low is not None and (estimate.subjects or 0) >= context.rules.min_subjects

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from importlib.resources import files
 
 import numpy as np
@@ -13,11 +14,17 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from countenance.core.plan import InputSpec, TargetSpec
-from countenance.core.probes import JsonOutput, Note, TableOutput
+from countenance.core.predictions import Predictions
+from countenance.core.probes import JsonOutput, Note, ProbeContext, TableOutput
+from countenance.core.statistics.rules import StatisticsRules
 from countenance.core.target import Target
 from countenance.explain.attribution.method import Built
+from countenance.explain.attribution.registry import METHODS
 from countenance.explain.checks import explanation_checks as module
+from countenance.explain.checks.check_findings import method_findings
+from countenance.explain.checks.check_outputs import MethodChecks
 from countenance.explain.checks.explanation_checks import ExplanationChecksParams
+from countenance.explain.checks.face_checks import MethodScores
 from countenance.synth.nets import DrawnFaceNet, load_net
 
 FEW = {"faces": 10, "percentiles": [30, 70], "steps": 4, "draws": 3, "randomised_faces": 6, "cascade": 2}
@@ -167,3 +174,25 @@ def test_wrong_parameters_are_refused(given: dict[str, object], told: str) -> No
 def test_all_is_every_method() -> None:
     assert "gradcam" in ExplanationChecksParams(methods="all").names
     assert ExplanationChecksParams(methods=["saliency", "saliency"]).names == ("saliency",)
+
+
+@pytest.mark.parametrize(("needed", "told"), [(2, True), (4, True), (5, False)])
+def test_no_finding_stands_on_fewer_people_than_a_measurement_needs(needed: int, told: bool) -> None:
+    """The runner leaves such scores out as not measured, so a sentence would quote what the results do not hold."""
+    scores, rows = MethodScores(), np.arange(4)
+    for metric in ("road_gain", "deletion_gain", "insertion_gain"):
+        scores.add(metric, rows, torch.tensor([-0.1, -0.2, -0.1, -0.2]))
+    scores.add("stability", rows, torch.tensor([0.8, 0.9, 0.8, 0.9]))
+    context = ProbeContext(
+        probe_id="explanation_checks",
+        faces=DrawnFaces(torch.zeros(4, 3, 2, 2), per_person=1),  # type: ignore[arg-type]
+        predictions=Predictions("expression", ("a", "b"), np.full((4, 2), 0.5), np.zeros(4)),
+        target=None,
+        rules=StatisticsRules(min_subjects=needed),
+        seed=0,
+        batch_size=4,
+        progress=lambda unit, total: nullcontext(lambda count=1: None),  # type: ignore[arg-type, return-value]
+    )
+    checked = MethodChecks(METHODS["gradcam"], "features", scores, None, "not asked for")
+    found = {item.id.split(".")[1] for item in method_findings(context, checked, np.arange(4))}
+    assert found == ({"faithfulness", "stability"} if told else set())
