@@ -141,7 +141,7 @@ class Normalised:
     Attributes:
         maps: ``(n, height, width)`` in 0..1, NaN throughout for a face without a map.
         problems: for each face None, or why it has no map.
-        peaks: ``(n,)`` the largest value of each rectified map before it was stretched.
+        peaks: ``(n,)`` how far each rectified map rose above its own lowest value before it was stretched.
     """
 
     maps: Tensor
@@ -171,7 +171,7 @@ def normalise(raw: Tensor, size: tuple[int, int]) -> Normalised:
     maps = torch.where(good[:, None, None], maps, torch.full_like(maps, torch.nan))
     # One reading for the whole batch: each costs a wait for the device.
     told = torch.stack([finite.to(peak.dtype), varies.to(peak.dtype), peak], dim=1).tolist()
-    return Normalised(maps, tuple(_problem(*of_face) for of_face in told), peak)
+    return Normalised(maps, tuple(_problem(*of_face) for of_face in told), peak - level)
 
 
 def _stretch(maps: Tensor) -> Tensor:

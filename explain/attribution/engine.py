@@ -23,7 +23,7 @@ class CamBatch:
         maps: ``(n, h, w)`` at the input's size, in 0..1; NaN throughout where a face has no usable map.
         outputs: ``(n, k)`` the net's raw outputs.
         problems: for each face None, or why it has no usable map.
-        peaks: ``(n,)`` the largest value of each map before it was stretched.
+        peaks: ``(n,)`` how far each rectified map rose above its own lowest value before it was stretched.
     """
 
     maps: Tensor

@@ -59,7 +59,7 @@ class Request:
 
 
 PEAK = "peak"
-"""Name of the fact that gives the largest value of a rectified map before it was stretched: its scale."""
+"""Name of the fact that gives a map's scale: how far it rose, rectified, above its lowest value before stretching."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ...core.target import Target
 from .cam import normalise
-from .method import MapBatch
+from .method import PEAK, MapBatch
 from .source import evaluating
 
 FloatArray = NDArray[np.float64]
@@ -125,10 +125,14 @@ def unusable(scores: FloatArray) -> str | None:
 def finished(
     raw: Tensor, problems: Sequence[str | None], facts: Mapping[str, Sequence[float]] | None = None
 ) -> MapBatch:
-    """Rectify and stretch the maps ``(n, h, w)`` of a request; those with a problem are NaN, with their own reason."""
+    """Rectify and stretch the maps ``(n, h, w)`` of a request; those with a problem are NaN, with their own reason.
+
+    Their scale is among the facts, so that means of raw maps can be made of them, as Gaya-Morey et al. did with LIME.
+    """
     height, width = raw.shape[1:]
     normalised = normalise(raw.float(), (height, width))
     good = torch.tensor([problem is None for problem in problems], device=raw.device)
     maps = torch.where(good[:, None, None], normalised.maps, torch.full_like(normalised.maps, torch.nan))
     told = tuple(own or found for own, found in zip(problems, normalised.problems, strict=True))
-    return MapBatch(maps, told, {name: torch.tensor(values) for name, values in (facts or {}).items()})
+    own_facts = {name: torch.tensor(values) for name, values in (facts or {}).items()}
+    return MapBatch(maps, told, {PEAK: normalised.peaks, **own_facts})

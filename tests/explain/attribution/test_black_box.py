@@ -17,8 +17,8 @@ from countenance.core.errors import TargetError, UsageError
 from countenance.core.plan import InputSpec, TargetSpec
 from countenance.core.target import Target
 from countenance.explain.attribution import black_box
-from countenance.explain.attribution.method import AttributionSettings
-from countenance.explain.attribution.perturbation import fast_layout
+from countenance.explain.attribution.method import PEAK, AttributionSettings
+from countenance.explain.attribution.perturbation import fast_layout, finished
 from countenance.explain.attribution.registry import build_explainers
 
 METHODS = tuple(black_box.METHODS)
@@ -40,6 +40,16 @@ def test_each_method_finds_the_corner_that_alone_is_looked_at() -> None:
         assert min(peaks) > 0.4, (method, peaks)  # a superpixel at the corner may reach beyond it
         energy = (batch.maps * inside).sum((1, 2)) / batch.maps.sum((1, 2))
         assert float(energy.min()) > (2 if method == "rise" else 4) * share, (method, energy)
+
+
+def test_the_scale_of_a_map_is_told_so_that_raw_maps_can_be_averaged() -> None:
+    """Gaya-Morey et al. averaged LIME's weights as they were: a face with large ones weighed more."""
+    small = torch.linspace(-1, 1, 64).reshape(1, 8, 8)
+    batch = finished(torch.cat([small, 5 * small, 5 * small.abs() + 2]), [None] * 3)
+    assert torch.allclose(batch.maps[0], batch.maps[1])
+    assert batch.facts[PEAK].tolist() == pytest.approx([1, 5, 5], rel=0.02)  # an offset is no place: it is not counted
+    for method, found in explain(target_of(CornerNet()), request_for(smooth_faces())).items():
+        assert bool((found.facts[PEAK] > 0).all()), method
 
 
 def test_the_other_class_is_not_explained_by_the_same_corner() -> None:
