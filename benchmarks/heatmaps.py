@@ -14,11 +14,15 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import torch
 
 from countenance.synth.dataset import draw_dataset
 
 GROWTH = 0.10
+PEOPLE = 143
+"""Each with seven faces: a thousand of them, and ten thousand."""
 
 
 def main() -> None:
@@ -40,17 +44,16 @@ def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
-folder, people, per_class = Path(sys.argv[1]), *map(int, sys.argv[2:])
+folder, per_class = Path(sys.argv[1]), int(sys.argv[2])
 torch.set_num_threads(1)
 torch.manual_seed(0)
-frame = pd.read_csv(folder / "manifest.csv")
-frame = frame[frame["subject"].str[1:].astype(int) <= people]
+frame = pd.read_csv(folder / "manifest.csv", dtype={"face_id": str, "subject": str})
 box = ["face_x0", "face_y0", "face_x1", "face_y1"]
 before = peak()
 results = countenance.run(
     model=DrawnFaceNet(), faces=frame, folder=folder, classes=EXPRESSIONS, batch_size=16,
     input={"size": INPUT_SIZE, "mean": MEAN, "std": STD},
-    data={"label": "label", "subject": "subject", "box": box, "landmarks": "landmarks_drawn68.npz"},
+    data={"id": "face_id", "label": "label", "subject": "subject", "box": box, "landmarks": "landmarks.npz"},
     probes=[{"probe": "global_heatmaps", "select": "label", "per_class": per_class}],
 )
 (probe,) = results.probes
@@ -66,15 +69,14 @@ def compare_memory() -> None:
         print("\nMemory: not measured, as this system has no /proc/self/status to read the peak from")
         return
     with tempfile.TemporaryDirectory() as scratch:
-        many_people, many_pictures = Path(scratch) / "people", Path(scratch) / "pictures"
-        draw_dataset(many_people, subjects=120, per_subject=7, seed=1)
-        draw_dataset(many_pictures, subjects=12, per_subject=70, seed=1)
+        drawn = Path(scratch) / "drawn"
+        draw_dataset(drawn, subjects=PEOPLE, per_subject=7, seed=1)
         found = {
-            "12 people, 7 faces each": audit(many_people, 12, 12),
-            "ten times the people": audit(many_people, 120, 12),
-            "ten times the faces of each": audit(many_pictures, 12, 120),
+            "as many as are explained": audit(many_faces(drawn, Path(scratch) / "few", 1), PEOPLE),
+            "ten times the people": audit(many_faces(drawn, Path(scratch) / "people", 10), PEOPLE),
+            "ten times the faces, all explained": audit(many_faces(drawn, Path(scratch) / "faces", 10, True), 500),
         }
-    print("\nPeak memory of an audit with heatmaps, drawn faces, 12 people for each class")
+    print(f"\nPeak memory of an audit with heatmaps, drawn faces, {PEOPLE} people for each class")
     print(f"{'':<44}{'faces':>9}{'explained':>11}{'peak MiB':>10}{'after imports':>15}{'ratio':>8}")
     few = next(iter(found.values()))
     for name, one in found.items():
@@ -82,6 +84,28 @@ def compare_memory() -> None:
         print(f"{name:<44}{one['faces']:>9.0f}{one['explained']:>11.0f}{told}")
     most = max(one["peak"] for one in found.values())
     assert most <= (1 + GROWTH) * few["peak"], f"peak memory grew from {few['peak']:.0f} to {most:.0f} MiB"
+
+
+def many_faces(drawn: Path, folder: Path, times: int, of_each: bool = False) -> Path:
+    """Write a manifest of the drawn faces several times over, as other people or as more faces of the same.
+
+    The pictures are the same, which memory does not know: each row is read and explained anew.
+    """
+    frame = pd.read_csv(drawn / "manifest.csv", dtype=str)
+    with np.load(drawn / "landmarks_drawn68.npz") as stored:
+        points = {name: stored[name] for name in stored.files}
+    parts, landmarks = [], {}
+    for copy in range(times):
+        part = frame.assign(path="../drawn/" + frame["path"], face_id=[f"{copy}_{row}" for row in range(len(frame))])
+        if not of_each:
+            part["subject"] = part["subject"] + f"_{copy}"
+        parts.append(part)
+        names = zip(part["face_id"], frame["path"], strict=True)
+        landmarks |= {face: points[path.rpartition(".")[0]] for face, path in names}
+    folder.mkdir()
+    pd.concat(parts).to_csv(folder / "manifest.csv", index=False)
+    np.savez(folder / "landmarks.npz", **landmarks)
+    return folder
 
 
 def audit(folder: Path, *arguments: int) -> dict[str, float]:

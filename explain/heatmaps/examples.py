@@ -9,12 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.heatmap_similarity import normalised_correlation
 from ...core.probes import ArrayOutput, JsonOutput, ProbeContext
 from .agreement import stretch
 from .class_maps import FaceExplainer
-from .explained_label import SMALL, ExplainedLabel
-from .heatmap_outputs import ScoredLabel
+from .explained_label import ExplainedLabel
 
 TYPICAL, WRONG = "most typical", "most wrong"
 RULE = (
@@ -39,7 +37,6 @@ def examples(
     explainer: FaceExplainer,
     method: str,
     found: Sequence[ExplainedLabel],
-    scored: Sequence[ScoredLabel],
 ) -> Iterator[ArrayOutput | JsonOutput]:
     """Yield maps of single faces: on the canonical face, and on the face itself only where it may be shown.
 
@@ -51,12 +48,11 @@ def examples(
         explainer: makes the maps.
         method: whose maps are shown.
         found: the explained classes.
-        scored: the same classes by this method.
     """
     arrays: dict[str, NDArray[np.generic]] = {}
     told = []
     shown = context.may_show
-    for chosen in _choose(context, found, scored):
+    for chosen in _choose(context, found):
         rows = np.array([chosen.row], dtype=np.int64)
         left_out: dict[str, Counter[str]] = {name: Counter() for name in explainer.methods}
         for face in explainer.maps(rows, chosen.place, lambda _: None, left_out):
@@ -74,17 +70,15 @@ def examples(
         yield JsonOutput("examples", {"rule": RULE, "method": method, "examples": told}, "Single faces, how chosen")
 
 
-def _choose(context: ProbeContext, found: Sequence[ExplainedLabel], scored: Sequence[ScoredLabel]) -> Iterator[_Chosen]:
+def _choose(context: ProbeContext, found: Sequence[ExplainedLabel]) -> Iterator[_Chosen]:
     predictions = context.predictions
-    for explained, label in zip(found, scored, strict=True):
-        if label.heatmap is None:
+    for explained in found:
+        if explained.typical is None:
             continue
         place = predictions.classes.index(explained.name)
-        mean = label.heatmap[::SMALL, ::SMALL]
-        alike = [normalised_correlation(map, mean) if map.min() < map.max() else -1.0 for map in explained.small]
-        best = int(np.argmax(alike))
-        text = f"correlation {alike[best]:.2f} with the mean map of {explained.name}"
-        yield _Chosen(explained.name, place, TYPICAL, explained.rows[best], text)
+        row, likeness = explained.typical
+        text = f"correlation {likeness:.2f} with the mean map of {explained.name}"
+        yield _Chosen(explained.name, place, TYPICAL, row, text)
         wrong = np.flatnonzero(
             (predictions.predicted == place) & (predictions.labels != place) & (predictions.labels >= 0)
         )

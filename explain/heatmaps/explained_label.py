@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.heatmap_similarity import normalised_correlation
 from ...core.probes import ProbeContext, Scores
 from ..attribution.method import PEAK
+from ..canonical import CANVAS_HEIGHT, CANVAS_WIDTH
 from ..expressions import expression_of
 from ..face_drawing import face_region
 from ..landmark_fit import MISFITS
@@ -52,7 +54,10 @@ class ExplainedLabel:
         rows: the faces that have a map by the first method.
         scores: of single faces by the first method: name to values in the order of ``rows``.
         folded: share of folded canvas of each face.
-        small: ``(height / 4, width / 4)`` map of each face by the first method.
+        small: ``(chosen faces, height / 4, width / 4)``, of which the first ``len(rows)`` are the maps of these faces
+            by the first method; empty once the most typical face is known. One piece of memory: many small ones would
+            keep the large ones between them from being given back.
+        typical: the face whose map is most like the mean map, and their correlation; None where there is no mean map.
     """
 
     name: str
@@ -60,7 +65,18 @@ class ExplainedLabel:
     rows: list[int] = field(default_factory=list)
     scores: dict[str, list[float]] = field(default_factory=dict)
     folded: list[float] = field(default_factory=list)
-    small: list[NDArray[np.float16]] = field(default_factory=list)
+    small: NDArray[np.float16] = field(default_factory=lambda: np.empty((0, 0, 0), dtype=np.float16))
+    typical: tuple[int, float] | None = None
+
+    def find_typical(self, heatmap: NDArray[np.float32] | None) -> None:
+        """Find the face whose map is most like the mean map, and let the single maps go."""
+        if heatmap is not None:
+            mean = heatmap[::SMALL, ::SMALL]
+            maps = self.small[: len(self.rows)]
+            alike = [normalised_correlation(map, mean) if map.min() < map.max() else -1.0 for map in maps]
+            best = int(np.argmax(alike))
+            self.typical = self.rows[best], alike[best]
+        self.small = np.empty((0, 0, 0), dtype=np.float16)
 
 
 def explain_label(
@@ -84,6 +100,8 @@ def explain_label(
         advance: is told how many are done.
     """
     found = ExplainedLabel(name, {method: MethodMaps() for method in explainer.methods})
+    shape = (len(rows), -(-CANVAS_HEIGHT // SMALL), -(-CANVAS_WIDTH // SMALL))
+    found.small = np.empty(shape, dtype=np.float16)
     people = explainer.faces.subject_codes
     left_out = {method: each.left_out for method, each in found.by_method.items()}
     for face in explainer.maps(rows, place, advance, left_out):
@@ -95,9 +113,9 @@ def explain_label(
             for fact, value in facts.items():
                 kept.facts.setdefault(fact, {})[face.row] = value
         if params.method in face.maps:
+            found.small[len(found.rows)] = face.maps[params.method][::SMALL, ::SMALL]
             found.rows.append(face.row)
             found.folded.append(face.folded)
-            found.small.append(face.maps[params.method][::SMALL, ::SMALL].astype(np.float16))
             for score, value in _score_face(face, params, masks, name).items():
                 found.scores.setdefault(score, []).append(value)
     return found

@@ -99,6 +99,7 @@ def global_heatmaps(context: ProbeContext, params: GlobalHeatmapsParams) -> Iter
             explained.append(found)
             for method in explainer.methods:
                 scored[method].append(score_label(context, params, masks, found, method))
+            found.find_typical(scored[params.method][-1].heatmap)
             yield from _label_outputs(context, params, masks, found, scored)
     first = scored[params.method]
     for method, reason in built.unavailable.items():
@@ -113,7 +114,7 @@ def global_heatmaps(context: ProbeContext, params: GlobalHeatmapsParams) -> Iter
     told = {method: _told(method, built.explainers, built.unavailable) for method in wanted}
     ordered = [label for method in wanted if method in scored for label in scored[method]]
     yield from method_artifacts(ordered, told, names)
-    yield from examples(context, explainer, params.method, explained, first)
+    yield from examples(context, explainer, params.method, explained)
     folded = [share for found in explained for share in found.folded]
     yield Note(_how(context, params, masks, f"{layer}{layout}" if layer else None, folded) + _few(first))
     yield from _bypass_note(built.explainers)
