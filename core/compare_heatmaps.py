@@ -54,6 +54,7 @@ def compare_heatmaps(
             notes.append(f"{name} has no heatmaps to compare: {reason}.")
     labels = tuple(dict.fromkeys(label for found in maps for label in found))
     trees = []
+    alone: dict[str, list[str]] = {}
     for label in labels:
         present = {name: found[label] for name, found in zip(names, maps, strict=True) if label in found}
         sizes = {each.shape for each in present.values()}
@@ -62,6 +63,13 @@ def compare_heatmaps(
         elif len(present) > 1:
             absent = {name: f"no heatmap of {label}" for name in names if name not in present}
             trees.append(heatmap_tree(label, present, absent))
+        elif sum(map(bool, maps)) > 1:
+            alone.setdefault(next(iter(present)), []).append(label)
+    for name, missing in alone.items():
+        notes.append(
+            f"Only {name} has a heatmap of {', '.join(missing)}: there is nothing to compare. Classes are matched by "
+            "their names, so that two words for one expression are two classes."
+        )
     overlaps = {label: [None if probe is None else _iou(probe, label) for probe in probes] for label in labels}
     return HeatmapComparison(labels, tuple(trees), overlaps, tuple(notes))
 

@@ -91,3 +91,13 @@ def test_runs_without_heatmaps_get_no_remark(make: Make) -> None:
     found = compare(make("a", {}), make("b", {}))
     assert found.heatmaps.trees == ()
     assert not any("heatmap" in note for note in found.notes)
+
+
+def test_classes_that_one_run_alone_has_are_told(make: Make) -> None:
+    """Two words for one expression are two classes: that no tree is drawn of them must not pass in silence."""
+    one = make("one", {"happy": spot(4), "fear": spot(4), "disgust": spot(6)})
+    found = compare(one, make("other", {"happy": spot(9), "fearful": spot(4)}))
+    assert [tree.label for tree in found.heatmaps.trees] == ["happy"]
+    assert any("Only one has a heatmap of fear, disgust:" in note for note in found.notes)
+    assert any("Only other has a heatmap of fearful:" in note for note in found.notes)
+    assert not any("Only" in note for note in compare(one, make("bare", {})).notes)
