@@ -49,6 +49,7 @@ class Compared:
         structure: mean structural similarity with the map of the same face after.
         faces: that have a map before.
         vanished: of these, how many have none after; a map that vanished is similar to nothing (0).
+        kept_left: as :attr:`kept`, of those alone that have a map after; None where none has.
     """
 
     same: float
@@ -56,11 +57,16 @@ class Compared:
     structure: float
     faces: int
     vanished: int
+    kept_left: float | None = None
 
     @property
     def kept(self) -> float:
         """Share of what is the picture's own that stayed; 0 where maps of all faces are one and the same."""
-        return (self.same - self.other) / (1 - self.other) if self.other < 1 - 1e-6 else 0.0
+        return _kept(self.same, self.other)
+
+
+def _kept(same: float, other: float) -> float:
+    return (same - other) / (1 - other) if other < 1 - 1e-6 else 0.0
 
 
 def compare(before: Tensor, after: Tensor) -> Compared:
@@ -73,13 +79,18 @@ def compare(before: Tensor, after: Tensor) -> Compared:
     vanished = ~has_map(after)
     shifts = range(1, min(OTHERS, count - 1) + 1)
     first, second = ranks(before), ranks(after)
-    others = [_mean(correlation(first, second.roll(shift, 0))) for shift in shifts]
+    own = correlation(first, second)
+    others = [correlation(first, second.roll(shift, 0)) for shift in shifts]
+    left = torch.cat([torch.zeros(0), *others])
     return Compared(
-        same=_mean(correlation(first, second)),
-        other=float(np.mean(others)) if others else 0.0,
+        same=_mean(own),
+        other=float(np.mean([_mean(one) for one in others])) if others else 0.0,
         structure=_mean(torch.where(vanished, 0.0, ssim(before, after.nan_to_num()))),
         faces=count,
         vanished=int(vanished.sum()),
+        kept_left=None
+        if bool(own.isnan().all())
+        else _kept(float(own.nanmean()), float(left.nanmean().nan_to_num(0.0))),
     )
 
 
@@ -128,7 +139,8 @@ def judge(draws: Sequence[Compared], level: float = 0.95) -> Randomisation:
 
     It fails where the lower limit over random nets of what is kept reaches :data:`LARGEST_KEPT`, or that of the
     similarity reaches :data:`UNCHANGED`; it passes where the upper limit of what is kept, and the similarity, stay
-    below. Between the two nothing is said.
+    below. Between the two nothing is said, nor where maps would pass because some vanish, while those that do not
+    keep as much as a method that fails.
 
     Args:
         draws: one for each random net, at least two.
@@ -141,6 +153,12 @@ def judge(draws: Sequence[Compared], level: float = 0.95) -> Randomisation:
     verdict, reason = _verdict(same, kept, faces, len(draws))
     if verdict == "passes" and vanished:
         reason += f"; {vanished:.0%} of the maps vanish with random weights"
+        left = [one for one in draws if one.kept_left is not None]
+        alike = float(np.mean([one.same * one.faces / (one.faces - one.vanished) for one in left] or [0.0]))
+        stays = float(np.mean([one.kept_left for one in left] or [0.0]))
+        if stays >= LARGEST_KEPT or alike >= UNCHANGED:
+            verdict = "not measured"
+            reason += f", and of the others {stays:.2f} stays, their correlation being {alike:.2f}"
     return Randomisation(verdict, reason, same, other, structure, kept, faces, len(draws), vanished)
 
 

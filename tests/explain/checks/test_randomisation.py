@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from checks.audited import Blob, DrawnFaces, Edges, drawn_target
+from torch import Tensor
 
 from countenance.core.target import Target
 from countenance.explain.attribution.method import Built
@@ -63,6 +64,33 @@ def test_vanished_maps_are_like_nothing_and_faces_without_a_map_do_not_count() -
     before[5] = torch.nan
     assert compare(before, after).faces == 5
     assert compare(torch.full((3, 4, 4), torch.nan), after[:3, :4, :4]).faces == 0
+
+
+def test_a_method_does_not_pass_because_some_of_its_maps_vanish() -> None:
+    """Where random nets give a map it is the very same: that half of them give none is no sign of the model in it."""
+    before = (torch.rand(1, 12, 12, generator=generator(1)) + torch.rand(12, 12, 12, generator=generator(2))) / 2
+
+    def without(share: float, seed: int, after: Tensor) -> Compared:
+        gone = torch.rand(12, generator=generator(seed)) < share
+        return compare(before, torch.where(gone[:, None, None], torch.nan, after))
+
+    stays = judge([without(0.6, seed, before) for seed in range(6)])
+    assert stays.kept.high is not None
+    assert stays.kept.high < 0.5  # by itself it would pass
+    assert stays.verdict == "not measured"
+    assert "of the others 1.00 stays" in stays.reason
+    elsewhere = torch.rand(12, 12, 12, generator=generator(3))
+    assert judge([without(0.6, seed, elsewhere) for seed in range(6)]).verdict == "passes"
+    spot = torch.rand(1, 12, 12, generator=generator(4)).expand(12, -1, -1)
+    fewer = [torch.where(torch.arange(12)[:, None, None] < count, torch.nan, spot) for count in (5, 7)]
+    assert judge([compare(spot, after) for after in fewer]).verdict != "passes"
+    gone = judge([without(1.1, seed, before) for seed in range(3)])
+    assert gone.verdict == "passes"
+    assert "100% of the maps vanish" in gone.reason
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def trained() -> Target:
