@@ -59,14 +59,16 @@ def pairs_text(pairs: Mapping[str, str]) -> str:
 
 
 def place_title(metric: str, rest: Mapping[str, str], condition: Mapping[str, str], probe: str = "") -> str:
-    """Name a measurement apart from its group: ``recall of happy``, ``accuracy at eps = 8/255``."""
+    """Name a measurement apart from its group: ``recall of happy``, ``accuracy at eps = 8/255``, ``ROAD by lime``."""
     title = metric_title(metric, probe)
     others = {name: value for name, value in rest.items() if name != "label"}
     if "label" in rest:
         title += f" of {rest['label']}"
     if others:
         title += f" ({pairs_text(others)})"
-    if condition:
+    if set(condition) == {"method"}:
+        title += f" by {condition['method']}"
+    elif condition:
         title += f" at {pairs_text(condition)}"
     return title
 

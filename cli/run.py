@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ..cards.statements import load_statements
 from ..core.errors import EXIT_GATE_FAILED, EXIT_INCOMPLETE, EXIT_INCONCLUSIVE, EXIT_OK
-from ..core.results import AuditResults
+from ..core.results import AuditResults, Measurement
+from ..reports.summary import summary_lines
 from .console import TerminalReporter, print_gates, print_table, say
 from .documents import write_documents
 
@@ -43,23 +44,31 @@ def exit_code(results: AuditResults, strict: bool) -> int:
 
 def print_summary(results: AuditResults) -> None:
     """Print what was measured, what was found and how the gates stand."""
-    whole = [
-        [item.key, str(item.estimate)]
-        for item in results.measurements()
-        if not item.slice and item.direction != "none" and not item.metric.startswith("check.")
-    ]
-    print_table(f"{results.name}: {size_of(results)}", ["measurement", "estimate"], whole)
+    heads = {line.probe_id: line.estimate for line in summary_lines(results)}
+    rows = []
+    for probe in results.probes:
+        whole = [[item.key, str(item.estimate)] for item in probe.measurements if _over_all(item)]
+        head = heads.get(probe.id)
+        rows += whole or ([[head.key, str(head.estimate)]] if head is not None else [])
+    if rows:
+        print_table(f"{results.name}: {size_of(results)}", ["measurement", "estimate"], rows)
     found = results.findings()
     findings = [finding for finding in found if finding.severity != "note"]
     styles = {"high": "bold red", "medium": "red", "low": "yellow", "note": ""}
     if findings:
-        rows = [[finding.severity, finding.claim] for finding in findings]
-        print_table("Findings", ["severity", "claim"], rows, [styles[finding.severity] for finding in findings])
+        told = [[finding.severity, finding.claim] for finding in findings]
+        print_table("Findings", ["severity", "claim"], told, [styles[finding.severity] for finding in findings])
     if len(found) > len(findings):
         say(f"and {len(found) - len(findings)} notes, in the report")
     for text in results.data.not_measured:
         say(text)
     print_gates(results.gates)
+
+
+def _over_all(item: Measurement) -> bool:
+    """Tell whether a line of the summary is due: of several methods compared the report has the table."""
+    told = not item.slice and item.direction != "none" and not item.metric.startswith("check.")
+    return told and "method" not in item.condition
 
 
 def size_of(results: AuditResults) -> str:

@@ -100,5 +100,8 @@ def _small_groups(results: AuditResults) -> Iterator[Worry]:
         if item.estimate.value is not None
     }
     if len(seen) < len(groups):
-        text = f"{len(groups) - len(seen)} of {plural(len(groups), 'group')} were too small for any measurement."
+        text = (
+            f"{len(groups) - len(seen)} of {plural(len(groups), 'group')} had too few people for any measurement, in "
+            "the data or among the faces that were used."
+        )
         yield Worry("medium", "not measured", text, "card-absent")

@@ -71,6 +71,9 @@ def build(reference: FactoryReference, folder: Path) -> Built:
     """
     from torch import nn
 
+    from ..torchvision_compat import ensure_torchvision_importable
+
+    ensure_torchvision_importable()  # nets of timm and many others import it
     with _imported(reference, folder) as (module, files):
         if not hasattr(module, reference.name):
             known = [name for name in vars(module) if not name.startswith("_")]

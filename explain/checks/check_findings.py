@@ -13,6 +13,7 @@ from ...core.results import Estimate, Finding
 from .check_outputs import MethodChecks, mean_over_people
 from .face_checks import FAITHFULNESS
 
+_TITLES = {"road": "ROAD"}
 UNSTABLE = 0.2
 """A mean distance of maps under invisible noise from which on it is told."""
 
@@ -50,7 +51,7 @@ def method_findings(context: ProbeContext, method: MethodChecks, people: NDArray
     measured = {metric: one for metric, one in estimates.items() if _is_measured(context, one)}
     if measured and all((one.low or 0.0) <= 0 for one in measured.values()):
         told = ", ".join(
-            f"{metric} {one.value or 0:+.3f} [{one.low or 0:+.3f}, {one.high or 0:+.3f}]"
+            f"{_TITLES.get(metric, metric)} {one.value or 0:+.3f} [{one.low or 0:+.3f}, {one.high or 0:+.3f}]"
             for metric, one in measured.items()
         )
         yield context.finding(

@@ -93,10 +93,11 @@ def unusable_finding(context: ProbeContext, label: str, left_out: Counter[str], 
     if count == 0 or count * 20 < count + used:
         return None
     reasons = "; ".join(f"{reason} ({number:,})" for reason, number in left_out.most_common())
+    have, are = ("has", "is") if count == 1 else ("have", "are")
     return context.finding(
         f"left_out.{label}",
         "low",
-        f"{count:,} of {count + used:,} faces have no map for {label} and are not in its mean: {reasons}.",
+        f"{count:,} of {count + used:,} faces {have} no map for {label} and {are} not in its mean: {reasons}.",
         evidence=[format_key(context.probe_id, "faces_without_map", {"label": label})],
     )
 

@@ -30,13 +30,15 @@ FAITHFULNESS: Mapping[str, str] = {
     "stability": "stability",
 }
 NULL = ".null_random"
+OTHERS = "iou.null_other_masks"
 FAILS = "fails the randomisation check"
 _NO_MAP = "no map"
 _WIDEST, _ROOM = 8.5, 40.0  # rem: of one map, and of all maps of a row on a wide page
 _CAPTION = (
     "Rows are methods, columns what the model calls a face. Darker (brighter on a dark page): more of the evidence "
     "that this method sees for the class; the blue outline is the mask of the expression, one contested account of "
-    "where it shows. Maps of different methods are stretched each by itself, so their colours compare places, not "
+    "where it shows. IoU is the overlap with it; after the stroke stands the mean overlap with the other expressions' "
+    "masks. Maps of different methods are stretched each by itself, so their colours compare places, not "
     "amounts."
 )
 _CHECKED = (
@@ -75,12 +77,15 @@ def method_figures(
     for name, about in methods.items():
         found = {label: _iou(probe, label, None if name == main else name) for label in labels}
         reason = about.get("unavailable")
+        others = {label: _iou(probe, label, None if name == main else name, OTHERS) for label in labels}
         cells = (
             Markup('<td class="none" colspan="{}"><span>not used on this model: {}</span></td>').format(
                 len(labels), short_reason(str(reason))
             )
             if reason
-            else Markup("").join(_cell(lines, arrays, name, about, label, found[label]) for label in labels)
+            else Markup("").join(
+                _cell(lines, arrays, name, about, label, found[label], others[label]) for label in labels
+            )
         )
         check = dict(checks.get(name) or {})
         rows.append(Markup("<tr>{}{}</tr>").format(_head(name, about, check, titles), cells))
@@ -177,6 +182,7 @@ def _cell(
     about: Mapping[str, Any],
     label: str,
     iou: Measurement | None,
+    others: Measurement | None,
 ) -> Markup:
     heat = arrays.get(f"{name}/{label}")
     shown = Markup('<span class="of">{}</span>').format(label)
@@ -186,17 +192,19 @@ def _cell(
     under = ""
     if iou is not None and iou.estimate.value is not None:
         under = f"IoU {number(iou.estimate.value)}"
+        if others is not None and others.estimate.value is not None:
+            under += f" / {number(others.estimate.value)}"
     picture = lines.map(heat, f"{about.get('title') or name} for {label}. {under}".strip(), label)
     return Markup('<td>{}{}<span class="under">{}</span></td>').format(shown, picture, under)
 
 
-def _iou(probe: ProbeResult, label: str, method: str | None) -> Measurement | None:
+def _iou(probe: ProbeResult, label: str, method: str | None, metric: str = "iou") -> Measurement | None:
     condition = {} if method is None else {"method": method}
     return next(
         (
             item
             for item in probe.measurements
-            if item.metric == "iou" and item.slice == {"label": label} and item.condition == condition
+            if item.metric == metric and item.slice == {"label": label} and item.condition == condition
         ),
         None,
     )
