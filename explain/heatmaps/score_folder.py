@@ -34,17 +34,22 @@ def score_folder(heatmaps: Path, masks: Path, threshold: Threshold = "otsu") -> 
 
     Raises:
         MaskError: naming every file that cannot be used: unreadable, of another size than its mask, the same
-            everywhere, or of an expression without a mask; or when there is no heatmap.
+            everywhere, of an expression without a mask, or the second of a network's expression (``happy.png`` beside
+            ``happiness.png``); or when there is no heatmap.
     """
     mask_set = load_masks(masks, size=None)
     if not heatmaps.is_dir():
         raise MaskError(f"Expected a folder of heatmaps at {heatmaps}, but there is none")
     problems = Problems(f"heatmaps in {heatmaps}")
     rows = []
+    files: dict[tuple[str, str], str] = {}
     for file in sorted(heatmaps.glob("*.png")):
         if not file.stem.startswith("mask_"):
             row = _score_file(file, mask_set, threshold, problems)
             if row is not None:
+                first = files.setdefault((str(row["network"]), str(row["expression"])), file.name)
+                if first != file.name:
+                    problems.add(f"{file.name}: {first} is a heatmap of {row['expression']} already; keep one")
                 rows.append(row)
     if not rows and not problems:
         problems.add("expected files such as happiness.png or NET_happiness.png, but there is none")

@@ -174,6 +174,17 @@ def test_folder_of_bare_expression_names(tmp_path: Path) -> None:
     assert np.isnan(row["null_wrong"])
 
 
+def test_two_heatmaps_of_one_expression_are_named(tmp_path: Path) -> None:
+    heatmaps, masks = tmp_path / "heatmaps", tmp_path / "masks"
+    heatmaps.mkdir()
+    masks.mkdir()
+    Image.fromarray(((noise(2) > 120) * 255).astype(np.uint8)).save(masks / "happiness.png")
+    for number, name in enumerate(("net_happy", "net_happiness", "other_happy")):
+        Image.fromarray(noise(number)).save(heatmaps / f"{name}.png")
+    with pytest.raises(MaskError, match=r"net_happy.png: net_happiness.png is a heatmap of happiness already"):
+        score_folder(heatmaps, masks)
+
+
 def test_every_bad_heatmap_is_named_at_once(tmp_path: Path) -> None:
     heatmaps, masks = tmp_path / "heatmaps", tmp_path / "masks"
     heatmaps.mkdir()
