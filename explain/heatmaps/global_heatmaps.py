@@ -19,7 +19,14 @@ from ..masks import MaskSet
 from .class_maps import FaceExplainer
 from .examples import examples
 from .explained_label import ExplainedLabel, explain_label, face_scores, fact_scores, score_label
-from .heatmap_findings import mask_finding, misfit_finding, outside_finding, summary_finding, unusable_finding
+from .heatmap_findings import (
+    by_expression,
+    mask_finding,
+    misfit_finding,
+    outside_finding,
+    summary_finding,
+    unusable_finding,
+)
 from .heatmap_outputs import (
     MethodTold,
     ScoredLabel,
@@ -151,7 +158,7 @@ def _overall_findings(
         yield misfit
     measured = [label for label in scored if label.own is not None and label.measured]
     yield from summary_finding(
-        context, {str(label.own): label.overlaps for label in measured}, [label.name for label in measured]
+        context, by_expression((str(label.own), label.overlaps) for label in measured), [one.name for one in measured]
     )
 
 

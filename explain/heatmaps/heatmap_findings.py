@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -137,6 +137,21 @@ MOST_COUNTED = 8
 
 DRAWN = 9_999
 """Assignments drawn at random where there are more masks."""
+
+
+def by_expression(found: Iterable[tuple[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    """Put the scores of classes under their expression; two classes that mean one expression count as their mean.
+
+    Args:
+        found: of each class its expression and its score with that of every expression.
+    """
+    gathered: dict[str, list[Mapping[str, float]]] = {}
+    for expression, scores in found:
+        gathered.setdefault(expression, []).append(scores)
+    return {
+        expression: {name: float(np.mean([scores[name] for scores in several])) for name in several[0]}
+        for expression, several in gathered.items()
+    }
 
 
 def assignment_test(overlaps: Mapping[str, Mapping[str, float]], random: np.random.Generator) -> float | None:

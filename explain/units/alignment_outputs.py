@@ -12,7 +12,7 @@ from ...core.probes import JsonOutput, ProbeContext, TableOutput
 from ...core.results import Estimate, Finding, Measurement
 from ..canonical import CANVAS_HEIGHT, CANVAS_WIDTH
 from ..face_drawing import face_lines
-from ..heatmaps.heatmap_findings import assignment_test
+from ..heatmaps.heatmap_findings import assignment_test, by_expression
 from ..landmarks import FloatArray
 from .accounts import ExplainedFaces, even_shares
 from .codebook import Codebook
@@ -115,7 +115,7 @@ def _summary(
 ) -> Iterator[Finding]:
     """Compare likeness to the own units with likeness to units dealt out at random, over all labels."""
     expressions = list(account.codebook.expressions)
-    table: dict[str, dict[str, float]] = {}
+    found: list[tuple[str, dict[str, float]]] = []
     labels = []
     for label in account.labels:
         place = places[label]
@@ -125,8 +125,10 @@ def _summary(
         likeness = faces.evidence.cosine[mine]
         likeness = likeness[np.isfinite(likeness).all(axis=1)]
         if len(likeness):
-            table[expressions[place]] = dict(zip(expressions, likeness.mean(axis=0).tolist(), strict=True))
+            own = dict(zip(expressions, likeness.mean(axis=0).tolist(), strict=True))
+            found.append((expressions[place], own))
             labels.append(label)
+    table = by_expression(found)
     p = assignment_test(table, context.random("assignments"))
     if p is not None:
         yield summary_finding(context, table, labels, p)

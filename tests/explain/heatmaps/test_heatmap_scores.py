@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from countenance.explain.heatmaps.agreement import agreement, iou, stretch
-from countenance.explain.heatmaps.heatmap_findings import DRAWN, assignment_test
+from countenance.explain.heatmaps.heatmap_findings import DRAWN, assignment_test, by_expression
 from countenance.explain.heatmaps.heatmap_scores import HeatmapScorer, centre_region
 
 SHAPE = (44, 36)
@@ -81,3 +81,11 @@ def test_with_many_masks_assignments_are_drawn() -> None:
     many = [f"e{number}" for number in range(14)]
     perfect = {name: {mask: float(mask == name) for mask in many} for name in many}
     assert assignment_test(perfect, RANDOM) == pytest.approx(1 / (DRAWN + 1))
+
+
+def test_two_classes_that_mean_one_expression_both_count() -> None:
+    """A model may have ``happy`` and ``joy``: neither may stand for both in the test over all classes."""
+    happy, joy, sad = ({"happiness": value, "sadness": 0.2} for value in (0.4, 0.1, 0.3))
+    found = by_expression([("happiness", happy), ("happiness", joy), ("sadness", sad)])
+    assert found["happiness"] == pytest.approx({"happiness": 0.25, "sadness": 0.2})
+    assert found["sadness"] == sad
