@@ -35,7 +35,7 @@ def class_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureG
 
 
 def null_figures(probe: ProbeResult, results: AuditResults, without: Collection[str] = ()) -> Iterator[FigureGroup]:
-    """Yield each measure that has nulls beside them, for each class; one drawing for each condition.
+    """Yield each measure that has nulls beside them, for each class or method; one drawing for each other condition.
 
     Args:
         probe: whose measures.
@@ -46,7 +46,7 @@ def null_figures(probe: ProbeResult, results: AuditResults, without: Collection[
     if table is None:
         return
     drawn = dict.fromkeys(
-        (column.metric, column.condition)
+        (column.metric, () if _by_method(column) else column.condition)
         for column in table.columns
         if not is_null(column.metric) and column.metric not in without
     )
@@ -57,18 +57,23 @@ def null_figures(probe: ProbeResult, results: AuditResults, without: Collection[
 
 
 def _beside_nulls(metric: str, condition: Pairs, table: Grouped, probe: ProbeResult) -> Panel | None:
-    placed = [column for column in table.columns if (column.metric, column.condition) == (metric, condition)]
+    placed = [
+        column
+        for column in table.columns
+        if column.metric == metric and (column.condition == condition or (not condition and _by_method(column)))
+    ]
     names = list(dict.fromkeys(null.metric for c in placed for null in nulls_of(table.cells[(), c], probe)))
     if not names:
         return None
     rows = []
     for column in placed:
-        place = dict(column.rest)
-        name = place["label"] if list(place) == ["label"] else pairs_text(place)
+        place = {**dict(column.rest), **(dict(column.condition) if _by_method(column) else {})}
+        name = place["label"] if list(place) == ["label"] else place.get("method") or pairs_text(place)
         cells = (table.cells.get(((), Column(null, column.rest, column.condition))) for null in names)
-        rows.append(ForestRow(name or "all faces", "class", (table.cells[(), column], *cells)))
+        block = "method" if _by_method(column) else "class"
+        rows.append(ForestRow(name or "all faces", block, (table.cells[(), column], *cells)))
     titles = [metric_title(name, probe.probe) for name in (metric, *names)]
-    alt = f"{titles[0]} for each class beside {', '.join(titles[1:])}."
+    alt = f"{titles[0]} for each {rows[0].block} beside {', '.join(titles[1:])}."
     meanings = [
         f"{title}: {metric_meaning(name, probe.probe)}."
         for title, name in zip(titles, (metric, *names), strict=True)
@@ -77,6 +82,11 @@ def _beside_nulls(metric: str, condition: Pairs, table: Grouped, probe: ProbeRes
     under = pairs_text(dict(condition))
     name = f"{titles[0]} ({under})" if under else titles[0]
     return forest(name, rows, titles, alt, caption=" ".join(meanings))
+
+
+def _by_method(column: Column) -> bool:
+    """Whether a measure over all faces is of one of several methods, which stand as rows of one drawing."""
+    return not column.rest and [name for name, _ in column.condition] == ["method"]
 
 
 def _over_all(probe: ProbeResult, results: AuditResults) -> Grouped | None:

@@ -360,11 +360,10 @@ def _empty_probe() -> ProbeResult:
 # Nulls ---------------------------------------------------------------------------------------------------------------
 
 
-def test_every_metric_stands_beside_its_nulls_and_each_condition_by_itself(run: RunFiles) -> None:
+def test_every_metric_stands_beside_its_nulls_and_methods_share_a_drawing(run: RunFiles) -> None:
     panels = {panel.name: panel for panel in of(run, "global_heatmaps")["Beside what chance gives"].panels}
-    assert set(panels) >= {"IoU", "IoU (method = layercam)", "IoU (method = rise)"}
-    names = [row[0] for row in panels["IoU (method = layercam)"].table.rows]
-    assert names == ["happy", "sad", "angry"]
+    assert "IoU" in panels
+    assert not any("method" in name for name in panels)  # overlaps of further methods stand in the grid of methods
     (likeness,) = of(run, "au_alignment")["Beside what chance gives"].panels  # energy stands in the table of units
     traces = [trace["name"] for trace in likeness.drawing.as_json()["data"] if trace["mode"] == "markers"]  # type: ignore[union-attr]
     assert len(traces) == 4
