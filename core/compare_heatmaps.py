@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .expressions import expression_of
 from .heatmap_similarity import HeatmapTree, heatmap_tree
 from .results import AuditResults, Estimate, ProbeResult
 from .results_file import changed_artifacts
@@ -47,9 +49,12 @@ def compare_heatmaps(
     notes: list[str] = []
     maps: list[Mapping[str, NDArray[Any]]] = []
     probes = [_probe_with_heatmaps(run) for run in runs]
+    known_as: dict[str, str] = {}
+    words: list[dict[str, str]] = []
     for name, run, folder, probe in zip(names, runs, folders, probes, strict=True):
         found, reason = _read(run, folder, probe)
-        maps.append(found)
+        words.append(_common_names(found, known_as))
+        maps.append({word: found[own] for word, own in words[-1].items()})
         if reason and any(probes):
             notes.append(f"{name} has no heatmaps to compare: {reason}.")
     labels = tuple(dict.fromkeys(label for found in maps for label in found))
@@ -66,12 +71,33 @@ def compare_heatmaps(
         elif sum(map(bool, maps)) > 1:
             alone.setdefault(next(iter(present)), []).append(label)
     for name, missing in alone.items():
-        notes.append(
-            f"Only {name} has a heatmap of {', '.join(missing)}: there is nothing to compare. Classes are matched by "
-            "their names, so that two words for one expression are two classes."
-        )
-    overlaps = {label: [None if probe is None else _iou(probe, label) for probe in probes] for label in labels}
+        notes.append(f"Only {name} has a heatmap of {', '.join(missing)}: there is nothing to compare.")
+    overlaps = {
+        label: [
+            None if probe is None else _iou(probe, own.get(label, label))
+            for probe, own in zip(probes, words, strict=True)
+        ]
+        for label in labels
+    }
     return HeatmapComparison(labels, tuple(trees), overlaps, tuple(notes))
+
+
+def _common_names(labels: Iterable[str], known_as: dict[str, str]) -> dict[str, str]:
+    """Return for each class of a run the name under which all runs are compared, and its own.
+
+    Two words for one expression (angry, anger) are one class, called as the first run calls it. Where a run has several
+    classes of one expression, each goes by its own name.
+
+    Args:
+        labels: the run's own names.
+        known_as: expression to common name; filled as runs come.
+    """
+    expressions = {label: expression_of(label) for label in labels}
+    counts = Counter(expressions.values())
+    return {
+        known_as.setdefault(expression, label) if counts[expression] == 1 else label: label
+        for label, expression in expressions.items()
+    }
 
 
 def _probe_with_heatmaps(run: AuditResults) -> ProbeResult | None:

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ..core.errors import CountenanceError, Problems
+from ..core.expressions import expression_of
 from .canonical import CANVAS_HEIGHT, CANVAS_WIDTH, canonical_face
-from .expressions import expression_of
 from .landmarks import INDEX, MIRROR, NAMES, FloatArray
 from .polygons import BoolArray, outlines, rasterise_union
 

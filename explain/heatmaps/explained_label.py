@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.expressions import expression_of
 from ...core.heatmap_similarity import normalised_correlation
 from ...core.probes import ProbeContext, Scores
 from ..attribution.method import PEAK
 from ..canonical import CANVAS_HEIGHT, CANVAS_WIDTH
-from ..expressions import expression_of
 from ..face_drawing import face_region
 from ..landmark_fit import MISFITS
 from ..masks import MaskSet

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ...core.expressions import no_mask_reason
 from ...core.probes import ArrayOutput, JsonOutput, ProbeContext, TableOutput
 from ...core.results import Estimate, Measurement
 from ..canonical import CANVAS_HEIGHT, CANVAS_WIDTH
-from ..expressions import no_mask_reason
 from ..face_drawing import face_lines, face_region
 from ..landmarks import FloatArray
 from ..masks import MaskSet

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ...core.errors import Problems
+from ...core.expressions import expression_of
 from ...core.heatmap_similarity import HeatmapTree, heatmap_tree
-from ..expressions import expression_of
 from ..masks import MaskError, MaskSet, load_masks, read_grey
 from .agreement import Grey, Threshold, agreement
 from .nulls import all_ones_iou, other_masks_iou, random_placement

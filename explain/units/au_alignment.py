@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...core.expressions import expression_of
 from ...core.probes import Note, Output, ProbeContext, Scores, probe
 from ...core.results import Estimate
 from ...core.statistics.slicing import Slicer
 from ..attribution.registry import METHODS, build_explainers
-from ..expressions import expression_of
 from ..heatmaps.heatmap_findings import misfit_finding, unusable_finding
 from .accounts import ExplainedFaces, scores_of, specificity
 from .alignment_outputs import Account, alignment_findings, artifacts, exact_nulls

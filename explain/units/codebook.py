@@ -19,8 +19,8 @@ from typing import Any
 import yaml
 
 from ...core.errors import CountenanceError, Problems, nearest
+from ...core.expressions import expression_of
 from ...core.places import read_yaml
-from ..expressions import expression_of
 from .regions import unit_names
 
 _KEYS = ("name", "version", "source", "expressions", "not_scored")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from countenance.explain.expressions import EKMAN_EXPRESSIONS, expression_of, no_mask_reason
+from countenance.core.expressions import EKMAN_EXPRESSIONS, expression_of, no_mask_reason
 from countenance.explain.heatmaps.agreement import iou
 from countenance.explain.masks import MaskError, ekman_mask_data, ekman_masks, ekman_polygons, load_masks
 
