@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from countenance.explain.heatmaps.heatmap_picture import heatmaps_svg, panel_of
 from countenance.synth.expression import EXPRESSIONS
 from countenance.synth.held_out import draw_held_out, write_crops
-from countenance.synth.shortcut_nets import NETS, corner_of
+from countenance.synth.shortcut_nets import NETS
 
 from .planted_explanations import audit
 from .planted_nets import nets_of
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("label", metavar="CLASS", choices=EXPRESSIONS, help="the class whose heatmaps are drawn")
     parser.add_argument("out", metavar="FILE.svg", type=Path, help="the picture to write")
     asked = parser.parse_args(arguments)
-    titles = dict(zip(NETS, ("whole faces", "mouth alone", f"{corner_of(asked.seed)} corner"), strict=True))
+    titles = dict(zip(NETS, ("whole faces", "mouth alone", "corner"), strict=True))
     nets, panels = nets_of(asked.seed), []
     with TemporaryDirectory() as folder:
         faces = write_crops(draw_held_out(asked.seed).crops, Path(folder) / "faces")
