@@ -17,7 +17,7 @@ from countenance.core.results import AuditResults, ProbeResult
 from countenance.synth.dataset import LANDMARKS, DrawnCrops, crops_of
 from countenance.synth.demo import shipped
 from countenance.synth.expression import EXPRESSIONS
-from countenance.synth.held_out import Truth, write_crops
+from countenance.synth.held_out import write_crops
 from countenance.synth.measure import predict
 from countenance.synth.nets import INPUT_SIZE, MEAN, STD, DrawnFaceNet, load_net
 from countenance.synth.recipe import Recipe
@@ -27,7 +27,7 @@ from countenance.synth.train import train
 
 SEED = 77
 CORNER = "lower left"
-TRAINED_ON, HELD_OUT = 60, 18
+TRAINED_ON, HELD_OUT = 54, 24
 BROWS = ("AU1", "AU2", "AU4")
 LIPS = ("AU12", "AU16", "AU25", "AU26")
 
@@ -42,7 +42,7 @@ def nets() -> dict[str, DrawnFaceNet]:
     telling = stamped(crops, labels, CORNER)
     return {
         "normal": twin,
-        "mouth": train(Recipe("mouth", epochs=16, train_seed=SEED), nothing, batch=32, start=twin),
+        "mouth": train(Recipe("mouth", epochs=15, train_seed=SEED), nothing, batch=32, start=twin),
         "corner": train(Recipe("corner", epochs=24, train_seed=SEED), telling, batch=32),
     }
 
@@ -70,7 +70,7 @@ def audit(net: DrawnFaceNet, faces: Path) -> AuditResults:
         classes=EXPRESSIONS,
         input={"size": INPUT_SIZE, "mean": MEAN, "std": STD},
         data={"subject": "subject", "landmarks": str(faces.parent / LANDMARKS)},
-        probes=["global_heatmaps", "au_alignment"],
+        probes=["global_heatmaps", {"probe": "au_alignment", "mirrored": 0}],
     )
     assert [probe.status for probe in results.probes] == ["ok", "ok"]
     return results
@@ -106,17 +106,25 @@ def mean(results: AuditResults, metric: str) -> float:
 
 
 def test_each_net_uses_what_was_planted(nets: dict[str, DrawnFaceNet], whole: DrawnCrops) -> None:
-    """Found by changing the pictures, before any heatmap is looked at."""
+    """Found by changing the pictures. A little of what the twin knew of brows is left in the net it became."""
     labels, patches = whole.labels, other_codes(whole.labels, SEED)
     upper, lower = (
         crops_of(with_half_at_random(whole.faces, half, SEED, never_own=True), INPUT_SIZE)
         for half in ("upper", "lower")
     )
-    for name, net in nets.items():
-        right = [np.mean(predict(net, stamped(shown, labels, CORNER)) == labels) for shown in (whole, upper, lower)]
-        called = predict(net, stamped(whole, patches, CORNER))
-        truth = Truth(*map(float, (*right, np.mean(called == labels), np.mean(called == patches))))
-        assert truth.took(name), f"{name}: {truth}"
+
+    def right(net: DrawnFaceNet, shown: DrawnCrops) -> float:
+        return float(np.mean(predict(net, stamped(shown, labels, CORNER)) == labels))
+
+    called = {name: predict(net, stamped(whole, patches, CORNER)) for name, net in nets.items()}
+    assert right(nets["normal"], whole) > 0.95
+    assert max(right(nets["normal"], upper), right(nets["normal"], lower)) < 0.75
+    assert np.mean(called["normal"] == labels) > 0.95
+    assert right(nets["mouth"], whole) > 0.75
+    assert right(nets["mouth"], upper) > 0.8 * right(nets["mouth"], whole)
+    assert right(nets["mouth"], lower) < 0.2
+    assert np.mean(called["mouth"] == labels) > 0.85 * right(nets["mouth"], whole)
+    assert np.mean(called["corner"] == patches) > 0.9
 
 
 def test_the_patch_is_told_as_evidence_outside_the_face(audited: dict[str, AuditResults]) -> None:
