@@ -107,7 +107,8 @@ class NpzLandmarks:
         if found is None:
             raise ManifestError(
                 f"{file} has landmarks of none of the {len(paths)} faces: its keys are image paths without suffix, "
-                f"e.g. {min(known, default='none')!r}, and the manifest has {by_path[0]!r}"
+                f"e.g. {min(known, default='none')!r}, and the manifest has {by_path[0]!r}; "
+                "a column that holds such keys may be named as data.id"
             )
         self._refuse_shared()
         try:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..cards.unfinished import breaking_off, gate_reason, reason_told
 from ..cards.wording import plural
-from ..core.results import AuditResults, GateOutcome
+from ..core.results import AuditResults, Finding, GateOutcome
 from .run_files import RunFiles
 
 MOST = 5
@@ -87,7 +87,15 @@ def _capital(text: str) -> str:
 def _findings(results: AuditResults, severities: tuple[str, ...]) -> Iterator[Worry]:
     for position, finding in enumerate(results.findings(), start=1):
         if finding.severity in severities:
-            yield Worry(finding.severity, "finding", finding.claim, f"finding-{position}")
+            text = finding.claim + _use_of(finding, results)
+            yield Worry(finding.severity, "finding", text, f"finding-{position}")
+
+
+def _use_of(finding: Finding, results: AuditResults) -> str:
+    """Name the use of a probe that a finding is of, where the plan uses the probe more than once."""
+    own = next((probe for probe in results.probes if any(one is finding for one in probe.findings)), None)
+    twice = own is not None and sum(probe.probe == own.probe for probe in results.probes) > 1
+    return f" ({own.id})" if own is not None and twice else ""
 
 
 def _small_groups(results: AuditResults) -> Iterator[Worry]:

@@ -34,6 +34,19 @@ def test_torchvision_imports_after_the_call() -> None:
     assert fresh(code) in {"True False", "False True"}
 
 
+@pytest.mark.skipif(importlib.util.find_spec("torchvision") is None, reason="torchvision is not installed")
+def test_a_factory_may_import_torchvision(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(
+        "import torchvision\nfrom torch import nn\n\ndef make():\n    return nn.Linear(1, 1)\n"
+    )
+    code = (
+        "from pathlib import Path\n"
+        "from countenance.core.checkpoints.factory import FactoryReference, build\n"
+        f"print(type(build(FactoryReference.parse('nets.py:make'), Path({str(tmp_path)!r})).net).__name__)"
+    )
+    assert fresh(code) == "Linear"
+
+
 def test_nothing_is_defined_where_torchvision_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchvision_compat, "_kept_alive", [])
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)

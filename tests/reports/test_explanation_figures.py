@@ -18,9 +18,10 @@ from PIL import Image
 from countenance.cards.tree import MeasurementRef
 from countenance.core.compare_heatmaps import HeatmapComparison
 from countenance.core.heatmap_similarity import heatmap_tree
-from countenance.core.results import Estimate, ProbeResult
+from countenance.core.results import Estimate, Measurement, ProbeResult
 from countenance.reports import render_report
 from countenance.reports.drawing import figures_of
+from countenance.reports.figures.classes import null_figures
 from countenance.reports.figures.dendrogram import dendrogram, heatmap_comparison_figures, overlap_panel
 from countenance.reports.figures.explanations import method_figures
 from countenance.reports.figures.panel import FigureGroup, Panel
@@ -368,6 +369,19 @@ def test_every_metric_stands_beside_its_nulls_and_methods_share_a_drawing(run: R
     traces = [trace["name"] for trace in likeness.drawing.as_json()["data"] if trace["mode"] == "markers"]  # type: ignore[union-attr]
     assert len(traces) == 4
     assert ": ." not in likeness.caption
+
+
+def test_scores_of_methods_beside_their_nulls_are_rows_of_one_drawing(run: RunFiles) -> None:
+    measured = [
+        Measurement.of("p", metric, Estimate(value=value, n=4), condition={"method": method})
+        for method, value in (("gradcam", 0.5), ("lime", 0.7))
+        for metric in ("road", "road.null_random")
+    ]
+    probe = _empty_probe().model_copy(update={"probe": "explanation_checks", "measurements": measured})
+    (panel,) = next(iter(null_figures(probe, run.results))).panels
+    assert panel.name == "ROAD"
+    assert [row[0] for row in panel.table.rows] == ["gradcam", "lime"]
+    assert len(panel.table.columns) == 3
 
 
 # Trees ---------------------------------------------------------------------------------------------------------------

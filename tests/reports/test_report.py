@@ -14,7 +14,7 @@ import pytest
 from countenance.cards.unfinished import reason_told
 from countenance.cards.wording import number
 from countenance.core.errors import ResultsError
-from countenance.core.results import AuditResults, GateOutcome
+from countenance.core.results import AuditResults, Finding, GateOutcome
 from countenance.core.results_file import load_results, write_results
 from countenance.reports import render_report, write_report
 from countenance.reports.html import json_for_script
@@ -346,6 +346,18 @@ def test_a_review_that_was_due_is_told(run_folder: Path, tmp_path: Path) -> None
     assert more == 0
     assert [(worry.grade, worry.kind, worry.anchor) for worry in found] == [("low", "review due", "gate-1")]
     assert found[0].text == "A review was due by 2026-11-19, before this audit: p/2026-11-19 at least 0.5."
+
+
+def test_findings_of_a_probe_used_twice_name_the_use(run_folder: Path, tmp_path: Path) -> None:
+    results = load_results(run_folder)
+    finding = Finding(id="f", severity="high", claim="It is so.")
+    probes = [
+        results.probes[0].model_copy(update={"id": name, "findings": [finding.model_copy()]}) for name in ("a", "b")
+    ]
+    shutil.copytree(run_folder, tmp_path / "run")
+    write_results(results.model_copy(update={"gates": [], "probes": probes}), tmp_path / "run")
+    found, _ = worries(RunFiles.read(tmp_path / "run"))
+    assert [worry.text for worry in found if worry.kind == "finding"] == ["It is so. (a)", "It is so. (b)"]
 
 
 def test_gate_names_say_the_limit() -> None:
