@@ -351,9 +351,8 @@ def test_a_review_that_was_due_is_told(run_folder: Path, tmp_path: Path) -> None
 def test_findings_of_a_probe_used_twice_name_the_use(run_folder: Path, tmp_path: Path) -> None:
     results = load_results(run_folder)
     finding = Finding(id="f", severity="high", claim="It is so.")
-    probes = [
-        results.probes[0].model_copy(update={"id": name, "findings": [finding.model_copy()]}) for name in ("a", "b")
-    ]
+    first = results.probes[0].model_copy(update={"measurements": [], "artifacts": [], "tables": []})
+    probes = [first.model_copy(update={"id": name, "findings": [finding.model_copy()]}) for name in ("a", "b")]
     shutil.copytree(run_folder, tmp_path / "run")
     write_results(results.model_copy(update={"gates": [], "probes": probes}), tmp_path / "run")
     found, _ = worries(RunFiles.read(tmp_path / "run"))
