@@ -46,7 +46,7 @@ def maps_of_people(net: str) -> Maps:
     found = predict(target, faces, BATCH, lambda count=1: None)
     rows = found.rows[found.values.argmax(axis=1) == place]
     explainers = build_explainers(target, ["gradcam"], batch_size=BATCH).explainers
-    people, codes = PersonMaps(), faces.subject_codes
+    people, codes = PersonMaps(len(rows)), faces.subject_codes
     explainer = FaceExplainer(faces, target, explainers, BATCH, seed=0)
     for face in explainer.maps(rows, place, lambda count: None, {"gradcam": Counter()}):
         people.add(int(codes[face.row]), face.maps["gradcam"])

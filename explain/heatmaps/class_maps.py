@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -152,36 +152,48 @@ def _pixel_centres(batch: FaceBatch) -> NDArray[np.float64]:
     return np.asarray(batch.landmarks, dtype=np.float64) - 0.5
 
 
-@dataclass
 class PersonMaps:
-    """Maps added up by person, so that everyone weighs the same; memory grows with people, not with faces."""
+    """Maps added up by person, so that everyone weighs the same; memory grows with people, not with faces.
 
-    _sums: dict[int, NDArray[np.float32]] = field(default_factory=dict)
-    _counts: Counter[int] = field(default_factory=Counter)
+    All sums lie in one piece of memory: many, made between the large pictures of each batch, would keep the memory of
+    those from being used again.
+
+    Args:
+        most: people at the most.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._sums: NDArray[np.float32] | None = None
+        self._place: dict[int, int] = {}
+        self._counts = np.zeros(most, dtype=np.int64)
 
     def add(self, person: int, map: NDArray[np.float32]) -> None:
         """Add one face's map ``(height, width)`` to those of its person."""
-        if person in self._sums:
-            self._sums[person] += map
-        else:
-            self._sums[person] = map.copy()
-        self._counts[person] += 1
+        if self._sums is None:
+            self._sums = np.zeros((self._most, *map.shape), dtype=np.float32)
+        place = self._place.setdefault(person, len(self._place))
+        self._sums[place] += map
+        self._counts[place] += 1
 
     @property
     def faces(self) -> int:
         """How many maps were added."""
-        return self._counts.total()
+        return int(self._counts.sum())
 
     @property
     def people(self) -> int:
         """How many people they are of."""
-        return len(self._sums)
+        return len(self._place)
 
     def means(self) -> NDArray[np.float32]:
-        """Return the mean map of each person, ``(people, height, width)``; the sums are used up."""
-        people = list(self._sums)
-        first = self._sums[people[0]]
-        stack = np.empty((len(people), *first.shape), dtype=np.float32)
-        for place, person in enumerate(people):
-            np.divide(self._sums.pop(person), self._counts[person], out=stack[place])
-        return stack
+        """Return the mean map of each person, ``(people, height, width)``; the sums are used up.
+
+        Raises:
+            ValueError: when nothing was added, or the sums were used up before.
+        """
+        if self._sums is None:
+            raise ValueError("Expected maps to average, but there is none")
+        means, self._sums = self._sums[: self.people], None
+        means /= self._counts[: self.people, None, None].astype(np.float32)
+        return means

@@ -39,7 +39,7 @@ class MethodMaps:
         facts: what the method tells of its own maps: name to values by row.
     """
 
-    maps: PersonMaps = field(default_factory=PersonMaps)
+    maps: PersonMaps
     left_out: Counter[str] = field(default_factory=Counter)
     facts: dict[str, dict[int, float]] = field(default_factory=dict)
 
@@ -99,10 +99,11 @@ def explain_label(
         rows: the faces.
         advance: is told how many are done.
     """
-    found = ExplainedLabel(name, {method: MethodMaps() for method in explainer.methods})
+    people = explainer.faces.subject_codes
+    most = len(np.unique(people[rows]))
+    found = ExplainedLabel(name, {method: MethodMaps(PersonMaps(most)) for method in explainer.methods})
     shape = (len(rows), -(-CANVAS_HEIGHT // SMALL), -(-CANVAS_WIDTH // SMALL))
     found.small = np.empty(shape, dtype=np.float16)
-    people = explainer.faces.subject_codes
     left_out = {method: each.left_out for method, each in found.by_method.items()}
     for face in explainer.maps(rows, place, advance, left_out):
         for method, map in face.maps.items():
