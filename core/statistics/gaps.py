@@ -171,8 +171,8 @@ def _too_few(names: Sequence[str], chosen: np.ndarray) -> str:
     if len(names) < 2:
         return f"there is one group only, {names[0]}" if len(names) else "there is no group"
     if len(chosen) == 0:
-        return f"none of {len(names)} groups is large enough to be measured; two are needed"
-    return f"only one of {len(names)} groups, {names[chosen[0]]}, is large enough to be measured; two are needed"
+        return f"none of {len(names)} groups has enough of the faces that have this score; two are needed"
+    return f"only one of {len(names)} groups, {names[chosen[0]]}, has enough of the faces that have this score"
 
 
 class _Limits:

@@ -19,7 +19,7 @@ from .randomisation import Interval, Randomisation
 from .weight_checks import Step
 
 DIRECTIONS: Mapping[str, Direction] = {
-    "road": "higher",
+    "road": "none",  # in logits of the model: more is more faithful for one model, and means nothing between two
     "deletion": "lower",
     "insertion": "higher",
     "stability": "lower",
@@ -108,7 +108,8 @@ def face_scores(method: MethodChecks) -> Iterator[Scores]:
         rows, values = method.scores.of(metric + NULL)
         yield Scores(metric + NULL, rows, values, bounds=bounds, condition=condition, by_group=False, keep=False)
         rows, values = method.scores.of(metric + "_gain")
-        yield Scores(metric + "_gain", rows, values, direction="higher", condition=condition, by_group=False)
+        better: Direction = "none" if metric == "road" else "higher"
+        yield Scores(metric + "_gain", rows, values, direction=better, condition=condition, by_group=False)
 
 
 def not_scored(context: ProbeContext, name: str, reason: str) -> Iterator[Measurement]:

@@ -410,7 +410,7 @@ def test_groups_left_out_take_no_part():
 def test_fewer_than_two_groups_are_not_measured():
     faces = draw(12, groups=2)
     assert gap(faces, names=["a", "b"], left_out={0: "few"}) == NoGap(
-        "only one of 2 groups, b, is large enough to be measured; two are needed", {"a": "few"}
+        "only one of 2 groups, b, has enough of the faces that have this score", {"a": "few"}
     )
     assert gap(faces, left_out={0: "few", 1: "few"}).reason.startswith("none of 2 groups")
     one = ScoredFaces(faces.person, np.zeros_like(faces.group), 1, faces.values, faces.weights)
