@@ -164,6 +164,8 @@ def load_codebook(file: Path) -> Codebook:
 def _read(file: Path) -> Any:
     try:
         document = read_yaml(file.read_text(encoding="utf-8"))  # JSON is YAML
+    except FileNotFoundError:
+        raise CodebookError(f"codebook {file.name}: there is no such file beside the plan") from None
     except (OSError, UnicodeDecodeError) as error:
         raise CodebookError(f"codebook {file.name}: cannot be read ({type(error).__name__})") from error
     except (yaml.YAMLError, RecursionError) as error:
