@@ -297,7 +297,7 @@ def test_the_users_own_codebook_is_found_beside_the_plan(tmp_path: Path) -> None
     before = params.digest_of_files()
     (tmp_path / "own.yaml").write_text("expressions: {happy: [12], sad: [1]}\n")
     assert params.digest_of_files() != before
-    with pytest.raises(ValidationError, match="cannot be read"):
+    with pytest.raises(ValidationError, match="there is no such file"):
         find_probe("au_alignment").params.model_validate({"codebook": "gone.yaml"}, context={"folder": tmp_path})
 
 

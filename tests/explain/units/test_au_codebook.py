@@ -122,5 +122,5 @@ def test_a_file_that_is_no_codebook(tmp_path: Path, text: str, told: str) -> Non
 def test_a_name_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(CodebookError, match="did you mean 'emfacs7'"):
         find_codebook("emfacs", tmp_path)
-    with pytest.raises(CodebookError, match=r"codebook gone\.yaml: cannot be read"):
+    with pytest.raises(CodebookError, match=r"codebook gone\.yaml: there is no such file"):
         find_codebook("gone.yaml", tmp_path)
