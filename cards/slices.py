@@ -15,7 +15,8 @@ Pairs = tuple[tuple[str, str], ...]
 _ORDER = (
     "accuracy", "balanced_accuracy", "macro_f1", "auroc", "recall", "precision", "f1",
     "fnr", "fpr", "base_rate", "fdr", "for", "selection_rate", "ece", "confidence_minus_accuracy",
-    "iou", "specificity", "margin", "energy_in_mask", "energy_outside_face",
+    "iou", "specificity", "margin", "energy_in_mask", "energy_outside_face", "face_iou", "face_specificity",
+    "cam_cos", "cam_cos.specificity",
 )  # fmt: skip
 
 
