@@ -55,11 +55,11 @@ def main() -> None:
         compare("untrained net on drawn faces", *drawn())
 
 
-def london() -> tuple[Target, Tensor]:
+def london(faces: int = FACES) -> tuple[Target, Tensor]:
     """Return a real net and real faces."""
     material = load_material(load_plan(ROOT / "tests" / "plans" / "london_face_expression.yaml"))
     assert material.target is not None
-    return material.target, next(material.faces.batches(FACES)).pixels
+    return material.target, next(material.faces.batches(faces)).pixels
 
 
 def drawn() -> tuple[Target, Tensor]:

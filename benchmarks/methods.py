@@ -1,4 +1,4 @@
-"""What each attribution method costs, in forward passes of the net on the same faces.
+"""What each attribution method costs, in forward passes of the net on the same faces; and integrated gradients' error.
 
     python -m benchmarks methods
 
@@ -13,13 +13,17 @@ from functools import partial
 import torch
 from benchmarks.lime import ROOT, drawn, london
 from benchmarks.timing import side_by_side
+from torch import Tensor
 
 from countenance.core.batch_size import fastest_batch_size
-from countenance.explain.attribution.method import Request
+from countenance.core.target import Target
+from countenance.explain.attribution.method import AttributionSettings, Request
 from countenance.explain.attribution.registry import METHODS, build_explainers
 
 FORWARD = "forward pass"
 ROUNDS = 3
+STEPS = (32, 64, 128, 256)
+ERROR_FACES = 6
 
 
 def main() -> None:
@@ -44,6 +48,19 @@ def main() -> None:
         ways = {FORWARD: forward, name: partial(built.explainers[0].explain, request)}
         best = side_by_side(ways, ROUNDS)
         print(f"{info.title:<28}{best[name].cpu / best[FORWARD].cpu:>8.1f} forward passes")
+    compare_steps(*(london(ERROR_FACES) if real else (target, pixels)))
+
+
+def compare_steps(target: Target, pixels: Tensor) -> None:
+    """Print by how much integrated gradients miss the difference of scores, face by face, for several step counts."""
+    request = Request(pixels, torch.ones(len(pixels), dtype=torch.int64), tuple(range(len(pixels))))
+    name = "integrated_gradients"
+    print(f"\nCompleteness error of integrated gradients, {len(pixels)} faces of {target.name}")
+    for steps in STEPS:
+        settings = AttributionSettings(integration_steps=steps)
+        built = build_explainers(target, [name], batch_size=8, settings=settings)
+        errors = built.explainers[0].explain(request)[name].facts["completeness_error"]
+        print(f"{steps:>4} steps: {float(errors.min()):.3f} to {float(errors.max()):.3f}")
 
 
 if __name__ == "__main__":

@@ -49,13 +49,7 @@ def _print_heatmaps(comparison: Comparison) -> None:
     if not found.trees:
         return
     rows = [
-        [
-            name,
-            *(
-                "" if found.overlaps[label][place] is None else str(found.overlaps[label][place])
-                for label in found.labels
-            ),
-        ]
+        [name, *(_tell(found.overlaps[label][place]) for label in found.labels)]
         for place, name in enumerate(comparison.names)
     ]
     print_table("Mean heatmaps: IoU with the mask of the expression", ["network", *found.labels], rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -150,6 +150,9 @@ class PackageCam:
             kept.release()
         return torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))
 
+    def _as_map(self, values: Tensor) -> Tensor:
+        return self._layout.as_map(values).contiguous()
+
     def _made(self, scored: _Scored) -> Any:
         ensure_torchvision_importable()
         import pytorch_grad_cam
@@ -158,9 +161,7 @@ class PackageCam:
         if self.method == "fullgrad":
             return make(scored, [])
         tokens = self._layout.kind != "channels first"
-        transform: Callable[[Tensor], Tensor] | None = None
-        if tokens:
-            transform = lambda values: self._layout.as_map(values).contiguous()  # noqa: E731
+        transform = self._as_map if tokens else None
         arguments: dict[str, Any] = {}
         if self.method in {"sess", "ablationcam"}:
             arguments["batch_size"] = self._batch_size

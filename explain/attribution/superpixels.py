@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -86,5 +85,5 @@ def load_slic() -> Callable[..., NDArray[np.int64]]:
         from skimage.segmentation import slic
     except ImportError as error:
         raise MissingExtraError("scikit-image", "explain", "Dividing a face into superpixels") from error
-    found: Any = slic
-    return found  # type: ignore[no-any-return]
+    found: Callable[..., NDArray[np.int64]] = slic
+    return found
