@@ -166,6 +166,25 @@ class AttributeSpec(Spec):
         default=None, description="edges that cut a numeric column, e.g. [0, 30, 45, 200]"
     )
     describes: str | None = Field(default=None, description="what the attribute means, for the report")
+    role: Literal["group", "control"] = Field(
+        default="group", description="control: groups are compared within its levels, and it is not sliced by itself"
+    )
+    out_of_scope: list[str] = Field(
+        default_factory=list, description="groups that are known to be too small and block no verdict"
+    )
+    confusion: dict[str, dict[str, Number]] | None = Field(
+        default=None, description="chance of each assigned group, by true group: {female: {female: 0.95, male: 0.05}}"
+    )
+    confusion_wrong: dict[str, dict[str, Number]] | None = Field(
+        default=None, description="the same among faces the model gets wrong; `confusion` is then that of the others"
+    )
+    confusion_n: PositiveInt | None = Field(
+        default=None, description="checked faces behind each row of the matrix; it is taken as exact unless given"
+    )
+    second: str | None = Field(default=None, description="column of a second annotator's groups")
+    derive: Literal["ita"] | None = Field(
+        default=None, description="ita: skin tone from the pixels of the cheeks, for an attribute that is `derived`"
+    )
 
     @field_validator("bins")
     @classmethod

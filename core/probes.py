@@ -84,6 +84,8 @@ class Scores:
             a permutation test over people.
         title: what a sentence about a gap calls the score, e.g. ``overlap of the heatmap with the mask``; the metric
             with spaces unless given.
+        tolerance: largest gap that is accepted; ``None`` when nobody said.
+        exact: Clopper-Pearson limits for a rate, which keep their promise at every rate, also near 0.
         keep: whether the values are written to ``scores.parquet``.
     """
 
@@ -100,7 +102,49 @@ class Scores:
     by_group: bool = True
     gaps: bool = False
     title: str = ""
+    tolerance: float | None = None
+    exact: bool = False
     keep: bool = True
+
+
+StatisticName = Literal["auroc", "ccc", "pcc", "rmse", "ece"]
+
+
+@dataclass(frozen=True)
+class PairedScores:
+    """Two numbers per face and a statistic of them that is no mean; the runner makes estimates, groups and intervals.
+
+    Attributes:
+        metric: name of the metric, e.g. ``ccc``.
+        statistic: ``auroc`` (first: 1 for positive faces, 0 for negative; second: score), ``ccc``, ``pcc`` and
+            ``rmse`` (first: truth, second: prediction) or ``ece`` (first: 1 where the answer is right, second:
+            confidence from 0 to 1).
+        rows: positions of the faces in ``context.faces.frame``, shape (m,), each at most once.
+        first: shape (m,), finite.
+        second: shape (m,), finite.
+        direction: which way is better.
+        slice: further slice of the data that all rows share.
+        condition: e.g. ``{"eps": "8/255"}``.
+        overall: whether the estimate over all rows is measured.
+        by_group: whether the estimates by attribute and intersection are measured.
+        gaps: whether the largest difference between groups is measured, with a permutation test over people.
+        title: what a sentence about a gap calls the score.
+        tolerance: largest gap that is accepted; ``None`` when nobody said.
+    """
+
+    metric: str
+    statistic: StatisticName
+    rows: NDArray[np.int64]
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+    direction: Direction = "none"
+    slice: Mapping[str, str] = field(default_factory=dict)
+    condition: Mapping[str, str] = field(default_factory=dict)
+    overall: bool = True
+    by_group: bool = True
+    gaps: bool = False
+    title: str = ""
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +181,7 @@ class Note:
     text: str
 
 
-Output = Scores | Measurement | Finding | TableOutput | ArrayOutput | JsonOutput | Note
+Output = Scores | PairedScores | Measurement | Finding | TableOutput | ArrayOutput | JsonOutput | Note
 
 
 class Advance(Protocol):
