@@ -68,7 +68,7 @@ class Faces:
         boxes: (n, 4) in pixels of the image, or ``None`` for whole images.
         has_subjects: whether the manifest names the person of each face.
         attributes: the attributes by name, with who assigned them.
-        groupings: every attribute and every planned intersection, as groups of faces.
+        groupings: every attribute but controls, and every planned intersection, as groups of faces.
         source: where landmarks come from, or ``None``.
         aligned: the crops are assumed to be aligned to the five-point template.
         workers: threads that decode images.
@@ -143,9 +143,13 @@ class Faces:
 
     @property
     def groupings(self) -> tuple[Groups, ...]:
-        """Every attribute, then every planned intersection, as groups of faces."""
-        columns: dict[str, Any] = {name: self.frame[name] for name in self.attributes}
-        return plan_groups(columns, self.attributes, self.intersections)
+        """Every attribute, then every planned intersection, as groups of faces; without controls.
+
+        A control attribute divides no faces: groups are compared within its levels.
+        """
+        sliced = [name for name, spec in self.attributes.items() if spec.role == "group"]
+        columns: dict[str, Any] = {name: self.frame[name] for name in sliced}
+        return plan_groups(columns, sliced, [names for names in self.intersections if set(names) <= set(sliced)])
 
     def summaries(self) -> dict[str, AttributeSummary]:
         """Return each attribute with its groups' numbers of faces and people."""
