@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from datetime import date
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,13 +21,15 @@ from pydantic import (
     model_validator,
 )
 
+from .attribute_spec import AssignedBy as AssignedBy
+from .attribute_spec import AttributeSpec as AttributeSpec
+from .attribute_spec import Spec as Spec
 from .errors import nearest
 from .keys import PROBE_ID
 from .numbers import Number
 
 Task = Literal["expression", "action_units", "valence_arousal", "forgery", "verification"]
 OutputKind = Literal["logits", "probabilities", "values", "embedding"]
-AssignedBy = Literal["self-reported", "annotator", "derived", "model"]
 
 GENUINE, FORGED = "genuine", "forged"
 VALENCE_AROUSAL = ("valence", "arousal")
@@ -54,12 +55,6 @@ def _number_as_text(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_number_as_text), WithJsonSchema({"type": ["string", "number"]})]
 
 
-class Spec(BaseModel):
-    """A part of the plan: frozen, unknown keys are errors, and so are NaN and infinity, which JSON cannot hold."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
 class InputSpec(Spec):
     """What the net expects: the size of the crop in pixels, its channels, and ``(pixels - mean) / std``.
 
@@ -68,8 +63,8 @@ class InputSpec(Spec):
 
     size: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(description="side in pixels, or [height, width]")
     channels: Literal["rgb", "bgr", "grey"] = "rgb"
-    mean: list[Number] = [0.0]
-    std: list[Number] = [1.0]
+    mean: list[Number] = Field(default=[0.0])
+    std: list[Number] = Field(default=[1.0])
 
     @property
     def height_width(self) -> tuple[int, int]:
@@ -154,44 +149,6 @@ class TargetSpec(Spec):
         """The classes in the order of predictions: as written, or what the task implies."""
         implied = {"forgery": (GENUINE, FORGED), "valence_arousal": VALENCE_AROUSAL}
         return tuple(self.classes) or implied.get(self.task, ())
-
-
-class AttributeSpec(Spec):
-    """An attribute of the people or of the pictures, and who assigned it."""
-
-    assigned_by: AssignedBy
-    of: Literal["subject", "image"] = "subject"
-    column: str | None = Field(default=None, description="column of the manifest; the attribute's name unless given")
-    bins: list[Number] | None = Field(
-        default=None, description="edges that cut a numeric column, e.g. [0, 30, 45, 200]"
-    )
-    describes: str | None = Field(default=None, description="what the attribute means, for the report")
-    role: Literal["group", "control"] = Field(
-        default="group", description="control: groups are compared within its levels, and it is not sliced by itself"
-    )
-    out_of_scope: list[str] = Field(
-        default_factory=list, description="groups that are known to be too small and block no verdict"
-    )
-    confusion: dict[str, dict[str, Number]] | None = Field(
-        default=None, description="chance of each assigned group, by true group: {female: {female: 0.95, male: 0.05}}"
-    )
-    confusion_wrong: dict[str, dict[str, Number]] | None = Field(
-        default=None, description="the same among faces the model gets wrong; `confusion` is then that of the others"
-    )
-    confusion_n: PositiveInt | None = Field(
-        default=None, description="checked faces behind each row of the matrix; it is taken as exact unless given"
-    )
-    second: str | None = Field(default=None, description="column of a second annotator's groups")
-    derive: Literal["ita"] | None = Field(
-        default=None, description="ita: skin tone from the pixels of the cheeks, for an attribute that is `derived`"
-    )
-
-    @field_validator("bins")
-    @classmethod
-    def _bins_rise(cls, bins: list[float] | None) -> list[float] | None:
-        if bins is not None and (len(bins) < 2 or any(a >= b for a, b in pairwise(bins))):
-            raise ValueError(f"bins are {bins}, expected at least two rising edges")
-        return bins
 
 
 class LandmarkColumns(Spec):
