@@ -149,14 +149,12 @@ def ask_correlated(
 
 def answer_correlated(asked: Sequence[Asked]) -> list[Gap]:
     """Return the answers to questions of :func:`ask_correlated` that are judged together, in the order given."""
-    return [
-        replace(
-            gap,
-            largest=_without_placebo(gap.largest),
-            worst_vs_rest=None if gap.worst_vs_rest is None else _without_placebo(gap.worst_vs_rest),
-        )
-        for gap in answer(asked)
-    ]
+    found = []
+    for question, gap in zip(asked, answer(asked), strict=True):
+        largest = _corrected(gap.largest, question)
+        worst = None if gap.worst_vs_rest is None else _corrected(gap.worst_vs_rest, question)
+        found.append(replace(gap, largest=largest, worst_vs_rest=worst))
+    return found
 
 
 def joint_normal(influences: Sequence[Floats], draws: int, random: np.random.Generator) -> list[Floats]:
@@ -218,5 +216,16 @@ def _pair_statistic(values: Floats, covariance: Floats) -> Floats:
     return found
 
 
-def _without_placebo(difference: Difference) -> Difference:
-    return replace(difference, placebo=None, placebo_p=None, placebo_p_adjusted=None)
+def _corrected(difference: Difference, question: Asked) -> Difference:
+    """Take out the placebo, of which there is none, and let the detectable size grow with the errors.
+
+    The size was worked out as if groups were independent. What lies above the tolerance is in proportion to the error
+    of a group against all others, so it is multiplied by the largest ratio of that error to the independent one.
+    """
+    size, limits = difference.detectable, question.limits
+    if size is not None and isinstance(limits, CorrelatedLimits):
+        tolerance = question.tolerance or 0.0
+        size = tolerance + (size - tolerance) * limits.error_ratio
+        if limits.groups.bounds is not None and size > limits.groups.bounds[1] - limits.groups.bounds[0]:
+            size = None
+    return replace(difference, placebo=None, placebo_p=None, placebo_p_adjusted=None, detectable=size)

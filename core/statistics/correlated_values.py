@@ -228,6 +228,15 @@ class CorrelatedLimits(GapLimits):
         self.rest = groups.as_group_values(rest, _n_of_others(groups, rest, variance))
         self._degrees_of_rest = np.full(len(rest), groups.people - 1.0 + EXTRA_DEGREES)
 
+    @property
+    def error_ratio(self) -> float:
+        """Largest error of a group against all others, over what it would be if the groups were independent."""
+        groups = self.groups
+        contrast = groups.others - np.eye(len(groups.values))
+        alone = np.square(contrast) @ np.diag(groups.if_equal)
+        together = np.einsum("gi,ij,gj->g", contrast, groups.if_equal, contrast).clip(0)
+        return float(np.sqrt(divide(together, alone, 1.0).max()))
+
     def pairs(self, quantile: Floats | float, side: Side) -> Floats:
         """Return the limit of first less second group for every ordered pair, shape (groups (groups - 1),)."""
         value = self.groups.values

@@ -212,3 +212,26 @@ def test_equal_groups_are_called_uneven_as_often_as_promised() -> None:
         rejected, ignored = rejected + (both[0] <= 0.05), ignored + (both[1] <= 0.05)
     assert 0.02 <= rejected / runs <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / runs)
     assert ignored < rejected / 2
+
+
+@pytest.mark.parametrize("correlation", [-0.6, 0.0, 0.6])
+def test_the_size_that_is_said_to_be_detectable_is_detected(correlation: float) -> None:
+    """Two groups, tolerance .02: of gaps of the stated size at least four fifths are shown, and not nearly all."""
+    people, runs = 800, 120
+    mixing = np.linalg.cholesky(np.asarray([[1, correlation], [correlation, 1]]))
+
+    def gap_of_rates(rates: Floats, seed: int) -> Gap:
+        x = (random(seed).standard_normal((people, 2)) @ mixing.T < norm.ppf(rates)).astype(float)
+        value = x.mean(axis=0)
+        return correlated_gap(
+            value, people_covariance((x - value) / people), np.full(2, people), names(2), RULES, random(seed + 1000),
+            people=people, faces=2 * people, tolerance=0.02, draws=999, direction="higher",
+        )  # fmt: skip
+
+    size = gap_of_rates(np.asarray([0.7, 0.7]), 0).largest.detectable
+    assert size is not None
+    shown = 0
+    for seed in range(1, runs):
+        bound = gap_of_rates(np.asarray([0.7, 0.7 - size]), seed).largest.bound_low
+        shown += bound is not None and bound > 0.02
+    assert 0.80 - 2.6 * np.sqrt(0.2 * 0.8 / runs) <= shown / runs <= 0.97
