@@ -7,10 +7,11 @@ import pandas as pd
 
 from .faces import Faces
 from .keys import format_pairs
-from .probes import ArrayOutput, JsonOutput, Note, Output, Scores, TableOutput
+from .probes import ArrayOutput, JsonOutput, Note, Output, PairedScores, Scores, TableOutput
 from .results import Artifact, Finding, Measurement
 from .run_folder import RunFolder
-from .statistics.gap_questions import GroupQuestion, gap_findings, gap_notes
+from .statistics.gap_findings import gap_findings, gap_notes
+from .statistics.gap_questions import OpenQuestion, close
 from .statistics.slicing import Slicer
 
 
@@ -28,16 +29,14 @@ class Collector:
         self.notes: list[str] = []
         self._parts: list[pd.DataFrame] = []
         self._keys: set[str] = set()
-        self._questions: list[GroupQuestion] = []
+        self._questions: list[OpenQuestion] = []
 
     def take(self, output: Output) -> None:
         """Take one thing a probe yielded; raises ``TypeError`` for what a probe may not yield."""
-        if isinstance(output, Scores):
+        if isinstance(output, (Scores, PairedScores)):
             self._add(self.slicer.measure(output, self.probe_id))
-            for question in self.slicer.gaps(output, self.probe_id):
-                self._add(question.measurements())
-                self._questions.append(question)
-            if output.keep and self.folder is not None:
+            self._questions += self.slicer.ask(output, self.probe_id)
+            if isinstance(output, Scores) and output.keep and self.folder is not None:
                 self._parts.append(self._rows_of(output))
         elif isinstance(output, Measurement):
             self._add([output])
@@ -66,8 +65,11 @@ class Collector:
 
     def finish(self) -> None:
         """Say which gaps hold among all that were asked, and write the per-face scores."""
-        self.findings += gap_findings(self._questions)
-        self.notes += gap_notes(self._questions)
+        questions = close(self._questions)
+        for question in questions:
+            self._add(question.measurements())
+        self.findings += gap_findings(questions)
+        self.notes += gap_notes(questions)
         if self.folder is not None:
             self.folder.write_scores(self.probe_id, self._parts)
 

@@ -4,12 +4,13 @@ A gate tests a bound and not a point. ``at_most`` fails when the lower bound is 
 upper bound is not; ``at_least`` the other way round; between the two it is inconclusive. Where one gate judges
 several groups, *every* group has to pass, which needs no correction (an intersection-union test); *any* group may
 fail it, so the bound that fails a gate is widened for the number of groups (Bonferroni). Widening scales the distance
-from the estimate to its bound by the ratio of the normal quantiles, which is approximate for a skewed interval.
+from the estimate to its bound by the ratio of the normal quantiles, which is approximate for a skewed interval. The
+difference between groups brings one-sided bounds of its own, which already hold over all questions of its probe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy.special import ndtri
@@ -17,7 +18,7 @@ from scipy.special import ndtri
 from .errors import nearest
 from .keys import format_key, parse_key
 from .plan import GateSpec
-from .results import AuditResults, GateOutcome, Measurement, Verdict
+from .results import AuditResults, Estimate, GateOutcome, Measurement, Verdict
 
 ANY = "*"
 EXACT = "exact"
@@ -47,7 +48,7 @@ def judge(gate: GateSpec, results: AuditResults) -> GateOutcome:
     return GateOutcome(
         gate=written,
         verdict=verdict,
-        why=_tell(gate, verdict, worst, len(measured), unmeasured),
+        why=_tell(gate, verdict, worst, len(measured), unmeasured, _beside(worst.item, results)),
         evidence=[one.item.key for one in sorted(judged, key=lambda one: one.margin)[:20]],
     )
 
@@ -72,6 +73,17 @@ def matching(gate: GateSpec, results: AuditResults) -> list[Measurement]:
     return found
 
 
+def _beside(item: Measurement, results: AuditResults) -> dict[str, Estimate]:
+    """Return what stands beside a difference between groups, such as ``detectable``, by the end of its name."""
+    probe = results.probe(item.key.partition("/")[0])
+    found = {}
+    for other in probe.measurements if probe is not None else ():
+        same = other.slice == item.slice and other.condition == item.condition
+        if same and other.metric.startswith(f"{item.metric}."):
+            found[other.metric.removeprefix(f"{item.metric}.")] = other.estimate
+    return found
+
+
 @dataclass(frozen=True)
 class _Judged:
     """One measurement judged: its verdict, and how far its estimate is on the right side of the limit."""
@@ -93,6 +105,8 @@ def _judge_one(gate: GateSpec, item: Measurement, count: int) -> _Judged:
         low = high = estimate.value  # counted, not estimated: a second run would give the same
     if low is None or high is None:
         return _Judged(item, "inconclusive", margin)
+    if at_most and estimate.bound_low is not None and estimate.bound_high is not None:
+        return _Judged(item, _judge_gap(estimate, estimate.bound_low, estimate.bound_high, limit), margin)
     widening = _widening(estimate.level or 0.95, count)
     if at_most:
         failed = estimate.value - (estimate.value - low) * widening > limit
@@ -101,6 +115,17 @@ def _judge_one(gate: GateSpec, item: Measurement, count: int) -> _Judged:
         failed = estimate.value + (high - estimate.value) * widening < limit
         passed = low >= limit
     return _Judged(item, "fail" if failed else "pass" if passed else "inconclusive", margin)
+
+
+def _judge_gap(estimate: Estimate, low: float, high: float, limit: float) -> Verdict:
+    """Return the verdict on a difference between groups, whose bounds are one-sided.
+
+    The lower one holds over all questions of the probe at once, so it is not widened. "No difference is larger" is a
+    claim about every group, and groups too small to take part block it.
+    """
+    if low > limit:
+        return "fail"
+    return "pass" if high <= limit and not estimate.groups_left_out else "inconclusive"
 
 
 def _widening(level: float, count: int) -> float:
@@ -117,11 +142,43 @@ def _overall(gate: GateSpec, verdicts: Sequence[Verdict], unmeasured: bool) -> V
     return "pass"
 
 
-def _tell(gate: GateSpec, verdict: Verdict, worst: _Judged, count: int, unmeasured: Sequence[Measurement]) -> str:
+def _tell_gap(judged: _Judged, limit: float, beside: Mapping[str, Estimate]) -> str:
+    """Say in words what the bounds of a difference between groups allow to claim, and what would have been shown."""
+    estimate = judged.item.estimate
+    low, high = estimate.bound_low or 0.0, estimate.bound_high or 0.0
+    level = f"{100 * (estimate.level or 0.95):g} %"
+    if judged.verdict == "fail":
+        return f"; the true difference is at least {low:.3f} ({level}, over all questions of the probe at once)"
+    if judged.verdict == "pass":
+        return f"; the true difference is at most {high:.3f} ({level})"
+    left = estimate.groups_left_out or 0
+    if high <= limit and left:
+        groups = "1 group is" if left == 1 else f"{left} groups are"
+        return (
+            f"; it is at most {high:.3f} between the {estimate.groups} groups measured, but {groups} too small to be "
+            "judged (out_of_scope names those that are not to count)"
+        )
+    told = f"; these faces cannot settle it: the true difference may be as small as {low:.3f} or as large as {high:.3f}"
+    size = beside.get("detectable")
+    if size is not None and size.value is not None:
+        told += f"; one of {size.value:.3f} would have been shown to be too large in 8 of 10 such samples"
+    return told
+
+
+def _tell(
+    gate: GateSpec,
+    verdict: Verdict,
+    worst: _Judged,
+    count: int,
+    unmeasured: Sequence[Measurement],
+    beside: Mapping[str, Estimate],
+) -> str:
     side = "at most" if gate.at_most is not None else "at least"
     limit = gate.at_most if gate.at_most is not None else gate.at_least
     told = f"{worst.item.key} is {worst.item.estimate}; the limit is {side} {limit:g}"
-    if worst.verdict == "inconclusive":
+    if gate.at_most is not None and worst.item.estimate.bound_high is not None:
+        told += _tell_gap(worst, gate.at_most, beside)
+    elif worst.verdict == "inconclusive":
         if worst.item.estimate.low is None:
             told += "; it has no interval, so no bound can be tested"
         else:

@@ -50,7 +50,9 @@ class Estimate(Record):
 
     ``low`` and ``high`` bound the true value at confidence ``level`` by ``method``. ``n`` counts rows (faces or
     pairs), ``subjects`` people, ``n_effective`` the independent rows the clustered ones are worth, ``count`` the
-    numerator of a rate.
+    numerator of a rate. Of a difference between groups, ``bound_low`` and ``bound_high`` are the one-sided bounds that
+    gates test, the lower one simultaneous over all questions of the probe; ``groups`` took part, and
+    ``groups_left_out`` were too small to, though they count.
     """
 
     value: float | None
@@ -64,6 +66,10 @@ class Estimate(Record):
     count: float | None = None
     unit: str | None = None
     reason: str | None = None
+    bound_low: float | None = None
+    bound_high: float | None = None
+    groups: int | None = None
+    groups_left_out: int | None = None
 
     _always_written = ("value",)
 
@@ -73,7 +79,7 @@ class Estimate(Record):
             raise ValueError("an estimate without a value needs a reason")
         if self.value is None and (self.low is not None or self.high is not None):
             raise ValueError("an estimate without a value has no interval")
-        for name in ("value", "low", "high"):
+        for name in ("value", "low", "high", "bound_low", "bound_high"):
             number = getattr(self, name)
             if number is not None and not math.isfinite(number):
                 raise ValueError(f"{name} is {number}, expected a finite number or None with a reason")

@@ -9,37 +9,33 @@ and with bounds of the true largest difference that hold although the groups wer
 - Upper bound: the largest upper limit over pairs, each at its ordinary level. "No pair differs by more than d" is a
   claim about every pair (intersection-union; Berger 1982, Technometrics 24:295), so nothing is to be adjusted.
 
-Limits of differences come from limits of the groups by MOVER (Zou and Donner 2008, Statistics in Medicine 27:1693):
-Wilson limits with the effective n for rates, value -/+ quantile times clustered error for means. People in
-several groups (an attribute of the picture) make the groups alike; the limits treat the groups as independent,
-which is then too cautious. How often these bounds hold in simulations: ``docs/intervals.md``.
+A gap is asked (:func:`ask`) and answered (:func:`answer`) in two steps, since p-values and the bounds that gates test
+have to hold over all the questions of one probe. How often they hold in simulations: ``docs/gap-study.md``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import t
 
 from ..results import Direction
-from .group_tests import (
-    GroupValues,
-    Kind,
-    Statistics,
-    combined_p_value,
-    critical_values,
-    group_values,
-    one_face_each,
-    p_value,
-    statistics_of,
-    the_others,
+from .deals import Deals
+from .detectable import detectable
+from .gap_data import GapData, Range, SummedData
+from .gap_limits import GapLimits
+from .group_tests import Kind, Statistics, combined_p_value, critical_values, p_value, statistics_of
+from .joint import (
+    adjusted,
+    critical_largest,
+    critical_worst,
+    log_scale_largest,
+    log_scale_worst,
+    smallest_at,
 )
-from .intervals import EXTRA_DEGREES, wilson
-from .permutations import SUBJECTS, Dealer, ScoredFaces, observed_sums
+from .permutations import ScoredFaces
 from .rules import StatisticsRules
 from .sums import Floats
 
@@ -57,6 +53,16 @@ class Difference:
         null_mean: mean of the difference over the permutations.
         null_low: its lower quantile, 2.5 % at a level of 95 %.
         null_high: its upper quantile.
+        p_adjusted: p-value adjusted for all questions asked together.
+        bound_low: one-sided lower bound at the level, simultaneous over all questions asked together; 0 at least.
+        bound_high: one-sided upper bound at the level.
+        cross_fitted: the difference between groups chosen on four fifths of the people and measured on the last,
+            averaged; ``None`` where it was not worked out.
+        detectable: smallest true difference that would be shown to exceed the tolerance in 8 of 10 samples like this;
+            ``None`` where no difference would.
+        placebo: the difference between random groups of people of the same sizes.
+        placebo_p: its p-value.
+        placebo_p_adjusted: its p-value, adjusted as the real one is.
     """
 
     value: float
@@ -66,6 +72,14 @@ class Difference:
     null_mean: float
     null_low: float
     null_high: float
+    p_adjusted: float | None = None
+    bound_low: float | None = None
+    bound_high: float | None = None
+    cross_fitted: float | None = None
+    detectable: float | None = None
+    placebo: float | None = None
+    placebo_p: float | None = None
+    placebo_p_adjusted: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,8 @@ class Gap:
         people: people that took part.
         people_in_several: those of them with faces in several groups.
         permutations: how often the groups were dealt out.
+        out_of_scope: those left out that the plan names as out of scope.
+        tolerance: largest gap that is accepted; ``None`` when nobody said.
     """
 
     groups: tuple[str, ...]
@@ -101,6 +117,13 @@ class Gap:
     people: int
     people_in_several: int
     permutations: int
+    out_of_scope: tuple[str, ...] = ()
+    tolerance: float | None = None
+
+    @property
+    def blocking(self) -> int:
+        """How many groups that count were too small to take part: they block a pass."""
+        return len(set(self.left_out) - set(self.out_of_scope))
 
 
 @dataclass(frozen=True)
@@ -111,6 +134,104 @@ class NoGap:
     left_out: Mapping[str, str]
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A question about a gap whose labellings are dealt, to be answered together with others.
+
+    Attributes:
+        names: name of every group that takes part.
+        left_out: groups that do not, with the reason.
+        out_of_scope: those of them that the plan names as out of scope.
+        limits: limits of differences between the groups.
+        seen: the statistics as observed, one labelling.
+        dealt: the statistics of the permutations.
+        placebo: the statistics of one more permutation, which stands in for an attribute that means nothing.
+        direction: which way is better.
+        level: level of the bounds.
+        tolerance: largest gap that is accepted, if somebody said.
+        cross_fitted: the largest difference and that of the worst group against the rest, cross-fitted.
+    """
+
+    names: tuple[str, ...]
+    left_out: Mapping[str, str]
+    out_of_scope: tuple[str, ...]
+    limits: GapLimits
+    seen: Statistics
+    dealt: Statistics
+    placebo: Statistics
+    direction: Direction
+    level: float
+    tolerance: float | None = None
+    cross_fitted: tuple[float, float] | None = None
+
+    @property
+    def sign(self) -> Literal[-1, 1]:
+        """1 when a group that lies lower does worse, -1 when one that lies higher does."""
+        return 1 if self.direction == "higher" else -1
+
+
+def too_few(names: Sequence[str], left_out: Mapping[int, str]) -> NoGap | None:
+    """Return why there is nothing to compare, or ``None`` when two groups or more take part."""
+    chosen = [group for group in range(len(names)) if group not in left_out]
+    if len(chosen) >= 2:
+        return None
+    absent = {names[group]: reason for group, reason in sorted(left_out.items())}
+    if len(names) < 2:
+        return NoGap(f"there is one group only, {names[0]}" if names else "there is no group", absent)
+    if not chosen:
+        return NoGap(
+            f"none of {len(names)} groups has enough of the faces that have this score; two are needed", absent
+        )
+    return NoGap(
+        f"only one of {len(names)} groups, {names[chosen[0]]}, has enough of the faces that have this score", absent
+    )
+
+
+def ask(
+    data: GapData,
+    names: Sequence[str],
+    left_out: Mapping[str, str],
+    rules: StatisticsRules,
+    random: np.random.Generator,
+    *,
+    direction: Direction = "none",
+    permutations: int = PERMUTATIONS,
+    deals: Deals | None = None,
+    tolerance: float | None = None,
+    cross_fitted: tuple[float, float] | None = None,
+    out_of_scope: Sequence[str] = (),
+) -> Asked:
+    """Deal the groups out anew and keep what the answer needs.
+
+    Args:
+        data: the score of the groups that take part, two or more.
+        names: name of each of them.
+        left_out: the others, with the reason.
+        rules: level of the bounds.
+        random: source of permutations that are not shared.
+        direction: which way is better.
+        permutations: how often the groups are dealt out, at least ``2 / (1 - level)``; one more is the placebo.
+        deals: ``permutations + 1`` permutations that questions share; ``None`` to deal this question alone.
+        tolerance: largest gap that is accepted.
+        cross_fitted: cross-fitted differences, largest and worst against the rest.
+        out_of_scope: groups that block no verdict when they are too small.
+    """
+    dealt = statistics_of(data.dealt(permutations + 1, random, deals))
+    return Asked(
+        names=tuple(names),
+        left_out=dict(left_out),
+        out_of_scope=tuple(name for name in out_of_scope if name in left_out),
+        limits=GapLimits(data),
+        seen=statistics_of([data.observed()]),
+        dealt=dealt.part(slice(0, permutations)),
+        placebo=dealt.part(slice(permutations, None)),
+        direction=direction,
+        level=rules.level,
+        tolerance=tolerance,
+        cross_fitted=cross_fitted,
+    )
+
+
 def gap_of(
     faces: ScoredFaces,
     names: Sequence[str],
@@ -119,11 +240,11 @@ def gap_of(
     random: np.random.Generator,
     *,
     kind: Kind,
-    bounds: tuple[float, float] | None = None,
+    bounds: Range | None = None,
     direction: Direction = "none",
     permutations: int = PERMUTATIONS,
 ) -> Gap | NoGap:
-    """Return the largest difference between groups, tested by dealing the groups out anew over people.
+    """Return the answer to one question about a rate or a mean, asked alone.
 
     Args:
         faces: the score of every face with its person and group.
@@ -136,134 +257,209 @@ def gap_of(
         direction: which way is better.
         permutations: how often the groups are dealt out, at least ``2 / (1 - level)``.
     """
-    absent = {names[group]: reason for group, reason in sorted(left_out.items())}
+    none = too_few(names, left_out)
+    if none is not None:
+        return none
     chosen = np.asarray([group for group in range(len(names)) if group not in left_out], dtype=np.int64)
-    if len(chosen) < 2:
-        return NoGap(_too_few(names, chosen), absent)
-    faces = faces.only(chosen)
-    dealer = Dealer(faces)
-    sums = observed_sums(faces)
-    values = group_values(sums, kind)
-    seen = statistics_of([sums], kind)
-    dealt = statistics_of(dealer.deal(permutations, random), kind)
-    limits = _Limits(sums, values, kind, bounds, rules.level)
-    shown = values.value[0]
-    least, most = int(shown.argmin()), int(shown.argmax())
-    worst = None if direction == "none" else _worst(seen, dealt, limits, direction)
-    return Gap(
-        groups=tuple(names[group] for group in chosen),
-        left_out=absent,
-        lowest=names[chosen[least]],
-        highest=names[chosen[most]],
-        lowest_value=float(shown[least]),
-        highest_value=float(shown[most]),
-        largest=_largest(seen, dealt, limits),
-        worst=None if worst is None else names[chosen[worst[0]]],
-        worst_vs_rest=None if worst is None else worst[1],
-        faces=len(faces.values),
-        people=len(np.unique(faces.person)),
-        people_in_several=dealer.people_of_several,
+    asked = ask(
+        SummedData(faces.only(chosen), kind, bounds),
+        [names[group] for group in chosen],
+        {names[group]: reason for group, reason in sorted(left_out.items())},
+        rules,
+        random,
+        direction=direction,
         permutations=permutations,
     )
+    return answer([asked])[0]
 
 
-def _too_few(names: Sequence[str], chosen: np.ndarray) -> str:
-    if len(names) < 2:
-        return f"there is one group only, {names[0]}" if len(names) else "there is no group"
-    if len(chosen) == 0:
-        return f"none of {len(names)} groups has enough of the faces that have this score; two are needed"
-    return f"only one of {len(names)} groups, {names[chosen[0]]}, has enough of the faces that have this score"
+def answer(asked: Sequence[Asked]) -> list[Gap]:
+    """Return the answers to questions that are judged together, in the order given."""
+    largest = _judge([_Largest(question) for question in asked])
+    directed = [question for question in asked if question.direction != "none"]
+    worst = iter(_judge([_Worst(question) for question in directed]))
+    return [
+        _gap(question, found, next(worst) if question.direction != "none" else None)
+        for question, found in zip(asked, largest, strict=True)
+    ]
 
 
-class _Limits:
-    """Limits of the groups, of the others of each group, and of differences between them."""
+class _Question(Protocol):
+    """One kind of difference of one question: how it is judged alone and together with others."""
 
-    def __init__(
-        self, sums: Floats, values: GroupValues, kind: Kind, bounds: tuple[float, float] | None, level: float
-    ) -> None:
-        self.kind, self.bounds, self.alpha = kind, bounds, (1 - level) / 2
-        self.own, self.rest = values, the_others(values)
-        m = sums[..., SUBJECTS]
-        others = m.sum(axis=1, keepdims=True) - m
-        alone = one_face_each(sums) if kind == "rate" else np.zeros(m.shape, dtype=np.bool_)
-        self.own_quantile = self._quantile(m, alone)
-        self.rest_quantile = self._quantile(others, np.broadcast_to(alone.all(axis=1, keepdims=True), m.shape))
-        self.known = kind == "rate" or float(values.unit[0, 0]) > 0
+    asked: Asked
+    limits: GapLimits
+    alpha: float
+    value: float
+    null: Floats
+    p: float
+    placebo_value: float
+    placebo_p: float
+    log_s: float
+    log_s_dealt: Floats
+    log_s_placebo: float
+    cross_fitted: float | None
 
-    def _quantile(self, people: Floats, alone: np.ndarray) -> Floats:
-        """Return the one-sided quantile of each group: normal for independent faces of a rate, else t."""
-        quantile = np.where(alone, ndtri(1 - self.alpha), t.ppf(1 - self.alpha, people - 1 + EXTRA_DEGREES))
-        return np.asarray(quantile[0], dtype=np.float64)
+    def alone(self, alpha: float) -> tuple[float, ...]: ...
 
-    def distances(self, values: GroupValues, quantile: Floats | float) -> tuple[Floats, Floats]:
-        """Return how far the limits at this quantile lie below and above each value, shape (groups,)."""
-        value = values.value[0]
-        if self.kind == "rate":
-            low, high = wilson(value, values.n_effective[0], quantile)
-        else:
-            half = quantile * np.sqrt(values.variance[0])
-            low, high = value - half, value + half
-            if self.bounds is not None:
-                low, high = np.clip(low, self.bounds[0], value), np.clip(high, value, self.bounds[1])
-        return value - low, high - value
+    def together(self, log_s: float) -> tuple[float, ...]: ...
 
-    def pairs(self, quantile: Floats | float, side: Literal["low", "high"]) -> Floats:
-        """Return the limit of first less second group for every ordered pair, shape (groups, groups)."""
-        value = self.own.value[0]
-        below, above = self.distances(self.own, quantile)
-        difference = value[:, None] - value[None, :]
-        if side == "low":
-            limit = difference - np.hypot(below[:, None], above[None, :])
-        else:
-            limit = difference + np.hypot(above[:, None], below[None, :])
-        return np.asarray(limit[~np.eye(len(value), dtype=np.bool_)], dtype=np.float64)
+    def low(self, critical: tuple[float, ...]) -> float: ...
 
-    def against_rest(
-        self, own: Floats | float, rest: Floats | float, side: Literal["low", "high"], sign: int
-    ) -> Floats:
-        """Return the limit of all others less the group (``sign`` 1) or the group less all others (-1)."""
-        below, above = self.distances(self.own, own)
-        rest_below, rest_above = self.distances(self.rest, rest)
-        difference = sign * (self.rest.value[0] - self.own.value[0])
-        outward = (rest_below, above) if (side == "low") == (sign > 0) else (rest_above, below)
-        limit: Floats = difference + (-1 if side == "low" else 1) * np.hypot(*outward)
-        return limit
+    def high(self, alpha: float) -> float: ...
+
+    def detectable(self, critical: tuple[float, ...], tolerance: float) -> float | None: ...
 
 
-def _largest(seen: Statistics, dealt: Statistics, limits: _Limits) -> Difference:
-    """Return the largest difference of two groups: bounds as the module says, p-value of both families."""
-    p = combined_p_value((float(seen.pair[0]), float(seen.rest[0])), (dealt.pair, dealt.rest))
-    low = high = None
-    if limits.known:
-        of_pair, of_rest = critical_values((dealt.pair, dealt.rest), limits.alpha)
-        families = [limits.pairs(of_pair, "low")]
-        families += [limits.against_rest(of_rest, of_rest, "low", sign) for sign in (1, -1)]
-        low = max(0.0, float(np.concatenate(families).max()))
-        high = float(limits.pairs(limits.own_quantile, "high").max())
-    return _difference(float(seen.gap[0]), low, high, p, dealt.gap, limits.alpha)
+class _Largest:
+    """The largest difference of two groups: bounds as the module says, p-value of both families."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked, self.limits, self.alpha = asked, asked.limits, 1 - asked.level
+        seen, dealt, self.groups = asked.seen, asked.dealt, len(asked.names)
+        self.value, self.null = float(seen.gap[0]), dealt.gap
+        self.placebo_value = float(asked.placebo.gap[0])
+        self.p = combined_p_value((float(seen.pair[0]), float(seen.rest[0])), (dealt.pair, dealt.rest))
+        drawn = (float(asked.placebo.pair[0]), float(asked.placebo.rest[0]))
+        self.placebo_p = combined_p_value(drawn, (dealt.pair, dealt.rest))
+        self.log_s = float(log_scale_largest(seen.pair, seen.rest, self.groups)[0])
+        self.log_s_dealt = log_scale_largest(dealt.pair, dealt.rest, self.groups)
+        self.log_s_placebo = float(log_scale_largest(asked.placebo.pair, asked.placebo.rest, self.groups)[0])
+        self.cross_fitted = None if asked.cross_fitted is None else asked.cross_fitted[0]
+
+    def alone(self, alpha: float) -> tuple[float, ...]:
+        """Return the critical values of this question by itself (Beran: both families with equal error)."""
+        return critical_values((self.asked.dealt.pair, self.asked.dealt.rest), alpha)
+
+    def together(self, log_s: float) -> tuple[float, ...]:
+        """Return the critical values that the common scale stands for."""
+        return critical_largest(log_s, self.groups)
+
+    def low(self, critical: tuple[float, ...]) -> float:
+        """Return the lower bound at critical values."""
+        return self.limits.lowest_largest(critical[0], critical[1])
+
+    def high(self, alpha: float) -> float:
+        """Return the upper bound, one-sided at ``alpha``."""
+        return self.limits.highest_largest(alpha)
+
+    def detectable(self, critical: tuple[float, ...], tolerance: float) -> float | None:
+        """Return the smallest true difference of any one group that would be shown to exceed the tolerance."""
+        data, (of_pair, of_rest) = self.limits.data, critical
+        own, bounds = self.limits.own, data.bounds
+        return detectable(own, data.kind, of_rest, of_pair, tolerance=tolerance, sign=0, bounds=bounds).any_group
 
 
-def _worst(seen: Statistics, dealt: Statistics, limits: _Limits, direction: Direction) -> tuple[int, Difference]:
-    """Return the group that does worst against all others together and by how much.
+class _Worst:
+    """The group that does worst against all others together.
 
-    The critical value is that of the one-sided statistic: rates near 1 are skewed, and the two-sided one at twice
-    the level would promise too much.
+    The critical value is that of the one-sided statistic: rates near 1 are skewed, and the two-sided one at twice the
+    level would promise too much.
     """
-    sign = 1 if direction == "higher" else -1
-    one_sided, raw = (dealt.below, dealt.lag) if sign > 0 else (dealt.above, dealt.lead)
-    reached, value = (seen.below, seen.lag) if sign > 0 else (seen.above, seen.lead)
-    low = high = None
-    if limits.known:
-        critical = critical_values((one_sided,), limits.alpha)[0]
-        low = float(limits.against_rest(critical, critical, "low", sign).max())
-        high = float(limits.against_rest(limits.own_quantile, limits.rest_quantile, "high", sign).max())
-    group = int((sign * (limits.rest.value[0] - limits.own.value[0])).argmax())
-    p = p_value(float(reached[0]), one_sided)
-    return group, _difference(float(value[0]), max(0.0, low) if low is not None else None, high, p, raw, limits.alpha)
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked, self.limits, self.alpha = asked, asked.limits, 1 - asked.level
+        self.groups = len(asked.names)
+        up = asked.sign > 0
+        self._behind = asked.dealt.below if up else asked.dealt.above
+        seen = float((asked.seen.below if up else asked.seen.above)[0])
+        placebo = float((asked.placebo.below if up else asked.placebo.above)[0])
+        self.value = float((asked.seen.lag if up else asked.seen.lead)[0])
+        self.null = asked.dealt.lag if up else asked.dealt.lead
+        self.placebo_value = float((asked.placebo.lag if up else asked.placebo.lead)[0])
+        self.p, self.placebo_p = p_value(seen, self._behind), p_value(placebo, self._behind)
+        self.log_s = float(log_scale_worst(np.asarray([seen]), self.groups)[0])
+        self.log_s_dealt = log_scale_worst(self._behind, self.groups)
+        self.log_s_placebo = float(log_scale_worst(np.asarray([placebo]), self.groups)[0])
+        self.cross_fitted = None if asked.cross_fitted is None else asked.cross_fitted[1]
+
+    def alone(self, alpha: float) -> tuple[float, ...]:
+        """Return the critical value of this question by itself."""
+        return critical_values((self._behind,), alpha)
+
+    def together(self, log_s: float) -> tuple[float, ...]:
+        """Return the critical value that the common scale stands for."""
+        return (critical_worst(log_s, self.groups),)
+
+    def low(self, critical: tuple[float, ...]) -> float:
+        """Return the lower bound at the critical value."""
+        return self.limits.lowest_worst(critical[0], self.asked.sign)
+
+    def high(self, alpha: float) -> float:
+        """Return the upper bound, one-sided at ``alpha``."""
+        return self.limits.highest_worst(alpha, self.asked.sign)
+
+    def detectable(self, critical: tuple[float, ...], tolerance: float) -> float | None:
+        """Return how far any one group would have to be behind for it to be shown to exceed the tolerance."""
+        data, sign = self.limits.data, self.asked.sign
+        size = detectable(self.limits.own, data.kind, critical[0], tolerance=tolerance, sign=sign, bounds=data.bounds)
+        return size.any_group
 
 
-def _difference(
-    value: float, low: float | None, high: float | None, p: float, null: Floats, alpha: float
-) -> Difference:
-    null_low, null_high = np.quantile(null, [alpha, 1 - alpha])
-    return Difference(value, low, high, p, float(null.mean()), float(null_low), float(null_high))
+def _judge(questions: Sequence[_Question]) -> list[Difference]:
+    """Return the differences of questions that are judged together."""
+    if not questions:
+        return []
+    dealt = [question.log_s_dealt for question in questions]
+    joint = adjusted([question.log_s for question in questions], dealt)
+    placebo = adjusted([question.log_s_placebo for question in questions], dealt)
+    together = smallest_at(dealt, questions[0].alpha) if len(questions) > 1 else None
+    found = []
+    for question, p_adjusted, placebo_adjusted in zip(questions, joint, placebo, strict=True):
+        alpha = question.alpha
+        p = question.p if together is None else max(question.p, float(p_adjusted))
+        placebo_p = question.placebo_p if together is None else max(question.placebo_p, float(placebo_adjusted))
+        low = high = bound_low = bound_high = size = None
+        if question.limits.data.known:
+            critical = question.alone(alpha) if together is None else question.together(together)
+            low = max(0.0, question.low(question.alone(alpha / 2)))
+            high = question.high(alpha / 2)
+            bound_low = max(0.0, question.low(critical)) if p <= alpha else 0.0
+            bound_high = question.high(alpha)
+            if question.asked.tolerance is not None:
+                size = question.detectable(critical, question.asked.tolerance)
+        null_low, null_high = np.quantile(question.null, [alpha / 2, 1 - alpha / 2])
+        found.append(
+            Difference(
+                value=question.value,
+                low=low,
+                high=None if high is None or low is None else max(high, low),
+                p=question.p,
+                null_mean=float(question.null.mean()),
+                null_low=float(null_low),
+                null_high=float(null_high),
+                p_adjusted=p,
+                bound_low=bound_low,
+                bound_high=bound_high,
+                cross_fitted=question.cross_fitted,
+                detectable=size,
+                placebo=question.placebo_value,
+                placebo_p=question.placebo_p,
+                placebo_p_adjusted=placebo_p,
+            )
+        )
+    return found
+
+
+def _gap(asked: Asked, largest: Difference, worst: Difference | None) -> Gap:
+    shown = asked.limits.own.value[0]
+    least, most = int(shown.argmin()), int(shown.argmax())
+    behind = int((asked.sign * (asked.limits.rest.value[0] - shown)).argmax())
+    data = asked.limits.data
+    return Gap(
+        groups=asked.names,
+        left_out=asked.left_out,
+        lowest=asked.names[least],
+        highest=asked.names[most],
+        lowest_value=float(shown[least]),
+        highest_value=float(shown[most]),
+        largest=largest,
+        worst=None if worst is None else asked.names[behind],
+        worst_vs_rest=worst,
+        faces=data.faces,
+        people=data.people,
+        people_in_several=data.people_in_several,
+        permutations=len(asked.dealt.gap),
+        out_of_scope=asked.out_of_scope,
+        tolerance=asked.tolerance,
+    )

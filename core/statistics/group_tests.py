@@ -8,7 +8,7 @@ Formulas over labellings: arrays of shape (labellings, groups), a labelling bein
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -131,10 +131,14 @@ class Statistics:
     lag: Floats
     lead: Floats
 
+    def part(self, chosen: slice) -> Statistics:
+        """Return the numbers of some of the labellings."""
+        return Statistics(**{each.name: getattr(self, each.name)[chosen] for each in fields(self)})
 
-def statistics_of(sums: Iterable[Floats], kind: Kind) -> Statistics:
-    """Return the statistics of labellings whose sums come in parts."""
-    parts = [_statistics(group_values(part, kind)) for part in sums]
+
+def statistics_of(values: Iterable[GroupValues]) -> Statistics:
+    """Return the statistics of labellings whose values come in parts."""
+    parts = [_statistics(part) for part in values]
     return Statistics(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

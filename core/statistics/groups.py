@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,14 @@ class Groups:
         attributes: the attribute names, sorted.
         values: the slice of each group, e.g. ``{"gender": "female"}``; every group has at least one face.
         codes: index into ``values`` of each face, shape (faces,).
+        out_of_scope: groups that block no verdict when they are too small to measure.
     """
 
     name: str
     attributes: tuple[str, ...]
     values: list[dict[str, str]]
     codes: NDArray[np.int64]
+    out_of_scope: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -74,10 +76,28 @@ def plan_groups(
     columns: Mapping[str, Sequence[object]],
     attributes: Iterable[str],
     intersections: Iterable[Iterable[str]] = (),
+    out_of_scope: Mapping[str, Iterable[str]] | None = None,
 ) -> tuple[Groups, ...]:
-    """Make the groups of every attribute and of every planned intersection, each once."""
+    """Make the groups of every attribute and of every planned intersection, each once.
+
+    Args:
+        columns: one sequence per attribute, one value per face.
+        attributes: names of the attributes to divide by.
+        intersections: names of attributes to divide by together.
+        out_of_scope: by attribute, groups that block no verdict; a combination is out of scope with any of its parts.
+    """
     wanted = [(name,) for name in attributes] + [tuple(sorted(names)) for names in intersections]
-    return tuple(build_groups(columns, names) for names in dict.fromkeys(wanted))
+    outside = {name: set(values) for name, values in (out_of_scope or {}).items()}
+    found = []
+    for names in dict.fromkeys(wanted):
+        groups = build_groups(columns, names)
+        codes = (
+            code
+            for code, value in enumerate(groups.values)
+            if any(group in outside.get(name, ()) for name, group in value.items())
+        )
+        found.append(replace(groups, out_of_scope=frozenset(codes)))
+    return tuple(found)
 
 
 def _encode(column: Any) -> tuple[NDArray[np.int64], list[str]]:

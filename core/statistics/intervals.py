@@ -18,6 +18,7 @@ from .sums import Floats, GroupSums, Integers, divide, total_at
 WILSON = "wilson"
 WILSON_EFFECTIVE = "wilson_effective_n"
 KORN_GRAUBARD = "korn_graubard"
+CLOPPER_PEARSON = "clopper_pearson"
 SANDWICH = "sandwich_t"
 NO_VARIATION = "no_variation"
 GROUPS_TO_POOL = 3
@@ -120,7 +121,7 @@ def clopper_pearson(count: Floats, n: Floats, level: float) -> tuple[Floats, Flo
     return low, high
 
 
-def rate_intervals(sums: GroupSums, level: float) -> Intervals:
+def rate_intervals(sums: GroupSums, level: float, *, exact: bool = False) -> Intervals:
     """Return the interval of the rate of each group.
 
     - One face per person: Wilson with ``n = N``.
@@ -129,6 +130,12 @@ def rate_intervals(sums: GroupSums, level: float) -> Intervals:
       :func:`effective_n` and a t quantile of ``m - 1 + 10`` degrees.
     - Several, and fewer groups: Clopper-Pearson limits with the effective sample size times
       ``(t[N-1] / t[m-1])^2``. Korn and Graubard (1998), Survey Methodology 24:193.
+
+    Args:
+        sums: the groups.
+        level: confidence level.
+        exact: Clopper-Pearson limits for every group, with the effective sample size as above where people have
+            several faces: they keep the level at every rate, also near 0, and are wider.
     """
     p = np.nan_to_num(sums.value)
     n = effective_n(sums, p * (1 - p))
@@ -138,13 +145,16 @@ def rate_intervals(sums: GroupSums, level: float) -> Intervals:
     pooled = int(((sums.subjects > 1) & (sums.n > 0)).sum()) >= GROUPS_TO_POOL
     degrees = np.where(alone, np.inf, m - 1 + EXTRA_DEGREES)
     low, high = wilson(p, safe, t_quantile(level, degrees))
+    ratio = t_quantile(level, np.maximum(sums.n - 1, 1)) / t_quantile(level, np.maximum(m - 1, 1))
+    shrunk = np.where(alone, safe, safe * np.square(ratio))
     if not pooled and not alone.all():
-        shrunk = safe * np.square(
-            t_quantile(level, np.maximum(sums.n - 1, 1)) / t_quantile(level, np.maximum(m - 1, 1))
-        )
         exact_low, exact_high = clopper_pearson(p * shrunk, shrunk, level)
         low = np.where(alone, low, np.minimum(exact_low, p))
         high = np.where(alone, high, np.maximum(exact_high, p))
+    if exact:
+        low, high = clopper_pearson(p * shrunk, shrunk, level)
+        low, high = np.minimum(low, p), np.maximum(high, p)
+        return Intervals(sums.value, low, high, n, [CLOPPER_PEARSON if one else KORN_GRAUBARD for one in alone])
     clustered = WILSON_EFFECTIVE if pooled else KORN_GRAUBARD
     return Intervals(sums.value, low, high, n, [WILSON if one else clustered for one in alone])
 

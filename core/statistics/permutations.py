@@ -22,6 +22,7 @@ import numpy as np
 from scipy.sparse import csc_array
 from scipy.stats import random_table
 
+from .deals import Deals
 from .sums import Floats, Integers, total_at
 
 LABELS_AT_ONCE = 1_000_000
@@ -83,14 +84,16 @@ class Dealer:
     Attributes:
         groups: how many groups there are.
         people_of_several: people with faces in several groups.
-        labels: group of each person of one group, shape (people,).
+        people: code of each person of one group, shape (people,).
+        labels: group of each of them, shape (people,).
         lines: what each of them adds to the sums of her group, shape (people, columns).
     """
 
     def __init__(self, faces: ScoredFaces) -> None:
         """Tell people of one group from people of several."""
         self.groups = faces.groups
-        _, person = np.unique(faces.person, return_inverse=True)
+        self.people: Integers
+        codes, person = np.unique(faces.person, return_inverse=True)
         person = person.reshape(-1)
         people = int(person.max(initial=-1)) + 1
         first = np.zeros(people, dtype=np.int64)
@@ -98,7 +101,8 @@ class Dealer:
         several = total_at(person, (faces.group != first[person]).astype(np.float64), people) > 0
         self.people_of_several = int(several.sum())
         alone = ~several[person]
-        self.labels, self.lines = _person_lines(faces, person, alone, first, ~several)
+        self.people, self.labels, self.lines = _person_lines(faces, person, alone, first, ~several)
+        self.people = codes[self.people]
         new = np.ones(len(self.lines), dtype=np.bool_)  # lines are in order, so equal ones stand together
         new[1:] = (self.lines[1:] != self.lines[:-1]).any(axis=1)
         self._kinds, self._alike = self.lines[new], np.diff(np.append(np.flatnonzero(new), len(new)))
@@ -109,8 +113,17 @@ class Dealer:
             for size in np.unique(total_at(person, None, people)[several])
         ]
 
-    def deal(self, times: int, random: np.random.Generator) -> Iterator[Floats]:
-        """Yield the sums of every group under ``times`` permutations, shape (some, groups, columns) at a time."""
+    def deal(self, times: int, random: np.random.Generator, deals: Deals | None = None) -> Iterator[Floats]:
+        """Yield the sums of every group under ``times`` permutations, shape (some, groups, columns) at a time.
+
+        Args:
+            times: how many.
+            random: source of permutations that are not shared: those of people of several groups.
+            deals: permutations that questions share, ``times`` of them; ``None`` to deal this question alone.
+        """
+        if deals is not None and len(self.people):
+            yield from self._deal_shared(random, deals)
+            return
         streams = random.spawn(1 + 2 * len(self._mixed))
         dealt = len(self._kinds) * self.groups if self._by_tables else len(self.labels)
         faces = dealt + sum(stratum.labels.size for stratum in self._mixed)
@@ -120,6 +133,14 @@ class Dealer:
             sums = self._deal_people(count, streams[0])
             for place, stratum in enumerate(self._mixed):
                 sums = sums + stratum.deal(count, self.groups, streams[1 + 2 * place], streams[2 + 2 * place])
+            yield sums
+
+    def _deal_shared(self, random: np.random.Generator, deals: Deals) -> Iterator[Floats]:
+        streams = random.spawn(2 * len(self._mixed))
+        for donors in deals.donors(self.people):
+            sums = sums_of_people(self.labels[donors], self.lines, self.groups)
+            for place, stratum in enumerate(self._mixed):
+                sums = sums + stratum.deal(len(donors), self.groups, streams[2 * place], streams[2 * place + 1])
             yield sums
 
     def _deal_people(self, count: int, random: np.random.Generator) -> Floats:
@@ -174,8 +195,8 @@ class _Stratum:
 
 def _person_lines(
     faces: ScoredFaces, person: Integers, use: np.ndarray, group: Integers, chosen: np.ndarray
-) -> tuple[Integers, Floats]:
-    """Return group and line of sums of each person of one group.
+) -> tuple[Integers, Integers, Floats]:
+    """Return place, group and line of sums of each person of one group.
 
     They come in the order of their sums, so that a seed gives the same whatever the order of the rows.
     """
@@ -185,7 +206,7 @@ def _person_lines(
     columns = [np.ones(people), total_at(at, None, people), x, n, x * x, x * n, n * n, *of_faces]
     lines = np.stack(columns, axis=1)[chosen]
     order = np.lexsort((group[chosen], *lines[:, [VV, VW, X, FACES, N, WW]].T))
-    return group[chosen][order], lines[order]
+    return np.flatnonzero(chosen)[order], group[chosen][order], lines[order]
 
 
 def _sums_of_faces(labels: Integers, person: Integers, values: Floats, weights: Floats, groups: int) -> Floats:

@@ -12,9 +12,13 @@ import numpy as np
 
 from ..errors import UsageError
 from ..keys import format_key
-from ..results import Estimate, Measurement
-from .gap_questions import ATTRIBUTE, GroupQuestion
-from .gaps import PERMUTATIONS, Gap, NoGap, gap_of
+from ..probes import PairedScores, Scores, StatisticName
+from ..results import Direction, Estimate, Measurement
+from .cross_fit import cross_fitted_gap, cross_fitted_worst
+from .deals import Deals
+from .gap_data import GapData, PairedData, PairedFaces, SummedData
+from .gap_questions import ATTRIBUTE, GroupQuestion, OpenQuestion, close
+from .gaps import PERMUTATIONS, Asked, NoGap, ask, too_few
 from .groups import Groups
 from .intervals import Intervals, mean_intervals, rate_intervals
 from .permutations import ScoredFaces
@@ -22,7 +26,7 @@ from .rules import StatisticsRules
 from .sums import Floats, GroupSums, Integers, Lines, add_up, divide, squared_residuals
 
 if TYPE_CHECKING:
-    from ..probes import Scores
+    from .paired import PairedStatistic
 
 
 class Slicer:
@@ -35,6 +39,8 @@ class Slicer:
         rules: StatisticsRules,
         seed: int = 0,
         permutations: int = PERMUTATIONS,
+        *,
+        shared: bool = True,
     ) -> None:
         """Prepare to slice.
 
@@ -46,6 +52,8 @@ class Slicer:
             rules: level of confidence and smallest groups.
             seed: the plan's seed, for the permutations behind gaps.
             permutations: how often groups are dealt out anew for a gap.
+            shared: whether all questions use the same permutations, which keeps how they depend on each other;
+                without, a single question about many faces of few kinds is faster.
         """
         self.rules = rules
         self.seed = seed
@@ -54,10 +62,12 @@ class Slicer:
         self.groups = tuple(groups)
         self._everyone = Lines.of(subjects)
         self._lines = [Lines.of(subjects, each.codes, max(len(each), 1)) for each in self.groups]
+        people = int(subjects.max(initial=-1)) + 1
+        self._deals = Deals(people, permutations + 1, seed) if shared else None
         several = len(self._everyone.group) < len(subjects)
         self._people = ("person", "people") if several else ("face", "faces")
 
-    def measure(self, scores: Scores, probe_id: str) -> list[Measurement]:
+    def measure(self, scores: Scores | PairedScores, probe_id: str) -> list[Measurement]:
         """Return the measurements of one score: over all faces first, then group by group.
 
         Raises:
@@ -67,19 +77,26 @@ class Slicer:
         self._check(scores)
         measurements = []
         if scores.overall:
-            estimate = self._estimates(scores, self._everyone, overall=True)[0]
+            estimate = self._overall(scores)
             measurements.append(self._measurement(scores, probe_id, {}, estimate))
         if scores.by_group:
             for groups, lines in zip(self.groups, self._lines, strict=True):
-                estimates = self._estimates(scores, lines, overall=False)
+                estimates = self._by_group(scores, groups, lines)
                 for value, estimate in zip(groups.values, estimates, strict=False):
                     measurements.append(self._measurement(scores, probe_id, value, estimate))
         return measurements
 
-    def gaps(self, scores: Scores, probe_id: str) -> list[GroupQuestion]:
+    def gaps(self, scores: Scores | PairedScores, probe_id: str) -> list[GroupQuestion]:
         """Return the largest difference between the groups of every attribute and intersection; none unless asked.
 
-        The permutations depend on the plan's seed, the probe and the key of the question alone.
+        These questions alone are answered together; a probe's are collected by :meth:`ask` first.
+        """
+        return close(self.ask(scores, probe_id))
+
+    def ask(self, scores: Scores | PairedScores, probe_id: str) -> list[OpenQuestion]:
+        """Ask how far the groups of every attribute and intersection differ; nothing unless the score says so.
+
+        What is dealt depends on the plan's seed alone, so that questions of one probe can be answered together.
 
         Raises:
             UsageError: as :meth:`measure`, or when the score's slice has the name ``attribute``.
@@ -90,11 +107,11 @@ class Slicer:
         if ATTRIBUTE in scores.slice:
             raise UsageError(f"the slice of {scores.metric} is called {ATTRIBUTE!r}, which names the gap's attribute")
         return [
-            GroupQuestion(
+            OpenQuestion(
                 probe_id=probe_id,
                 metric=scores.metric,
                 attribute=groups.name,
-                gap=self._gap(scores, groups, lines, probe_id),
+                asked=self._asked(scores, groups, lines, probe_id),
                 slice=scores.slice,
                 condition=scores.condition,
                 direction=scores.direction,
@@ -104,45 +121,101 @@ class Slicer:
             for groups, lines in zip(self.groups, self._lines, strict=True)
         ]
 
-    def _gap(self, scores: Scores, groups: Groups, lines: Lines, probe_id: str) -> Gap | NoGap:
-        estimates = self._estimates(scores, lines, overall=False) if len(groups) else []
-        unmeasured = {code: each.reason or "" for code, each in enumerate(estimates) if each.value is None}
+    def _asked(self, scores: Scores | PairedScores, groups: Groups, lines: Lines, probe_id: str) -> Asked | NoGap:
+        estimates = self._by_group(scores, groups, lines) if len(groups) else []
+        left_out = {code: each.reason or "" for code, each in enumerate(estimates) if each.value is None}
+        names = [", ".join(value.values()) for value in groups.values]
+        none = too_few(names, left_out)
+        if none is not None:
+            return none
+        chosen = np.asarray([code for code in range(len(groups)) if code not in left_out], dtype=np.int64)
         key = format_key(probe_id, scores.metric, {**scores.slice, ATTRIBUTE: groups.name}, scores.condition)
         digest = hashlib.sha256(f"{self.seed}\x1f{key}".encode()).digest()
-        faces = ScoredFaces.of(
-            self._subjects[scores.rows], groups.codes[scores.rows], len(groups), scores.values, scores.weights
-        )
-        return gap_of(
-            faces,
-            [", ".join(value.values()) for value in groups.values],
-            unmeasured,
+        random = np.random.default_rng(int.from_bytes(digest[:8], "little"))
+        person, group = self._subjects[scores.rows], groups.codes[scores.rows]
+        cross_fitted = None
+        data: GapData
+        if isinstance(scores, Scores):
+            faces = ScoredFaces.of(person, group, len(groups), scores.values, scores.weights).only(chosen)
+            data = summed = SummedData(faces, scores.kind, scores.bounds)
+            cross_fitted = self._cross_fitted(summed, len(chosen), scores.direction, random)
+        else:
+            paired = PairedFaces(person, group, len(groups), scores.first, scores.second).only(chosen)
+            data = PairedData(paired, _paired(scores.statistic))
+            if data.people_in_several:
+                reason = (
+                    f"{self.count_people(data.people_in_several)} in several groups, and differences in "
+                    f"{scores.statistic} are tested only where everyone is in one group"
+                )
+                return NoGap(reason, {names[code]: why for code, why in left_out.items()})
+        return ask(
+            data,
+            [names[code] for code in chosen],
+            {names[code]: why for code, why in sorted(left_out.items())},
             self.rules,
-            np.random.default_rng(int.from_bytes(digest[:8], "little")),
-            kind=scores.kind,
-            bounds=scores.bounds,
+            random,
             direction=scores.direction,
             permutations=self.permutations,
+            deals=self._deals if self._deals is not None and self._deals.affordable else None,
+            tolerance=scores.tolerance,
+            cross_fitted=cross_fitted,
+            out_of_scope=[names[code] for code in groups.out_of_scope],
         )
 
-    def _check(self, scores: Scores) -> None:
+    @staticmethod
+    def _cross_fitted(
+        data: SummedData, groups: int, direction: Direction, random: np.random.Generator
+    ) -> tuple[float, float] | None:
+        x, n, group, person = data.lines()
+        largest = cross_fitted_gap(x, n, group, groups, random, person=person)
+        sign = -1 if direction == "lower" else 1
+        worst = cross_fitted_worst(x, n, group, groups, random, sign=sign, person=person)
+        return (largest, worst) if math.isfinite(largest) and math.isfinite(worst) else None
+
+    def _by_group(self, scores: Scores | PairedScores, groups: Groups, lines: Lines) -> list[Estimate]:
+        if isinstance(scores, Scores):
+            return self._estimates(scores, lines, overall=False)
+        codes, statistic = groups.codes[scores.rows], _paired(scores.statistic)
+        found = []
+        for code in range(len(groups)):
+            of = np.flatnonzero(codes == code)
+            person = self._subjects[scores.rows[of]]
+            found.append(statistic.estimate(scores.first[of], scores.second[of], person, self.rules))
+        return found
+
+    def _overall(self, scores: Scores | PairedScores) -> Estimate:
+        if isinstance(scores, Scores):
+            return self._estimates(scores, self._everyone, overall=True)[0]
+        person = self._subjects[scores.rows]
+        return _paired(scores.statistic).estimate(scores.first, scores.second, person, self.rules)
+
+    def _check(self, scores: Scores | PairedScores) -> None:
         faces = len(self._everyone.of_face)
         name = scores.metric
-        lengths = {len(scores.rows), len(scores.values)} | (
-            {len(scores.weights)} if scores.weights is not None else set()
-        )
+        if isinstance(scores, Scores):
+            columns = {"values": scores.values}
+            if scores.weights is not None:
+                columns["weights"] = scores.weights
+        else:
+            columns = {"first": scores.first, "second": scores.second}
+        lengths = {len(scores.rows), *map(len, columns.values())}
         if len(lengths) > 1:
-            raise UsageError(f"expected rows, values and weights of {name} of one length, but got {sorted(lengths)}")
+            told = f"rows, {' and '.join(columns)}"
+            raise UsageError(f"expected {told} of {name} of one length, but got {sorted(lengths)}")
         if len(scores.rows) and not (scores.rows.min() >= 0 and scores.rows.max() < faces):
             raise UsageError(f"expected the rows of {name} to be 0 to {faces - 1}, but got {scores.rows.max()}")
-        if not np.isfinite(scores.values).all():
-            raise UsageError(f"expected finite values of {name}, but got NaN or infinity")
-        if scores.weights is not None and not (np.isfinite(scores.weights).all() and (scores.weights >= 0).all()):
+        for column, numbers in columns.items():
+            if not np.isfinite(numbers).all():
+                raise UsageError(f"expected finite {column} of {name}, but got NaN or infinity")
+        if "weights" in columns and not (columns["weights"] >= 0).all():
             raise UsageError(f"expected finite weights of {name}, 0 or more")
         taken = {attribute for groups in self.groups for attribute in groups.attributes} & set(scores.slice)
         if (scores.by_group or scores.gaps) and taken:
             raise UsageError(f"the attribute {min(taken)!r} has the name of a slice of {name}: rename the attribute")
 
-    def _measurement(self, scores: Scores, probe_id: str, group: dict[str, str], estimate: Estimate) -> Measurement:
+    def _measurement(
+        self, scores: Scores | PairedScores, probe_id: str, group: dict[str, str], estimate: Estimate
+    ) -> Measurement:
         return Measurement.of(
             probe_id,
             scores.metric,
@@ -157,7 +230,7 @@ class Slicer:
         level, everything = self.rules.level, max(float(sums.n.sum()), 1e-300)
         overall_value = float(sums.x.sum()) / everything
         if scores.kind == "rate":
-            intervals, width = rate_intervals(sums, level), 1.0
+            intervals, width = rate_intervals(sums, level, exact=scores.exact), 1.0
             variance = overall_value * (1 - overall_value)
         else:
 
@@ -210,6 +283,12 @@ class Slicer:
     def count_people(self, count: int) -> str:
         """Return ``1 person`` or ``3 people`` (faces, where each face is its own person)."""
         return f"{count:,} {self._people[count != 1]}"
+
+
+def _paired(name: StatisticName) -> PairedStatistic:
+    from .paired import PAIRED
+
+    return PAIRED[name]
 
 
 def slice_scores(

@@ -179,7 +179,7 @@ def test_statistics_are_those_of_slow_loops(kind, alone, groups):
     rng = np.random.default_rng(0)
     for labels in (of_person, *(rng.permutation(of_person) for _ in range(5))):
         again = ScoredFaces(faces.person, labels[faces.person], groups, faces.values, faces.weights)
-        found = statistics_of([observed_sums(again)], kind)
+        found = statistics_of([group_values(observed_sums(again), kind)])
         pair, rest, below, raw, lag = slow_statistics(faces, again.group, kind)
         told = [found.pair[0], found.rest[0], found.below[0], found.gap[0], found.lag[0]]
         assert told == pytest.approx([pair, rest, below, raw, lag], abs=1e-8)
@@ -190,7 +190,9 @@ def test_the_whole_answer_is_that_of_slow_loops(kind):
     faces = draw(5, kind=kind, low=0.2)
     permutations = 99
     answer = gap(faces, kind, permutations=permutations)
-    dealt = statistics_of(Dealer(faces).deal(permutations, np.random.default_rng(0)), kind)
+    dealt = statistics_of(
+        group_values(part, kind) for part in Dealer(faces).deal(permutations, np.random.default_rng(0))
+    )
     families = [list(dealt.pair), list(dealt.rest)]
     pair, rest, below, raw, lag = slow_statistics(faces, faces.group, kind)
     assert answer.largest.value == pytest.approx(raw)
@@ -264,7 +266,7 @@ def test_exact_p_value_by_enumeration(kind):
     exact = [slow_statistics(faces, way[person], kind)[0] for way in ways]
     seen = slow_statistics(faces, faces.group, kind)[0]
     expected = sum(t >= seen - 1e-9 for t in exact) / len(ways)
-    every = statistics_of([sums_of_people(np.stack(ways), Dealer(faces).lines, 2)], kind)
+    every = statistics_of([group_values(sums_of_people(np.stack(ways), Dealer(faces).lines, 2), kind)])
     assert np.sort(every.pair) == pytest.approx(np.sort(exact), abs=1e-8)
     answer = gap(faces, kind, permutations=9_999)
     assert answer.largest.p == pytest.approx(expected, abs=4 * math.sqrt(expected * (1 - expected) / 9_999) + 1e-3)
@@ -290,7 +292,9 @@ def test_scipys_permutation_test_gives_the_same_p_value():
         (faces.values[:30], faces.values[30:]), statistic, n_resamples=9_999, alternative="greater", rng=1
     )
     answer = gap(faces, permutations=9_999, bounds=None)
-    assert statistics_of([observed_sums(faces)], "mean").pair[0] == pytest.approx(found.statistic, abs=1e-8)
+    assert statistics_of([group_values(observed_sums(faces), "mean")]).pair[0] == pytest.approx(
+        found.statistic, abs=1e-8
+    )
     assert 0.005 < found.pvalue < 0.2
     assert answer.largest.p == pytest.approx(found.pvalue, abs=0.01)
     assert answer.largest.p == answer.worst_vs_rest.p or answer.worst_vs_rest.p < answer.largest.p
@@ -387,7 +391,9 @@ def test_the_worst_group_follows_the_direction():
     upside_down = ScoredFaces(faces.person, faces.group, 3, 1 - faces.values, faces.weights)
     higher, lower = gap(faces, permutations=3_999), gap(upside_down, permutations=3_999, direction="lower")
     assert higher.worst == lower.worst == "g0"
-    assert vars(lower.worst_vs_rest) == pytest.approx(vars(higher.worst_vs_rest), abs=0.01)
+    for name, number in vars(higher.worst_vs_rest).items():
+        if not name.startswith("placebo"):  # drawn from other permutations
+            assert vars(lower.worst_vs_rest)[name] == pytest.approx(number, abs=0.01), name
     assert gap(faces, direction="none").worst is None
 
 
