@@ -60,8 +60,7 @@ def calibration_error(
     people, faces = len(present), len(confidence)
     if people < rules.min_subjects:
         return CalibrationError(too_few(people, faces, rules), too_few(people, faces, rules))
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    used, place = np.unique(place, return_inverse=True)
+    used, place = np.unique(bin_of(confidence, bins), return_inverse=True)
     at, size = person.reshape(-1) * len(used) + place.reshape(-1), people * len(used)
 
     def sums(what: Floats | None) -> Floats:
@@ -94,6 +93,11 @@ def calibration_error(
         subjects=people,
     )
     return CalibrationError(observed, expected)
+
+
+def bin_of(confidence: Floats, bins: int) -> Integers:
+    """Return the bin of each confidence: bin b of width ``1 / bins`` holds ``(b / bins, (b + 1) / bins]``."""
+    return np.asarray(np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1), dtype=np.int64)
 
 
 def _calibrated_variance(number: Floats, right: Floats, unit: Floats) -> Floats:
