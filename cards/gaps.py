@@ -1,64 +1,161 @@
-"""How far groups differ: each gap beside what chance gives and its p-value."""
+"""How far groups differ: each gap with its verdict in words, beside what chance gives and its adjusted p-value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from ..core.results import Measurement, ProbeResult
+from ..core.gates import gap_verdict, told_gap
+from ..core.results import Measurement, ProbeResult, Verdict
 from .absent import short_reason
 from .tables import NOTHING, ref
 from .tree import Block, BulletList, Paragraph, Part, TableBlock
 from .wording import place_title
 
-GAP = ".gap"
+GAP, WORST = "gap", "worst_vs_rest"
+MOST_ROWS = 40
 MEANING = (
-    "The largest difference between any two groups of an attribute is above zero by chance alone; beside it stands "
-    "what groups of the same sizes, dealt out at random over people, differ by. The p-values are not adjusted for "
-    "their number; a finding is raised only where they hold after adjustment."
+    "A difference between groups that is chosen as the largest of many is above zero by chance alone; beside it stands "
+    "what groups of the same sizes, dealt out at random over people, differ by. The p-values and the lower bounds hold "
+    "over all the questions of this probe at once."
 )
+VERDICTS: dict[Verdict, int] = {"fail": 0, "inconclusive": 1, "pass": 2, "not measured": 3}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A difference between groups with what stands beside it.
+
+    Attributes:
+        item: the difference.
+        beside: what belongs to it, by the end of its name, e.g. ``p_adjusted``.
+        score: what differs, in words.
+        attribute: between the groups of what, in words.
+        tolerance: largest difference the plan accepts; ``None`` when it does not say.
+    """
+
+    item: Measurement
+    beside: dict[str, Measurement]
+    score: str
+    attribute: str
+    tolerance: float | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the bounds say at the tolerance; at 0 where the plan names none."""
+        return gap_verdict(self.item.estimate, self.tolerance or 0.0)
+
+    @property
+    def told(self) -> str:
+        """The verdict in words."""
+        detectable = self.beside.get("detectable")
+        limit = self.tolerance or 0.0
+        return told_gap(self.item.estimate, limit, detectable.estimate if detectable is not None else None)
+
+    @property
+    def intersectional(self) -> bool:
+        """Whether the groups are those of several attributes at once."""
+        return "&" in self.item.slice["attribute"]
+
+    def cell(self, name: str) -> Part:
+        """Quote what stands beside the difference."""
+        return ref(self.beside[name]) if name in self.beside else NOTHING
+
+
+def questions_of(probe: ProbeResult, kind: str) -> list[Question]:
+    """Return the differences of one kind (``gap`` or ``worst_vs_rest``) that a probe measured or could not."""
+    by_place: dict[tuple[object, ...], dict[str, Measurement]] = {}
+    for item in probe.measurements:
+        if "attribute" in item.slice:
+            by_place.setdefault(_place(item), {})[item.metric] = item
+    tolerance = probe.params.get("tolerance")
+    found = []
+    for item in probe.measurements:
+        if item.metric.endswith(f".{kind}") and "attribute" in item.slice:
+            here = by_place[_place(item)]
+            start = f"{item.metric}."
+            beside = {name.removeprefix(start): other for name, other in here.items() if name.startswith(start)}
+            rest = {name: value for name, value in item.slice.items() if name != "attribute"}
+            score = place_title(item.metric.removesuffix(f".{kind}"), rest, item.condition, probe.probe)
+            attribute = item.slice["attribute"].replace("&", " × ")
+            limit = float(tolerance) if isinstance(tolerance, (int, float)) else None
+            found.append(Question(item, beside, score, attribute, limit))
+    return found
 
 
 def gap_blocks(probe: ProbeResult, intersectional: bool | None = None) -> Iterator[Block]:
-    """Yield a table of the gaps between the groups of each attribute, and what was not measured and why.
+    """Yield tables of the gaps between the groups of each attribute, and what was not measured and why.
 
     Args:
         probe: whose scores they are gaps of.
         intersectional: whether only attributes (False), only intersections (True), or all are told.
     """
-    by_key = {(item.metric, *_place(item)): item for item in probe.measurements}
-    gaps = [item for item in probe.measurements if item.metric.endswith(GAP) and "attribute" in item.slice]
+    kinds = {kind: questions_of(probe, kind) for kind in (WORST, GAP)}
     if intersectional is not None:
-        gaps = [item for item in gaps if ("&" in item.slice["attribute"]) == intersectional]
-    measured = [item for item in gaps if item.estimate.value is not None]
-    if measured:
+        kinds = {kind: [one for one in found if one.intersectional == intersectional] for kind, found in kinds.items()}
+    measured = {kind: [one for one in found if one.item.estimate.value is not None] for kind, found in kinds.items()}
+    if any(measured.values()):
         yield Paragraph.of(MEANING)
-        rows = tuple(_row(item, probe, by_key) for item in measured)
-        columns = ("score", "groups of", "largest gap", "by chance", "p")
-        yield TableBlock(columns, rows, "Gaps between groups")
+    yield from _table(measured[WORST], "The group that does worst against all others", "worst group", "behind by")
+    yield from _table(measured[GAP], "Largest gap between two groups", "between", "gap")
+    yield from _placebo(measured[GAP])
+    yield from _silent(kinds[GAP])
+
+
+def _table(questions: Sequence[Question], title: str, between: str, value: str) -> Iterator[Block]:
+    ordered = sorted(questions, key=_gravity)
+    judged = any(question.tolerance is not None for question in ordered)
+    rows = []
+    for one in ordered[:MOST_ROWS]:
+        about = one.item.estimate.about or NOTHING
+        row: tuple[Part, ...] = (one.score, one.attribute, about, ref(one.item), one.cell("null_permuted"))
+        row = (*row, one.cell("p_adjusted") if "p_adjusted" in one.beside else one.cell("p"))
+        rows.append((*row, f"{one.verdict}: {one.told}") if judged else row)
+    if rows:
+        columns = ("score", "groups of", between, value, "by chance", "adjusted p")
+        caption = title
+        if judged:
+            caption += f", tolerance {ordered[0].tolerance:g}"
+        if len(ordered) > MOST_ROWS:
+            caption += f" (the gravest {MOST_ROWS} of {len(ordered)}; all stand in results.json)"
+        yield TableBlock((*columns, "verdict") if judged else columns, tuple(rows), caption)
+
+
+def _gravity(question: Question) -> tuple[int, bool, float]:
+    p = question.beside.get("p_adjusted") or question.beside.get("p")
+    value = p.estimate.value if p is not None else None
+    return VERDICTS[question.verdict], question.intersectional, 1.0 if value is None else value
+
+
+def _placebo(questions: Sequence[Question]) -> Iterator[Block]:
+    """Tell what an attribute that means nothing showed, beside the real ones."""
+    found = [one for one in questions if "placebo" in one.beside and "placebo.p_adjusted" in one.beside]
+    if not found:
+        return
+    yield Paragraph.of(
+        "Placebo: people were put into random groups of the same sizes, and the same questions asked. Such groups mean "
+        "nothing; in 5 of 100 reports one of their gaps passes as more than chance. The largest differences:"
+    )
+
+    def size(one: Question) -> float:
+        return -(one.beside["placebo"].estimate.value or 0.0)
+
+    largest = {one.attribute: one for one in sorted(found, key=size, reverse=True)}
+    rows = tuple(
+        (attribute, one.score, ref(one.item), one.cell("placebo"), one.cell("placebo.p_adjusted"))
+        for attribute, one in sorted(largest.items())
+    )
+    yield TableBlock(("groups of", "score", "real gap", "placebo gap", "adjusted p of the placebo"), rows, "Placebo")
+
+
+def _silent(questions: Sequence[Question]) -> Iterator[Block]:
     silent: dict[tuple[str, str], list[str]] = {}
-    for item in gaps:
-        if item.estimate.value is None:
-            reason = short_reason(item.estimate.reason or "")
-            silent.setdefault((item.slice["attribute"], reason), []).append(_score(item, probe))
+    for one in questions:
+        if one.item.estimate.value is None:
+            silent.setdefault((one.attribute, short_reason(one.item.estimate.reason or "")), []).append(one.score)
     if silent:
-        told = (
-            f"No gap by {attribute.replace('&', ' × ')} of {', '.join(scores)}: {reason}."
-            for (attribute, reason), scores in silent.items()
-        )
+        told = (f"No gap by {name} of {', '.join(scores)}: {reason}." for (name, reason), scores in silent.items())
         yield BulletList(tuple(Paragraph.of(line) for line in told))
-
-
-def _row(item: Measurement, probe: ProbeResult, by_key: dict[tuple[object, ...], Measurement]) -> tuple[Part, ...]:
-    beside: list[Part] = []
-    for name in ("null_permuted", "p"):
-        found = by_key.get((f"{item.metric}.{name}", *_place(item)))
-        beside.append(NOTHING if found is None else ref(found))
-    return (_score(item, probe), item.slice["attribute"].replace("&", " × "), ref(item), *beside)
-
-
-def _score(item: Measurement, probe: ProbeResult) -> str:
-    rest = {name: value for name, value in item.slice.items() if name != "attribute"}
-    return place_title(item.metric.removesuffix(GAP), rest, item.condition, probe.probe)
 
 
 def _place(item: Measurement) -> tuple[object, ...]:

@@ -186,6 +186,11 @@ METHODS: Mapping[str, str] = {
     "permuted_groups": "2.5 % and 97.5 % of random groupings of people",
     "permutation_of_people": "permutation test over people",
     "permutation_within_people": "permutation test within people",
+    "joint_step_down": "joint permutation test, step-down over all questions",
+    "cross_fitted_5_folds": "groups picked on four fifths of the people, measured on the last",
+    "size_shown_in_8_of_10": "size that the lower bound exceeds the tolerance at in 8 of 10 samples",
+    "random_groups_of_people": "one random grouping of people",
+    "clopper_pearson": "Clopper-Pearson interval",
     "exchange_of_labels_holm": "permutation test, adjusted by Holm",
     "t_of_random_nets": "t interval over random nets",
     "t_of_people": "t interval over people",
@@ -202,6 +207,20 @@ BETWEEN_GROUPS: Mapping[str, MetricText] = {
         "gap in {} by chance", "the same when groups of these sizes are dealt out at random over people"
     ),
     "gap.p": MetricText("p of the gap in {}", "share of random groupings of people with at least as large a gap"),
+    "gap.p_adjusted": MetricText(
+        "gap in {}, adjusted p", "p-value adjusted for all questions of the probe asked together"
+    ),
+    "gap.cross_fitted": MetricText(
+        "gap in {}, cross-fitted",
+        "measured on other people than those by whom the groups were picked; may be below zero",
+    ),
+    "gap.detectable": MetricText(
+        "gap in {}, detectable", "smallest true difference that 8 of 10 such samples would show to exceed the tolerance"
+    ),
+    "gap.placebo": MetricText("gap in {}, placebo", "the same between random groups of people of the same sizes"),
+    "gap.placebo.p_adjusted": MetricText(
+        "gap in {}, adjusted p of the placebo", "p-value of the random groups, adjusted as that of the real ones"
+    ),
     "worst_vs_rest": MetricText(
         "worst group against the rest, {}", "how much worse the worst group is than all others"
     ),
@@ -210,6 +229,24 @@ BETWEEN_GROUPS: Mapping[str, MetricText] = {
     ),
     "worst_vs_rest.p": MetricText(
         "p of the worst group, {}", "share of random groupings of people in which a group stands out as much"
+    ),
+    "worst_vs_rest.p_adjusted": MetricText(
+        "worst group against the rest, {}, adjusted p", "p-value adjusted for all questions of the probe asked together"
+    ),
+    "worst_vs_rest.cross_fitted": MetricText(
+        "worst group against the rest, {}, cross-fitted",
+        "measured on other people than those by whom the groups were picked; may be below zero",
+    ),
+    "worst_vs_rest.detectable": MetricText(
+        "worst group against the rest, {}, detectable",
+        "smallest true difference that 8 of 10 such samples would show to exceed the tolerance",
+    ),
+    "worst_vs_rest.placebo": MetricText(
+        "worst group against the rest, {}, placebo", "the same between random groups of people of the same sizes"
+    ),
+    "worst_vs_rest.placebo.p_adjusted": MetricText(
+        "worst group against the rest, {}, adjusted p of the placebo",
+        "p-value of the random groups, adjusted as that of the real ones",
     ),
 }
 """What is measured between groups of any score, whose title stands at ``{}``."""

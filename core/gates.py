@@ -106,7 +106,7 @@ def _judge_one(gate: GateSpec, item: Measurement, count: int) -> _Judged:
     if low is None or high is None:
         return _Judged(item, "inconclusive", margin)
     if at_most and estimate.bound_low is not None and estimate.bound_high is not None:
-        return _Judged(item, _judge_gap(estimate, estimate.bound_low, estimate.bound_high, limit), margin)
+        return _Judged(item, gap_verdict(estimate, limit), margin)
     widening = _widening(estimate.level or 0.95, count)
     if at_most:
         failed = estimate.value - (estimate.value - low) * widening > limit
@@ -117,15 +117,43 @@ def _judge_one(gate: GateSpec, item: Measurement, count: int) -> _Judged:
     return _Judged(item, "fail" if failed else "pass" if passed else "inconclusive", margin)
 
 
-def _judge_gap(estimate: Estimate, low: float, high: float, limit: float) -> Verdict:
+def gap_verdict(estimate: Estimate, limit: float) -> Verdict:
     """Return the verdict on a difference between groups, whose bounds are one-sided.
 
     The lower one holds over all questions of the probe at once, so it is not widened. "No difference is larger" is a
     claim about every group, and groups too small to take part block it.
     """
-    if low > limit:
+    if estimate.value is None:
+        return "not measured"
+    if estimate.bound_low is None or estimate.bound_high is None:
+        return "inconclusive"
+    if estimate.bound_low > limit:
         return "fail"
-    return "pass" if high <= limit and not estimate.groups_left_out else "inconclusive"
+    return "pass" if estimate.bound_high <= limit and not estimate.groups_left_out else "inconclusive"
+
+
+def told_gap(estimate: Estimate, limit: float, detectable: Estimate | None) -> str:
+    """Say what the bounds of a difference between groups allow to claim, and what would have been shown."""
+    verdict = gap_verdict(estimate, limit)
+    if verdict == "not measured":
+        return f"not measured: {estimate.reason}"
+    if estimate.bound_low is None or estimate.bound_high is None:
+        return "no bound: the data have no variation to judge by"
+    low, high, level = estimate.bound_low, estimate.bound_high, f"{100 * (estimate.level or 0.95):g} %"
+    if verdict == "fail":
+        return f"above {limit:g}: it is at least {low:.3f} ({level}, all questions of the probe at once)"
+    if verdict == "pass":
+        return f"no gap above {limit:g}: it is at most {high:.3f} ({level}, n = {estimate.n or 0:,})"
+    left = estimate.groups_left_out or 0
+    if high <= limit:
+        groups = "1 group is" if left == 1 else f"{left} groups are"
+        return f"at most {high:.3f} between {estimate.groups} groups, but {groups} too small to be judged"
+    told = f"no gap above {limit:g} could be shown"
+    if detectable is not None and detectable.value is not None:
+        told += f"; {detectable.value:.2f} would have been"
+    elif detectable is not None:
+        told += ", and none of any size would have been for every group"
+    return f"{told}; it may be as large as {high:.3f}"
 
 
 def _widening(level: float, count: int) -> float:
@@ -142,29 +170,6 @@ def _overall(gate: GateSpec, verdicts: Sequence[Verdict], unmeasured: bool) -> V
     return "pass"
 
 
-def _tell_gap(judged: _Judged, limit: float, beside: Mapping[str, Estimate]) -> str:
-    """Say in words what the bounds of a difference between groups allow to claim, and what would have been shown."""
-    estimate = judged.item.estimate
-    low, high = estimate.bound_low or 0.0, estimate.bound_high or 0.0
-    level = f"{100 * (estimate.level or 0.95):g} %"
-    if judged.verdict == "fail":
-        return f"; the true difference is at least {low:.3f} ({level}, over all questions of the probe at once)"
-    if judged.verdict == "pass":
-        return f"; the true difference is at most {high:.3f} ({level})"
-    left = estimate.groups_left_out or 0
-    if high <= limit and left:
-        groups = "1 group is" if left == 1 else f"{left} groups are"
-        return (
-            f"; it is at most {high:.3f} between the {estimate.groups} groups measured, but {groups} too small to be "
-            "judged (out_of_scope names those that are not to count)"
-        )
-    told = f"; these faces cannot settle it: the true difference may be as small as {low:.3f} or as large as {high:.3f}"
-    size = beside.get("detectable")
-    if size is not None and size.value is not None:
-        told += f"; one of {size.value:.3f} would have been shown to be too large in 8 of 10 such samples"
-    return told
-
-
 def _tell(
     gate: GateSpec,
     verdict: Verdict,
@@ -177,7 +182,7 @@ def _tell(
     limit = gate.at_most if gate.at_most is not None else gate.at_least
     told = f"{worst.item.key} is {worst.item.estimate}; the limit is {side} {limit:g}"
     if gate.at_most is not None and worst.item.estimate.bound_high is not None:
-        told += _tell_gap(worst, gate.at_most, beside)
+        told += f"; {told_gap(worst.item.estimate, gate.at_most, beside.get('detectable'))}"
     elif worst.verdict == "inconclusive":
         if worst.item.estimate.low is None:
             told += "; it has no interval, so no bound can be tested"

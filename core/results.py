@@ -51,8 +51,8 @@ class Estimate(Record):
     ``low`` and ``high`` bound the true value at confidence ``level`` by ``method``. ``n`` counts rows (faces or
     pairs), ``subjects`` people, ``n_effective`` the independent rows the clustered ones are worth, ``count`` the
     numerator of a rate. Of a difference between groups, ``bound_low`` and ``bound_high`` are the one-sided bounds that
-    gates test, the lower one simultaneous over all questions of the probe; ``groups`` took part, and
-    ``groups_left_out`` were too small to, though they count.
+    gates test, the lower one simultaneous over all questions of the probe; ``about`` names the groups it lies between;
+    ``groups`` took part, and ``groups_left_out`` were too small to, though they count.
     """
 
     value: float | None
@@ -68,6 +68,7 @@ class Estimate(Record):
     reason: str | None = None
     bound_low: float | None = None
     bound_high: float | None = None
+    about: str | None = None
     groups: int | None = None
     groups_left_out: int | None = None
 
@@ -216,6 +217,7 @@ class AttributeSummary(Record):
     of: Literal["subject", "image"] = "subject"
     groups: dict[str, GroupCount] = Field(default_factory=dict)
     missing: int = 0
+    reliability: str | None = Field(default=None, description="how well another picture of a person repeats it")
 
 
 class DataSummary(Record):

@@ -10,6 +10,7 @@ from .figures.classes import class_figures, null_figures
 from .figures.confusion import confusion_figure
 from .figures.curves import curve_figures
 from .figures.explanations import failed_check, main_method, method_figures
+from .figures.gap_forest import gap_figures
 from .figures.groups import group_figures
 from .figures.heatmaps import heatmap_figures
 from .figures.panel import FigureGroup
@@ -34,6 +35,7 @@ def figures_of(run: RunFiles, probe: ProbeResult) -> list[FigureGroup]:
         _curves,
         _classes,
         _confusion,
+        _gaps,
         _groups,
     )
     return [figure for draw in drawers for figure in draw(run, probe)] if probe.status == "ok" else []
@@ -92,6 +94,10 @@ def _confusion(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     if table is not None and len(table) > 1:
         counts = [[int(float(cell)) for cell in row[1:]] for row in table[1:]]
         yield confusion_figure(table[0][1:], [row[0] for row in table[1:]], counts)
+
+
+def _gaps(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    yield from gap_figures(probe)
 
 
 def _groups(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..cards.build import size_text, task_title
-from ..cards.gaps import gap_blocks
+from ..cards.gaps import GAP, WORST, gap_blocks
 from ..cards.measured import ASSIGNED, quarantine_reasons
 from ..cards.slices import by_grouping, group_name
 from ..cards.tables import overall_blocks, ref
@@ -14,7 +14,7 @@ from ..cards.tree import Block, Card, MeasurementRef, Part, TableBlock
 from ..cards.unfinished import gate_reason, gates_not_judged, gates_text, reason_told
 from ..cards.wording import measurement_title, metric_title, pairs_text, probe_title
 from ..core.files import sha256_of_bytes
-from ..core.results import AuditResults, Finding, GateOutcome, ProbeResult
+from ..core.results import AuditResults, Finding, GateOutcome, Measurement, ProbeResult
 from .drawing import figures_of
 from .figures.panel import FigureGroup
 from .figures.picture import Picture
@@ -217,7 +217,7 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     drawn |= {ref.key for ref in _quoted_in([*whole_blocks, *gaps])}
     evidence = {key for finding in run.results.findings() for key in finding.evidence}
     evidence |= {key for gate in run.results.gates for key in gate.evidence}
-    left = [item for item in probe.measurements if item.key not in drawn]
+    left = [item for item in probe.measurements if item.key not in drawn and not _beside_a_gap(item)]
     left.sort(key=lambda item: item.key not in evidence)
     rows: list[tuple[Part, ...]] = [
         (measurement_title(item.model_copy(update={"slice": {}}), probe.probe), pairs_text(item.slice), ref(item))
@@ -228,6 +228,11 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
         caption += f" (the first {MOST_ROWS} of {len(left):,}; all stand in results.json)"
     rest = TableBlock(("measure", "of", "estimate"), tuple(rows), caption) if rows else None
     return ProbeView(probe, figures, tuple(lead), gaps, tuple(further), rest, params)
+
+
+def _beside_a_gap(item: Measurement) -> bool:
+    """Whether a number belongs to a difference between groups, whose table tells what a reader needs of it."""
+    return "attribute" in item.slice and any(f".{kind}." in item.metric for kind in (GAP, WORST))
 
 
 def _not_drawn(blocks: Sequence[Block], drawn: set[str]) -> Iterator[Block]:

@@ -70,12 +70,12 @@ class GroupQuestion:
         gap = self.gap
         if isinstance(gap, NoGap):
             return [self._measurement(GAP, Estimate.not_measured(gap.reason))]
-        found = self._difference(GAP, gap.largest, METHOD_GAP, gap)
+        found = self._difference(GAP, gap.largest, METHOD_GAP, gap, f"{gap.lowest} below {gap.highest}")
         if gap.worst_vs_rest is not None:
-            found += self._difference(WORST, gap.worst_vs_rest, METHOD_WORST, gap)
+            found += self._difference(WORST, gap.worst_vs_rest, METHOD_WORST, gap, gap.worst or "")
         return found
 
-    def _difference(self, name: str, difference: Difference, method: str, gap: Gap) -> list[Measurement]:
+    def _difference(self, name: str, difference: Difference, method: str, gap: Gap, about: str) -> list[Measurement]:
         test = METHOD_WITHIN if gap.people_in_several else METHOD_PEOPLE
 
         def estimate(value: float, method: str, low: float | None = None, high: float | None = None) -> Estimate:
@@ -91,6 +91,7 @@ class GroupQuestion:
                 "bound_low": difference.bound_low,
                 "bound_high": difference.bound_high,
                 "level": self.level if known else None,
+                "about": about,
                 "groups": len(gap.groups),
                 "groups_left_out": gap.blocking,
             }
