@@ -18,6 +18,7 @@ from . import (
     heatmaps_drawn,
     heatmaps_london,
     label_randomisation,
+    many_questions,
     planted_explanations,
     rate_intervals,
     score_gaps,
@@ -34,6 +35,7 @@ MODULES = (
     class_orders,
     heatmaps_london,
     label_randomisation,
+    many_questions,
     heatmaps_drawn,
     planted_explanations,
 )
