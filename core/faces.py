@@ -25,7 +25,7 @@ from .landmarks import (
     aligned_landmarks,
     to_crop,
 )
-from .manifest import Manifest, group_counts
+from .manifest import Manifest, group_counts, with_columns
 from .plan import AttributeSpec, DataSpec
 from .results import AttributeSummary, GroupCount
 from .statistics.groups import Groups, plan_groups
@@ -72,6 +72,9 @@ class Faces:
         source: where landmarks come from, or ``None``.
         aligned: the crops are assumed to be aligned to the five-point template.
         workers: threads that decode images.
+        measured: what was measured in the pictures by name (``ita``, ``yaw`` and so on), one number a face, NaN where
+            there is none.
+        reliability: of a derived attribute, how well another picture of the same person repeats it.
     """
 
     frame: pd.DataFrame
@@ -84,6 +87,8 @@ class Faces:
     source: LandmarkSource | None = None
     aligned: bool = False
     workers: int = 1
+    measured: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    reliability: Mapping[str, str] = field(default_factory=dict)
     _rows: NDArray[np.int64] | None = None
 
     @classmethod
@@ -103,14 +108,15 @@ class Faces:
             source = NpzLandmarks(landmarks, manifest.frame["path"].tolist(), manifest.frame["face_id"].tolist())
         elif manifest.landmarks is not None:
             source = ArrayLandmarks(manifest.landmarks)
+        attributes, intersections = with_columns(manifest.frame, spec)
         return cls(
             frame=manifest.frame,
             folder=folder,
             height_width=height_width,
             boxes=manifest.boxes,
             has_subjects=spec.subject is not None,
-            attributes=spec.attributes,
-            intersections=spec.intersections,
+            attributes=attributes,
+            intersections=intersections,
             source=source,
             aligned=landmarks == "aligned",
             workers=workers,
@@ -161,7 +167,13 @@ class Faces:
                 group: GroupCount(faces=n, subjects=m) for group, (n, m) in group_counts(self.frame, name).items()
             }
             missing = groups["(missing)"].faces if "(missing)" in groups else 0
-            summaries[name] = AttributeSummary(assigned_by=spec.assigned_by, of=spec.of, groups=groups, missing=missing)
+            summaries[name] = AttributeSummary(
+                assigned_by=spec.assigned_by,
+                of=spec.of,
+                groups=groups,
+                missing=missing,
+                reliability=self.reliability.get(name),
+            )
         return summaries
 
     def take(self, rows: NDArray[np.int64]) -> Faces:
@@ -170,6 +182,7 @@ class Faces:
             self,
             frame=self.frame.iloc[rows].reset_index(drop=True),
             boxes=None if self.boxes is None else self.boxes[rows],
+            measured={name: numbers[rows] for name, numbers in self.measured.items()},
             _rows=self.rows_of_source[rows],
         )
 

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .attribute_notes import attribute_notes, bins_text
+from .derive.cutting import OUTSIDE as OUTSIDE
+from .derive.cutting import cut_by_bins
 from .errors import ManifestError, Problems, nearest
 from .plan import AttributeSpec, DataSpec, LandmarkColumns, TargetSpec
 from .statistics.groups import MISSING
 
-OUTSIDE = "(outside the bins)"
 TRUTH_BY_COLUMN = frozenset({"action_units", "valence_arousal"})
 MOST_GROUPS = 50
 _SHOWN = 5
@@ -31,6 +33,8 @@ class Manifest:
         boxes: x0, y0, x1, y1 per face in pixels, shape (n, 4), or ``None``.
         landmarks: points per face from columns, shape (n, p, 2), or ``None``.
         notes: what is odd but no fault, e.g. a person in two groups of a personal attribute.
+
+    An attribute that the plan asks to derive from the pictures has no column here.
     """
 
     frame: pd.DataFrame
@@ -121,6 +125,8 @@ def check_manifest(
     publish = _texts(table[spec.may_publish]).str.lower() if spec.may_publish else pd.Series("", index=table.index)
     frame["may_publish"] = publish.isin(["true", "1", "yes"]).to_numpy()
     for attribute, described in spec.attributes.items():
+        if described.derive is not None:
+            continue
         column = table[described.column or attribute]
         frame[attribute] = group_values(column, described, attribute, problems)
     if target is not None and by_column:
@@ -133,7 +139,8 @@ def check_manifest(
     boxes = _boxes(table, spec.box, problems) if spec.box else None
     landmarks = _landmarks(table, spec.landmarks, problems) if isinstance(spec.landmarks, LandmarkColumns) else None
     problems.raise_as(ManifestError)
-    return Manifest(frame, boxes, landmarks, tuple(_mixed_subjects(frame, spec)))
+    notes = attribute_notes(frame, with_columns(frame, spec)[0], subjects=spec.subject is not None)
+    return Manifest(frame, boxes, landmarks, tuple(notes))
 
 
 def _texts(column: pd.Series) -> pd.Series:
@@ -152,7 +159,7 @@ def _check_columns(table: pd.DataFrame, spec: DataSpec, problems: Problems) -> N
     wanted = {"path": spec.path, "id": spec.id, "label": spec.label, "subject": spec.subject}
     wanted |= {"split": spec.split, "may_publish": spec.may_publish}
     for name, described in spec.attributes.items():
-        wanted[f"attributes.{name}"] = described.column or name
+        wanted[f"attributes.{name}"] = None if described.derive else described.column or name
     for position, column in enumerate(spec.box or ()):
         wanted[f"box[{position}]"] = column
     if isinstance(spec.landmarks, LandmarkColumns):
@@ -220,23 +227,40 @@ def group_values(column: pd.Series, spec: AttributeSpec, name: str, problems: Pr
     if spec.bins is None:
         different = texts[texts != ""].nunique()
         if different > MOST_GROUPS:
-            problems.add(f"the attribute {name!r} has {different} different values: give it bins, or fewer groups")
+            problems.add(_too_many_groups(name, texts[texts != ""]))
         return texts.where(texts != "", MISSING)
     texts = texts.where(texts.str.lower() != "nan", "")  # of a number, the text says that there is none
     numbers = pd.to_numeric(texts.where(texts != "", None), errors="coerce")
-    names = [f"{low:g} to {high:g}" for low, high in pairwise(spec.bins)]
-    cut_before = texts.isin([*names, OUTSIDE, MISSING])
+    cut = cut_by_bins(numbers.to_numpy(np.float64), spec.bins)
+    cut_before = texts.isin([*cut.names, MISSING])
     unread = numbers.isna() & (texts != "") & ~cut_before
     if unread.any():
         problems.add(
             f"{_rows(unread)}: the attribute {name!r} has bins but is no number, e.g. {texts[unread].iloc[0]!r}"
         )
-    places = np.searchsorted(spec.bins, numbers.to_numpy(float), side="right") - 1
-    places = np.where(numbers.to_numpy(float) == spec.bins[-1], len(names) - 1, places)
-    cut = [names[place] if 0 <= place < len(names) else OUTSIDE for place in places]
-    groups = pd.Series(cut, dtype=object).where(numbers.notna(), MISSING).where(~cut_before, texts)
-    order = [group for group in (*names, OUTSIDE, MISSING) if (groups == group).any()]
+    named = np.asarray([*cut.names, MISSING], dtype=object)[cut.places]  # the place of a missing one is -1
+    groups = pd.Series(named, dtype=object).where(~cut_before, texts)
+    order = [group for group in (*cut.names, MISSING) if (groups == group).any()]
     return groups.astype(pd.CategoricalDtype(order))
+
+
+def _too_many_groups(name: str, texts: pd.Series) -> str:
+    """Say what is wrong with an attribute of so many values that no group can be measured."""
+    different, faces = texts.nunique(), len(texts)
+    told = f"the attribute {name!r} has {different:,} different values for {faces:,} faces"
+    if different == faces:
+        told += ", another for every face, as an id has"
+    numbers = pd.to_numeric(texts, errors="coerce")
+    bins = "" if numbers.isna().any() else bins_text(numbers.astype(float).tolist())
+    if bins:
+        return f"{told}: give it bins, e.g. {bins} (quantiles of these faces)"
+    return f"{told}: name a column with at most {MOST_GROUPS} groups, or take the attribute out of the plan"
+
+
+def with_columns(frame: pd.DataFrame, spec: DataSpec) -> tuple[dict[str, AttributeSpec], list[list[str]]]:
+    """Return the attributes that have a column, and the intersections of them; others are derived later, if at all."""
+    attributes = {name: described for name, described in spec.attributes.items() if name in frame.columns}
+    return attributes, [list(names) for names in spec.intersections if set(names) <= set(attributes)]
 
 
 def _boxes(table: pd.DataFrame, columns: Sequence[str], problems: Problems) -> NDArray[np.float64]:
@@ -270,22 +294,6 @@ def _landmarks(table: pd.DataFrame, spec: LandmarkColumns, problems: Problems) -
     if partly.any():
         problems.add(f"{_rows(partly)}: some landmarks are missing or no numbers, expected all {spec.points} or none")
     return points
-
-
-def _mixed_subjects(frame: pd.DataFrame, spec: DataSpec) -> list[str]:
-    """Say which personal attributes differ within a person."""
-    if spec.subject is None:
-        return []
-    notes = []
-    for name, described in spec.attributes.items():
-        if described.of == "subject":
-            mixed = int((frame.groupby("subject", sort=False)[name].nunique() > 1).sum())
-            if mixed:
-                notes.append(
-                    f"{mixed} people stand in more than one group of {name}, an attribute of the person "
-                    "(of: image tells that it may differ between pictures)"
-                )
-    return notes
 
 
 def group_counts(frame: pd.DataFrame, attribute: str) -> Mapping[str, tuple[int, int]]:

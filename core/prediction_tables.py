@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .errors import ManifestError, Problems, nearest
 from .faces import Faces
-from .manifest import group_values, read_table
+from .manifest import group_values, read_table, with_columns
 from .plan import DataSpec, TargetSpec
 from .predictions import CLASSIFICATION_TASKS, CLEAN, Predictions, class_places
 from .statistics.groups import MISSING
@@ -184,10 +184,13 @@ def _faces(
     frame["may_publish"] = False
     for name, spec in data.attributes.items():
         column = spec.column or name
+        if column not in table.columns and spec.derive is not None:
+            continue  # there are no pictures to derive it from, which is told before the probes run
         if column not in table.columns:
             hint = nearest(column, table.columns)
             problems.add(f"data.attributes.{name} names the column {column!r}, which is not there{hint}")
             frame[name] = MISSING
         else:
             frame[name] = group_values(table[column], spec, name, problems)
-    return Faces(frame=frame, has_subjects=named, attributes=data.attributes, intersections=data.intersections)
+    attributes, intersections = with_columns(frame, data)
+    return Faces(frame=frame, has_subjects=named, attributes=attributes, intersections=intersections)

@@ -20,6 +20,7 @@ from .collector import Collector
 from .errors import AuditError, ResultsError, UsageError
 from .faces import Faces, decoding_workers, processors
 from .files import sha256_of_file
+from .foresight import prepared
 from .gates import judge_all
 from .needs import missing_needs, not_measurable
 from .plan_file import LoadedPlan
@@ -129,6 +130,7 @@ class Runner:
             torch.set_num_threads(threads)
 
     def _prepare(self, material: Material, earlier: AuditResults | None) -> _Ready:
+        material = prepared(material, self.plan, self.rules, self.reporter)
         if material.predictions is not None:
             path = self.loaded.path(self.plan.target.predictions or "")
             given = sha256_of_file(path) if path.is_file() else ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from .attribute_notes import attribute_notes
 from .checkpoints import FactoryReference, load_checkpoint
+from .derive.deriving import check_derivable
 from .errors import AuditError, PlanError
 from .faces import Faces, decoding_workers
 from .manifest import read_manifest
@@ -77,7 +79,8 @@ def load_material(loaded: LoadedPlan, *, trust: bool = False) -> Material:
     plan = loaded.plan
     if plan.target.predictions is not None:
         faces, predictions = read_predictions(loaded.path(plan.target.predictions), plan.target, plan.data)
-        return Material(faces, None, predictions, predictions.notes)
+        told = attribute_notes(faces.frame, faces.attributes, subjects=faces.has_subjects)
+        return Material(faces, None, predictions, (*predictions.notes, *told))
     faces, notes = load_faces(loaded)
     return Material(faces, load_target(loaded, trust=trust), None, notes)
 
@@ -96,6 +99,7 @@ def load_faces(loaded: LoadedPlan) -> tuple[Faces, tuple[str, ...]]:
         landmarks=loaded.landmarks_file,
         workers=decoding_workers(plan.run.workers),
     )
+    check_derivable(faces, plan.data)
     return faces, manifest.notes
 
 
