@@ -27,6 +27,7 @@ from ..sums import Floats, Integers, total_at
 from .statistic import Labelled, PairedStatistic, common_value, likeness, moderate, sums_under
 
 FACES_AT_ONCE = 50_000
+MOST_INDEPENDENT = 1e100  # its square is a number still
 MOST_CELLS = np.iinfo(np.uint16).max  # more groups than this would not be sorted by radix
 
 
@@ -69,7 +70,7 @@ class RankingArea(PairedStatistic):
     def limits(self, value: Floats, variance: Floats, quantile: Floats | float) -> tuple[Floats, Floats]:
         """Return Wilson's limits with as many independent faces as the variance says, also at 0 and 1."""
         unit = np.maximum(self.unit(common_value(value, variance)), 1e-12)
-        return wilson(value, unit / variance, quantile)
+        return wilson(value, np.minimum(unit / variance, MOST_INDEPENDENT), quantile)
 
     @staticmethod
     def unit(value: Floats) -> Floats:

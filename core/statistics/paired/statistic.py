@@ -25,9 +25,10 @@ from ..permutations import sums_of_people
 from ..rules import StatisticsRules
 from ..sums import Floats, Integers
 
-UNDEFINED_VARIANCE = 1e30
-"""Error variance of a group whose value is not defined: no difference to it can be shown."""
-LEAST_VARIANCE = 1e-24
+UNDEFINED_VARIANCE = 1e6
+"""Error variance of a group without a value, of statistics from -1 to 1: no difference to it can be shown."""
+UNDEFINED_SHARE = 1e-9  # of the faces of such a group in "all the others": with this variance too, next to nothing
+LEAST_VARIANCE = 1e-301  # of a statistic that does not vary; its inverse is a number still
 LABELLINGS_AT_ONCE = 30  # a product of so many stays in the processor's cache
 
 
@@ -37,8 +38,9 @@ class Labelled(NamedTuple):
     Attributes:
         value: the statistic. Where a group has none under a labelling (no positive face, say), that of all the
             other groups together.
-        variance: moderated error variance, above 0; ``UNDEFINED_VARIANCE`` where there is no value.
-        weight: faces of the group, its share in "all the others"; 0 where there is no value.
+        variance: moderated error variance; ``LEAST_VARIANCE`` where nothing varies in any group,
+            ``UNDEFINED_VARIANCE`` where there is no value.
+        weight: faces of the group, its share in "all the others"; next to 0 where there is no value.
     """
 
     value: Floats
@@ -161,8 +163,12 @@ def moderate(
     together = np.where(defined, value * weight, 0.0).sum(axis=1, keepdims=True) / total
     own_unit, common = unit(value), unit(together)
     relative = np.divide(own, own_unit, out=np.zeros_like(own), where=own_unit > 1e-9 * common)
-    variance = np.clip(common * np.maximum(relative, pooled), LEAST_VARIANCE, UNDEFINED_VARIANCE)
-    return Labelled(np.where(defined, value, together), np.where(defined, variance, UNDEFINED_VARIANCE), weight)
+    variance = np.maximum(common * np.maximum(relative, pooled), LEAST_VARIANCE)
+    return Labelled(
+        value=np.where(defined, value, together),
+        variance=np.where(defined, variance, UNDEFINED_VARIANCE),
+        weight=np.where(defined, faces, UNDEFINED_SHARE * np.maximum(faces, 1.0)),
+    )
 
 
 def common_value(value: Floats, variance: Floats) -> Floats:

@@ -8,8 +8,9 @@ from scipy.stats import pearsonr
 from sklearn.metrics import roc_auc_score
 
 from countenance.core.statistics.ece import calibration_error
+from countenance.core.statistics.group_tests import GroupValues, statistics_of
 from countenance.core.statistics.paired import PAIRED
-from countenance.core.statistics.paired.statistic import UNDEFINED_VARIANCE, common_value, likeness
+from countenance.core.statistics.paired.statistic import LEAST_VARIANCE, UNDEFINED_VARIANCE, common_value, likeness
 from countenance.core.statistics.rules import StatisticsRules
 
 RULES = StatisticsRules(min_subjects=2)
@@ -144,11 +145,11 @@ def test_a_group_without_a_value_never_wins(statistic):
     first = np.where(lacking, 0.0, first)  # no positive face; one true value
     found = PAIRED[statistic].under_labellings(first, second, person, labels, GROUPS)
     assert all(np.isfinite(each).all() for each in found)
-    assert found.weight[0, 1] == 0
+    assert 0 < found.weight[0, 1] < 1e-6
     assert found.variance[0, 1] == UNDEFINED_VARIANCE
     others = found.value[0, [0, 2]] @ found.weight[0, [0, 2]] / found.weight[0, [0, 2]].sum()
     assert found.value[0, 1] == pytest.approx(others)
-    assert (found.weight[1:] > 0).all()
+    assert (found.weight[1:] > 1).all()
     assert (found.variance[1:] < 1).all()
 
 
@@ -161,6 +162,7 @@ def test_nothing_varies_at_all(statistic):
     assert all(np.isfinite(each).all() for each in found)
     assert (found.variance > 0).all()
     assert found.variance.max() < 1e-12
+    assert statistic == "ece" or (found.variance == LEAST_VARIANCE).all()
     flat = PAIRED[statistic].under_labellings(np.zeros(40), np.zeros(40), person, labels, 2)
     assert all(np.isfinite(each).all() for each in flat)
 
@@ -201,3 +203,14 @@ def test_common_value_and_likeness_in_closed_form():
     assert likeness(influence, np.array([2.0, -2.0]), faces) == 1
     assert likeness(np.array([1.0, -1.0, 1.0, -1.0]), np.array([0.0, 0.0]), faces) == 0
     assert likeness(influence, influence, np.ones(4)) == 0
+
+
+@pytest.mark.parametrize("undefined", [0, 1])
+def test_the_engine_finds_nothing_in_a_group_without_a_value(undefined):
+    person, labels = np.arange(60), np.arange(60)[None] % 2
+    first = np.where(person % 2 == undefined, 0.0, person % 3 == 0).astype(float)
+    found = PAIRED["auroc"].under_labellings(first, np.sin(person), person, labels, 2)
+    values = GroupValues(found.value, found.weight, 1 / found.variance, np.ones((1, 1)))
+    statistics = statistics_of([values])
+    for name in ("gap", "pair", "rest", "below", "above"):
+        assert abs(getattr(statistics, name)[0]) < 1e-3
