@@ -156,3 +156,39 @@ def agreement(
     from .agreement import agreement as command
 
     return command(heatmaps, masks, out, page)
+
+
+@app.command()
+def slices(
+    table: Annotated[Path, typer.Argument(help="Parquet table of predictions, of any length.")],
+    task: Annotated[str, typer.Option(help="expression, forgery, action_units or valence_arousal.")],
+    classes: Annotated[str, typer.Option(help="Classes or action units, with commas between them.")] = "",
+    by: Annotated[list[str] | None, typer.Option(help="Attribute to group by; may be repeated.")] = None,
+    cross: Annotated[list[str] | None, typer.Option(help="Attributes to cross, a,b; may be repeated.")] = None,
+    bins: Annotated[list[str] | None, typer.Option(help="Cut a numeric attribute: age=0,30,45,200.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Column of the person; `subject` where there is one.")] = None,
+    label: Annotated[str, typer.Option(help="Column of the label.")] = "label",
+    rename: Annotated[list[str] | None, typer.Option(help="A label of the table: happiness=happy.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="Metric to measure; all unless given.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--of", help="Class or unit to measure; all unless given.")] = None,
+    min_people: Annotated[int, typer.Option(min=1, help="People a group needs to be measured.")] = 10,
+    out: Annotated[Path | None, typer.Option(help="Write every number, as .csv or .md.")] = None,
+) -> int:
+    """Measure the groups of a table of predictions too large for memory, with intervals that count people."""
+    from .slices import slices as command
+
+    return command(
+        table,
+        task,
+        classes,
+        by or [],
+        cross or [],
+        bins or [],
+        subject,
+        label,
+        rename or [],
+        metric,
+        only,
+        min_people,
+        out,
+    )
