@@ -240,3 +240,73 @@ def test_gates_are_judged_in_their_order_and_keep_what_was_written() -> None:
     outcomes = judge_all(gates, run(accuracy=(0.2, 0.3, 0.4)))
     assert [outcome.verdict for outcome in outcomes] == ["pass", "fail"]
     assert outcomes[0].gate == {"measure": "p/accuracy", "at_least": 0.1, "hazard": "harm", "review_by": "2027-05-01"}
+
+
+def gap_run(
+    value: float | None = 0.1,
+    bounds: tuple[float, float] | None = (0.0, 0.2),
+    left_out: int = 0,
+    detectable: float | str | None = None,
+    attribute: str = "gender",
+) -> AuditResults:
+    """Results of a probe ``p`` with ``p/recall.gap[attribute=gender]``, its bounds and its detectable size."""
+    if value is None:
+        estimate_of = Estimate.not_measured("only one of 3 groups has enough")
+    else:
+        low, high = bounds or (None, None)
+        estimate_of = Estimate(
+            value=value, low=0.0, high=0.9, level=0.95, n=400, bound_low=low, bound_high=high, groups=3,
+            groups_left_out=left_out, about="a below b",
+        )  # fmt: skip
+    place = {"attribute": attribute}
+    measured = [Measurement.of("p", "recall.gap", estimate_of, slice=place)]
+    if detectable is not None:
+        text = isinstance(detectable, str)
+        size = Estimate.not_measured(str(detectable)) if text else Estimate(value=float(detectable))
+        measured.append(Measurement.of("p", "recall.gap.detectable", size, slice=place))
+        measured.append(Measurement.of("p", "recall.gap.detectable", Estimate(value=0.77), slice={"attribute": "age"}))
+    results = run()
+    probes = [ProbeResult(id="p", probe="p", version=1, status="ok", measurements=measured)]
+    return results.model_copy(update={"probes": probes})
+
+
+GAP = {"measure": "p/recall.gap", "where": {"attribute": "gender"}, "at_most": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "left_out", "verdict"),
+    [
+        ((0.051, 0.2), 0, "fail"),
+        ((0.051, 0.2), 2, "fail"),  # a group that is too small does not undo a gap that is shown
+        ((0.05, 0.2), 0, "inconclusive"),
+        ((0.0, 0.05), 0, "pass"),
+        ((0.0, 0.05), 1, "inconclusive"),
+        ((0.0, 0.051), 0, "inconclusive"),
+    ],
+)
+def test_a_gap_is_judged_by_its_one_sided_bounds_and_small_groups_block_a_pass(bounds, left_out, verdict):
+    assert judge(gate(**GAP), gap_run(0.04, bounds, left_out)).verdict == verdict
+
+
+def test_the_lower_bound_of_a_gap_is_not_widened_for_several_attributes():
+    one, other = gap_run(0.1, (0.0501, 0.2)), gap_run(0.1, (0.0, 0.04), attribute="age")
+    both = [*one.probes[0].measurements, *other.probes[0].measurements]
+    results = one.model_copy(update={"probes": [one.probes[0].model_copy(update={"measurements": both})]})
+    outcome = judge(gate("p/recall.gap", where={"attribute": "*"}, at_most=0.05), results)
+    assert outcome.verdict == "fail"
+    assert outcome.evidence[0] == "p/recall.gap[attribute=gender]"
+
+
+def test_words_of_a_gap_say_what_would_have_been_shown():
+    def why(*told, **more):
+        return judge(gate(**GAP), gap_run(*told, **more)).why
+
+    assert "no gap above 0.05 could be shown; 0.11 would have been; it may be as large as 0.200" in why(detectable=0.11)
+    assert "none of any size would have been" in why(detectable="no difference would be shown")
+    assert "above 0.05: it is at least 0.080" in why(0.1, (0.08, 0.2))
+    assert "no gap above 0.05: it is at most 0.040 (95 %, n = 400)" in why(0.01, (0.0, 0.04))
+    assert "between 3 groups, but 1 group is too small to be judged" in why(0.01, (0.0, 0.04), 1)
+    assert "between 3 groups, but 2 groups are too small to be judged" in why(0.01, (0.0, 0.04), 2)
+    assert "0.77" not in why(detectable=0.11)  # that of another attribute
+    assert judge(gate(**GAP), gap_run(None)).verdict == "not measured"
+    assert judge(gate(**GAP), gap_run(0.1, None)).verdict == "inconclusive"

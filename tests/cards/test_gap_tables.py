@@ -1,0 +1,103 @@
+"""Tables of gaps: what they quote, how verdicts are worded, what a placebo row shows, and what was not measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from countenance.cards.gaps import GAP, WORST, gap_blocks, questions_of
+from countenance.cards.tree import BulletList, MeasurementRef, TableBlock
+from countenance.core.probes import Scores
+from countenance.core.results import Measurement, ProbeResult
+from countenance.core.statistics.groups import plan_groups
+from countenance.core.statistics.rules import StatisticsRules
+from countenance.core.statistics.slicing import Slicer
+
+PEOPLE = 400
+
+
+def measured(lower: float = 0.0, direction: str = "higher", **more: object) -> list[Measurement]:
+    rng = np.random.default_rng(3)
+    tone = rng.choice(["dark", "light", "medium"], PEOPLE)
+    camera = np.where(np.arange(PEOPLE) < 4, "rare", "usual")
+    groups = plan_groups({"tone": tone, "camera": camera}, ["tone", "camera"])
+    values = (rng.random(PEOPLE) < 0.85 - lower * (tone == "dark")).astype(float)
+    scores = Scores(
+        "recall", np.arange(PEOPLE), values, kind="rate", bounds=(0, 1), direction=direction,  # type: ignore[arg-type]
+        slice={"label": "happy"}, gaps=True, **more,
+    )  # fmt: skip
+    slicer = Slicer(np.arange(PEOPLE), groups, StatisticsRules(), 0, 199)
+    return [item for question in slicer.gaps(scores, "by_group") for item in question.measurements()]
+
+
+def probe(items: list[Measurement], **params: object) -> ProbeResult:
+    return ProbeResult(
+        id="by_group", probe="group_metrics", version=1, status="ok", measurements=items, params=params
+    )  # fmt: skip
+
+
+def tables(found: ProbeResult, intersectional: bool | None = None) -> dict[str, TableBlock]:
+    blocks = [block for block in gap_blocks(found, intersectional) if isinstance(block, TableBlock)]
+    return {block.caption: block for block in blocks}
+
+
+def test_each_gap_stands_with_its_groups_its_null_its_p_value_and_its_verdict():
+    found = tables(probe(measured(0.4, tolerance=0.05), tolerance=0.05))
+    worst = found["The group that does worst against all others, tolerance 0.05"]
+    assert worst.columns == ("score", "groups of", "worst group", "behind by", "by chance", "adjusted p", "verdict")
+    (row,) = worst.rows
+    assert row[:3] == ("recall of happy", "tone", "dark")
+    quoted = [cell.key for cell in row if isinstance(cell, MeasurementRef)]
+    assert quoted == [
+        f"by_group/recall.worst_vs_rest{end}[attribute=tone,label=happy]"
+        for end in ("", ".null_permuted", ".p_adjusted")
+    ]
+    assert str(row[-1]).startswith("fail: above 0.05: it is at least 0.")
+    largest = found["Largest gap between two groups, tolerance 0.05"]
+    assert str(largest.rows[0][2]).startswith("dark below ")
+
+
+def test_an_even_score_is_told_with_what_would_have_been_shown():
+    (row,) = tables(probe(measured(tolerance=0.05), tolerance=0.05))[
+        "The group that does worst against all others, tolerance 0.05"
+    ].rows
+    told = str(row[-1])
+    assert told.startswith("inconclusive: no gap above 0.05 could be shown; 0.")
+    assert "would have been; it may be as large as 0." in told
+
+
+def test_without_a_tolerance_there_is_no_verdict():
+    found = tables(probe(measured(0.4)))
+    assert found["Largest gap between two groups"].columns[-1] == "adjusted p"
+
+
+def test_a_score_without_a_better_side_has_no_worst_group():
+    assert [one.score for one in questions_of(probe(measured(direction="none")), GAP)] == ["recall of happy"] * 2
+    assert questions_of(probe(measured(direction="none")), WORST) == []
+
+
+def test_the_placebo_stands_beside_the_real_gap():
+    found = tables(probe(measured(0.4)))["Placebo"]
+    (row,) = found.rows
+    assert row[0] == "tone"
+    real, placebo, p = row[2:]
+    assert isinstance(real, MeasurementRef)
+    assert isinstance(placebo, MeasurementRef)
+    assert isinstance(p, MeasurementRef)
+    assert (placebo.estimate.value or 0) < (real.estimate.value or 0)
+    assert p.key == "by_group/recall.gap.placebo.p_adjusted[attribute=tone,label=happy]"
+
+
+def test_what_was_not_measured_says_why():
+    lists = [block for block in gap_blocks(probe(measured())) if isinstance(block, BulletList)]
+    (told,) = lists[0].items
+    assert told.parts == (
+        "No gap by camera of recall of happy: only one of 2 groups, usual, has enough of the faces that have this "
+        "score.",
+    )
+
+
+@pytest.mark.parametrize(("intersectional", "rows"), [(False, 1), (True, 0), (None, 1)])
+def test_attributes_and_their_combinations_are_told_apart(intersectional, rows):
+    found = tables(probe(measured()), intersectional)
+    assert len(found.get("Largest gap between two groups", TableBlock((), ())).rows) == rows
