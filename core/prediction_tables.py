@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from .errors import ManifestError, Problems, nearest
 from .faces import Faces
-from .manifest import group_values, read_table, with_columns
+from .manifest import add_label_errors, group_values, read_table, with_columns
+from .pair_tables import check_pair_columns, read_pairs
 from .plan import DataSpec, TargetSpec
 from .predictions import CLASSIFICATION_TASKS, CLEAN, Predictions, class_places
 from .statistics.groups import MISSING
 
+METHOD = "method"
 SUM_TOLERANCE = 1e-3
 ROUNDED_BY = 0.5e-3  # most that a probability written with three decimals is off
 EXACT = 1e-6  # sums nearer to 1 than this differ by the computer's own rounding
@@ -44,6 +46,8 @@ def read_predictions(path: Path, target: TargetSpec, data: DataSpec) -> tuple[Fa
         if column not in table.columns:
             problems.add(f"the column {column!r} is not there{nearest(column, table.columns)}")
     label = _label_column(table, target.task, data, problems)
+    if target.task == "verification":
+        check_pair_columns(table, data, problems)
     problems.raise_as(ManifestError)
 
     values = _numbers(table, values_columns, problems)
@@ -55,7 +59,13 @@ def read_predictions(path: Path, target: TargetSpec, data: DataSpec) -> tuple[Fa
     labels = _labels(table, label, data)
     truth = _truth(table, target.task, classes, truth_columns, labels, problems)
     _check_ranges(values, target.task, ids, problems)
-    faces = _faces(table, identity, ids, labels, data, problems)
+    if target.task == "verification":
+        _check_ids(ids, identity, problems)
+        faces = read_pairs(table, ids, truth, data, problems)
+    else:
+        faces = _faces(table, identity, ids, labels, data, problems)
+        if target.task == "forgery" and METHOD in table.columns and METHOD not in data.attributes:
+            faces.frame[METHOD] = table[METHOD].astype("string").fillna("").str.strip().astype(object)
     problems.raise_as(ManifestError)
     values, notes = _summing_to_one(values) if target.task == "expression" else (values, ())
     return faces, Predictions(target.task, classes, values, truth, notes=notes)
@@ -157,6 +167,15 @@ def _summing_to_one(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], t
     return np.where(off[:, None], values / totals[:, None], values), (note,)
 
 
+def _check_ids(ids: pd.Series[Any], identity: str, problems: Problems) -> None:
+    if (ids == "").any():
+        problems.add(f"the column {identity!r} is empty in {int((ids == '').sum())} of {len(ids)} rows")
+    if ids.duplicated().any():
+        problems.add(
+            f"{int(ids.duplicated(keep=False).sum())} rows share a {identity}, e.g. {ids[ids.duplicated()].iloc[0]!r}"
+        )
+
+
 def _faces(
     table: pd.DataFrame,
     identity: str,
@@ -165,12 +184,7 @@ def _faces(
     data: DataSpec,
     problems: Problems,
 ) -> Faces:
-    if (ids == "").any():
-        problems.add(f"the column {identity!r} is empty in {int((ids == '').sum())} of {len(table)} rows")
-    if ids.duplicated().any():
-        problems.add(
-            f"{int(ids.duplicated(keep=False).sum())} rows share a {identity}, e.g. {ids[ids.duplicated()].iloc[0]!r}"
-        )
+    _check_ids(ids, identity, problems)
     subject = data.subject or "subject"
     if data.subject and data.subject not in table.columns:
         problems.add(f"data.subject names the column {subject!r}, which is not there{nearest(subject, table.columns)}")
@@ -192,5 +206,10 @@ def _faces(
             frame[name] = MISSING
         else:
             frame[name] = group_values(table[column], spec, name, problems)
+            if spec.second is None or spec.second in table.columns:
+                add_label_errors(frame, table, name, spec, problems)
+            else:
+                hint = nearest(spec.second, table.columns)
+                problems.add(f"data.attributes.{name}.second names the column {spec.second!r}, which is not there{hint}")
     attributes, intersections = with_columns(frame, data)
     return Faces(frame=frame, has_subjects=named, attributes=attributes, intersections=intersections)

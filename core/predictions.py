@@ -89,19 +89,24 @@ def class_places(labels: pd.Series[Any], classes: Sequence[str]) -> NDArray[np.f
 def to_table(predictions: Predictions, faces: Faces) -> pd.DataFrame:
     """Lay predictions out as ``predictions.parquet`` holds them.
 
-    Columns: ``face_id`` (``pair_id`` for pairs), ``subject, condition``, the attributes, then the task's own:
-    ``label, p_CLASS``; ``y_AU, p_AU``; ``y_valence, y_arousal, v_valence, v_arousal``; or ``same, similarity``.
+    Columns: ``face_id``, ``subject, condition``, the attributes, then the task's own: ``label, p_CLASS``; ``y_AU,
+    p_AU``; or ``y_valence, y_arousal, v_valence, v_arousal``. Of pairs: ``pair_id, face_a, face_b``, ``subject_a,
+    subject_b`` where people are named, ``condition``, the attributes of both as ``NAME_a, NAME_b``, ``same,
+    similarity``.
     """
     frame = faces.frame
-    table = pd.DataFrame({"face_id": frame["face_id"], "subject": frame["subject"], "condition": predictions.condition})
-    for name in faces.attributes:
-        table[name] = frame[name].astype(str)
     if predictions.task == "verification":
-        table = table.rename(columns={"face_id": "pair_id"})  # a row is a pair
-        return table.assign(same=predictions.truth.astype(int), similarity=predictions.values[:, 0])
+        return _pairs_table(predictions, faces)
+    table = pd.DataFrame({"face_id": frame["face_id"], "subject": frame["subject"], "condition": predictions.condition})
+    for name, spec in faces.attributes.items():
+        table[name] = frame[name].astype(str)
+        if spec.second is not None:  # so that the table can be read again with the same plan
+            table[spec.second] = frame[second_column(name)].astype(str)
     if predictions.task in CLASSIFICATION_TASKS:
         table["label"] = frame["label"]
     if predictions.task == "forgery":
+        if "method" in frame and "method" not in faces.attributes:
+            table["method"] = frame["method"]
         return table.assign(p_forged=predictions.values[:, predictions.classes.index("forged")])
     letter = "v" if predictions.task == "valence_arousal" else "p"
     for place, name in enumerate(predictions.classes):
@@ -109,3 +114,15 @@ def to_table(predictions: Predictions, faces: Faces) -> pd.DataFrame:
             table[f"y_{name}"] = predictions.truth[:, place]
         table[f"{letter}_{name}"] = predictions.values[:, place]
     return table
+
+
+def _pairs_table(predictions: Predictions, faces: Faces) -> pd.DataFrame:
+    frame = faces.frame
+    table = pd.DataFrame({"pair_id": frame["face_id"]})
+    people = ("subject_a", "subject_b") if faces.has_subjects else ()
+    for column in ("face_a", "face_b", *people):
+        table[column] = frame[column]
+    table["condition"] = predictions.condition
+    for name in faces.attributes:
+        table[f"{name}_a"], table[f"{name}_b"] = frame[f"{name}_a"].astype(str), frame[f"{name}_b"].astype(str)
+    return table.assign(same=predictions.truth.astype(int), similarity=predictions.values[:, 0])

@@ -28,8 +28,11 @@ def table_of(task: str) -> pd.DataFrame:
     table = pd.DataFrame({"face_id": list("abcd"), "subject": ["p", "p", "q", "r"], "condition": "clean"})
     table["gender"] = ["f", "f", "m", "(missing)"]
     if task == "verification":
-        table = table.rename(columns={"face_id": "pair_id"})
-        return table.assign(same=[1, 0, 1, 0], similarity=[0.9, -0.1, 0.5, 0.25])
+        people = {"subject_a": ["p", "p", "r", "r"], "subject_b": ["p", "q", "r", "s"]}
+        faces = {"face_a": ["p1", "p1", "r1", "r2"], "face_b": ["p2", "q1", "r2", "s1"]}
+        groups = {"gender_a": ["f", "f", "m", "m"], "gender_b": ["f", "m", "m", "(missing)"]}
+        pairs = pd.DataFrame({"pair_id": list("abcd"), "condition": "clean", **faces, **people, **groups})
+        return pairs.assign(same=[1, 0, 1, 0], similarity=[0.9, -0.1, 0.5, 0.25])
     if task == "action_units":
         return table.assign(
             y_AU1=[0.0, 1, np.nan, 1], p_AU1=[0.1, 0.9, 0.5, 0], y_AU12=[1.0, 1, 0, 0], p_AU12=[1, 0.2, 0.3, 0.4]
@@ -163,13 +166,18 @@ def test_a_label_the_plan_says_there_is_not_is_not_read(tmp_path: Path) -> None:
         ("valence_arousal", "y_valence"),
         ("forgery", "p_forged"),
         ("verification", "pair_id"),
+        ("verification", "face_a"),
+        ("verification", "subject_b"),
+        ("verification", "gender_b"),
         ("verification", "similarity"),
         ("verification", "same"),
     ],
 )
 def test_a_missing_column_is_told_with_the_nearest(tmp_path: Path, task: str, column: str) -> None:
     table = table_of(task).rename(columns={column: f"{column}x"})
-    assert f"the column {column!r} is not there; did you mean '{column}x'?" in refused(table, task, tmp_path)
+    told = refused(table, task, tmp_path)
+    assert f"the column {column!r}" in told
+    assert f"is not there; did you mean '{column}x'?" in told
 
 
 def test_several_problems_are_told_at_once(tmp_path: Path) -> None:
