@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..core.results import ProbeResult
+from .figures.calibration import calibration_figures
 from .figures.classes import class_figures, null_figures
 from .figures.confusion import confusion_figure
 from .figures.curves import curve_figures
@@ -37,6 +38,7 @@ def figures_of(run: RunFiles, probe: ProbeResult) -> list[FigureGroup]:
         _confusion,
         _gaps,
         _groups,
+        _calibration,
     )
     return [figure for draw in drawers for figure in draw(run, probe)] if probe.status == "ok" else []
 
@@ -102,3 +104,9 @@ def _gaps(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
 
 def _groups(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     yield from group_figures(probe, run.results)
+
+
+def _calibration(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    table = run.table(probe, "calibration.csv")
+    if table:
+        yield from calibration_figures(table)
