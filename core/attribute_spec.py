@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
+from .label_errors import matrix_problems
 from .numbers import Number
 
 AssignedBy = Literal["self-reported", "annotator", "derived", "model"]
@@ -86,6 +87,13 @@ class AttributeSpec(Spec):
             raise ValueError(f"derive: {self.derive} needs assigned_by: derived, but got {self.assigned_by}")
         if self.column is not None:
             raise ValueError(f"derive: {self.derive} takes no column: the attribute comes from the pictures")
+        return self
+
+    @model_validator(mode="after")
+    def _errors_fit(self) -> AttributeSpec:
+        found = matrix_problems(self.confusion, self.confusion_wrong, self.confusion_n, self.second)
+        if found:
+            raise ValueError("; ".join(found))
         return self
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from .attribute_notes import attribute_notes, bins_text
 from .derive.cutting import OUTSIDE as OUTSIDE
 from .derive.cutting import cut_by_bins
 from .errors import ManifestError, Problems, nearest
+from .label_errors import check_groups, second_column
 from .plan import AttributeSpec, DataSpec, LandmarkColumns, TargetSpec
 from .statistics.groups import MISSING
 
@@ -129,6 +129,7 @@ def check_manifest(
             continue
         column = table[described.column or attribute]
         frame[attribute] = group_values(column, described, attribute, problems)
+        add_label_errors(frame, table, attribute, described, problems)
     if target is not None and by_column:
         for written, numbers in _truth(table, target, problems).items():
             if written in list(frame.columns):
@@ -160,6 +161,7 @@ def _check_columns(table: pd.DataFrame, spec: DataSpec, problems: Problems) -> N
     wanted |= {"split": spec.split, "may_publish": spec.may_publish}
     for name, described in spec.attributes.items():
         wanted[f"attributes.{name}"] = None if described.derive else described.column or name
+        wanted[f"attributes.{name}.second"] = described.second
     for position, column in enumerate(spec.box or ()):
         wanted[f"box[{position}]"] = column
     if isinstance(spec.landmarks, LandmarkColumns):
@@ -242,6 +244,17 @@ def group_values(column: pd.Series, spec: AttributeSpec, name: str, problems: Pr
     groups = pd.Series(named, dtype=object).where(~cut_before, texts)
     order = [group for group in (*cut.names, MISSING) if (groups == group).any()]
     return groups.astype(pd.CategoricalDtype(order))
+
+
+def add_label_errors(
+    frame: pd.DataFrame, table: pd.DataFrame, name: str, spec: AttributeSpec, problems: Problems
+) -> None:
+    """Check an attribute's matrix against its groups, and read the second annotator's groups, where there are any."""
+    check_groups(name, spec, frame[name].unique(), (MISSING, OUTSIDE), problems)
+    if spec.second == (spec.column or name):
+        problems.add(f"data.attributes.{name}.second names the attribute's own column {spec.second!r}")
+    elif spec.second is not None:
+        frame[second_column(name)] = group_values(table[spec.second], spec, second_column(name), problems)
 
 
 def _too_many_groups(name: str, texts: pd.Series) -> str:

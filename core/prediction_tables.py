@@ -210,6 +210,8 @@ def _faces(
                 add_label_errors(frame, table, name, spec, problems)
             else:
                 hint = nearest(spec.second, table.columns)
-                problems.add(f"data.attributes.{name}.second names the column {spec.second!r}, which is not there{hint}")
+                problems.add(
+                    f"data.attributes.{name}.second names the column {spec.second!r}, which is not there{hint}"
+                )
     attributes, intersections = with_columns(frame, data)
     return Faces(frame=frame, has_subjects=named, attributes=attributes, intersections=intersections)

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .faces import Faces
+from .label_errors import second_column
 
 CLEAN = "clean"
 CLASSIFICATION_TASKS = frozenset({"expression", "forgery"})
