@@ -40,7 +40,7 @@ def factors(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
     facts = [f"Evaluated together: {' × '.join(names)}." for names in data.intersections]
     if rows:
         blocks = [TableBlock(columns, rows, "Attributes by which the audit compares groups")]
-        facts.append("The attributes came with the data; none was inferred from a face by this audit.")
+        facts += _provenance(data)
     else:
         blocks = []
         facts.append("No attribute of people or images came with the data, so no group was evaluated.")
@@ -48,6 +48,20 @@ def factors(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
         stated(statements, "factors.relevant", "Relevant factors"),
         stated(statements, "factors.evaluation", "Evaluation factors", facts, blocks),
     )
+
+
+def _provenance(data: DataSummary) -> list[str]:
+    """Say which attributes came with the data, and of those derived from the pictures how well they are repeated."""
+    derived = [name for name, attribute in data.attributes.items() if attribute.derive is not None]
+    if not derived:
+        return ["The attributes came with the data; none was inferred from a face by this audit."]
+    others = "the others came with the data, and " if len(derived) < len(data.attributes) else ""
+    facts = [
+        f"Derived from the pictures by this audit: {', '.join(derived)}; {others}race, ethnicity, gender or age was "
+        "inferred from no face."
+    ]
+    repeated = {name: attribute.reliability for name, attribute in data.attributes.items() if attribute.reliability}
+    return [*facts, *(f"{name}: {told}." for name, told in repeated.items())]
 
 
 def metrics(results: AuditResults, statements: Statements) -> tuple[Item, ...]:

@@ -45,6 +45,32 @@ METRICS: Mapping[str, MetricText] = {
         "confidence minus accuracy", "mean confidence less accuracy; above zero means overconfident"
     ),
     "auroc": MetricText("AUROC", "chance that a forged face scores above a genuine one"),
+    "ita": MetricText(
+        "individual typology angle",
+        "mean over pictures of the angle of lightness and yellowness of the cheeks in degrees, uncalibrated; larger is "
+        "lighter",
+    ),
+    "ita.share": MetricText("share of the band", "share of pictures whose angle lies in the band"),
+    "ita.between_cheeks": MetricText(
+        "difference between the cheeks", "mean difference of the angle between the cheeks of one picture, in degrees"
+    ),
+    "ita.retest_correlation": MetricText(
+        "retest correlation of skin tone",
+        "intraclass correlation of the angle over pictures of one person; larger where people differ more",
+    ),
+    "ita.retest_sem": MetricText(
+        "standard error of measurement of skin tone", "standard deviation of the angle over pictures of one person"
+    ),
+    "ita.retest_largest": MetricText(
+        "largest change of skin tone",
+        "largest difference of the angle between two pictures of one person; it grows with the number of people",
+    ),
+    "ita.retest_band_change": MetricText(
+        "people who change band", "share of people whose pictures stand in different bands of skin tone"
+    ),
+    "ita.retest_band_change.null_other_people": MetricText(
+        "people who change band, by chance", "the same if each picture were of a person drawn at random"
+    ),
     "iou": MetricText("IoU", "overlap of the thresholded mean heatmap with the mask, intersection over union"),
     "iou.null_ones": MetricText("IoU of all-ones", "what a map that marks the whole picture scores"),
     "iou.null_random": MetricText("IoU of random maps", "what the same area in random places scores"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from .faces import Faces
-from .keys import format_pairs
+from .keys import format_pairs, parse_key
 from .probes import ArrayOutput, JsonOutput, Note, Output, PairedScores, Scores, TableOutput
 from .results import Artifact, Finding, Measurement
 from .run_folder import RunFolder
@@ -68,10 +70,18 @@ class Collector:
         questions = close(self._questions)
         for question in questions:
             self._add(question.measurements())
-        self.findings += gap_findings(questions)
+        self.findings += map(self._with_reliability, gap_findings(questions))
         self.notes += gap_notes(questions)
+        sliced = {name for item in self.measurements for name in (*item.slice, *_attributes(item.slice))}
+        self.notes += [f"{name}: {told}." for name, told in self.faces.reliability.items() if name in sliced]
         if self.folder is not None:
             self.folder.write_scores(self.probe_id, self._parts)
+
+    def _with_reliability(self, finding: Finding) -> Finding:
+        """Add to a finding on groups derived from pictures how well another picture repeats the group."""
+        grouped_by = _attributes(parse_key(finding.evidence[0]).slice) if finding.evidence else []
+        told = [f"{name}: {text}." for name, text in self.faces.reliability.items() if name in grouped_by]
+        return finding.model_copy(update={"caveats": [*finding.caveats, *told]}) if told else finding
 
     def _rows_of(self, scores: Scores) -> pd.DataFrame:
         name = scores.metric + (f"[{format_pairs(scores.slice)}]" if scores.slice else "")
@@ -86,3 +96,8 @@ class Collector:
                 "weight": 1.0 if scores.weights is None else np.asarray(scores.weights, dtype=np.float64),
             }
         )
+
+
+def _attributes(slice: Mapping[str, str]) -> list[str]:
+    """Return the attributes whose groups a difference is between."""
+    return slice["attribute"].split("&") if "attribute" in slice else []

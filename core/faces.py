@@ -172,6 +172,7 @@ class Faces:
                 of=spec.of,
                 groups=groups,
                 missing=missing,
+                derive=spec.derive if spec.derive in self.measured else None,
                 reliability=self.reliability.get(name),
             )
         return summaries

@@ -217,6 +217,7 @@ class AttributeSummary(Record):
     of: Literal["subject", "image"] = "subject"
     groups: dict[str, GroupCount] = Field(default_factory=dict)
     missing: int = 0
+    derive: str | None = Field(default=None, description="how the audit derived it, e.g. ita")
     reliability: str | None = Field(default=None, description="how well another picture of a person repeats it")
 
 

@@ -150,6 +150,7 @@ class Page:
             groups = attribute.groups.items()
             rows = tuple((group_name([group]), f"{size.faces:,}", f"{size.subjects:,}") for group, size in groups)
             caption = f"{name}: {ASSIGNED.get(attribute.assigned_by, attribute.assigned_by)}"
+            caption += f". {attribute.reliability}" if attribute.reliability else ""
             tables.append(TableBlock(("group", "faces", "people"), rows, caption))
         return tables
 

@@ -33,7 +33,7 @@ class Retest:
         sem: standard error of measurement: standard deviation of one person's pictures, pooled over people.
         largest: largest difference between two pictures of one person.
         changed: share of people whose pictures do not all stand in one group.
-        changed_by_chance: the same if the pictures were of people drawn at random.
+        by_chance: the same if the pictures were of people drawn at random.
     """
 
     people: int
@@ -42,7 +42,7 @@ class Retest:
     sem: Estimate
     largest: Estimate
     changed: Estimate
-    changed_by_chance: Estimate
+    by_chance: Estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ def retest(
             value=changed, low=float(low[0]), high=float(high[0]), level=level, method=WILSON, n=n, subjects=m,
             count=float(people.changed.sum()),
         ),
-        changed_by_chance=Estimate(value=chance, n=n, subjects=m),
+        by_chance=Estimate(value=chance, n=n, subjects=m),
     )  # fmt: skip
 
 
