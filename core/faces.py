@@ -154,10 +154,10 @@ class Faces:
         A control attribute divides no faces: groups are compared within its levels.
         """
         sliced = [name for name, spec in self.attributes.items() if spec.role == "group"]
-        columns: dict[str, Any] = {name: self.frame[name] for name in self.attributes}
-        sliced = [name for name, spec in self.attributes.items() if spec.role == "group"]
+        columns: dict[str, Any] = {name: self.frame[name] for name in sliced}
         outside = {name: spec.out_of_scope for name, spec in self.attributes.items()}
-        return plan_groups(columns, sliced, self.intersections, outside)
+        combined = [names for names in self.intersections if set(names) <= set(sliced)]
+        return plan_groups(columns, sliced, combined, outside)
 
     def summaries(self) -> dict[str, AttributeSummary]:
         """Return each attribute with its groups' numbers of faces and people."""

@@ -13,8 +13,8 @@ from countenance.core.errors import AuditError
 from countenance.core.faces import Faces
 from countenance.core.plan import AttributeSpec
 from countenance.core.predictions import Predictions
-from countenance.core.probes import Note, ProbeContext, Scores, TableOutput, find_probe
-from countenance.core.results import Finding
+from countenance.core.probes import Note, PairedScores, ProbeContext, Scores, TableOutput, find_probe
+from countenance.core.results import Finding, Measurement
 from countenance.core.statistics.rules import StatisticsRules
 from countenance.core.statistics.slicing import Slicer
 
@@ -22,8 +22,11 @@ CLASSES = ("neutral", "happy", "sad")
 LOOSE = StatisticsRules(min_subjects=1, min_effective=0, half_width=10)
 
 
-def context_of(predicted, truth, attributes, intersections=(), subjects=None, rules=LOOSE, classes=CLASSES):
+def context_of(
+    predicted, truth, attributes, intersections=(), subjects=None, rules=LOOSE, classes=CLASSES, controls=()
+):
     faces = len(truth)
+    roles = {name: "control" if name in controls else "group" for name in attributes}
     frame = pd.DataFrame({"face_id": [str(face) for face in range(faces)], **attributes})
     frame["subject"] = range(faces) if subjects is None else subjects
     return ProbeContext(
@@ -31,7 +34,7 @@ def context_of(predicted, truth, attributes, intersections=(), subjects=None, ru
         faces=Faces(
             frame,
             has_subjects=subjects is not None,
-            attributes={name: AttributeSpec(assigned_by="self-reported") for name in attributes},
+            attributes={name: AttributeSpec(assigned_by="self-reported", role=roles[name]) for name in attributes},
             intersections=[list(names) for names in intersections],
         ),
         predictions=Predictions(
@@ -48,7 +51,9 @@ def context_of(predicted, truth, attributes, intersections=(), subjects=None, ru
 def measure(context, **params):
     outputs = list(group_metrics(context, GroupMetricsParams(**params)))
     slicer = Slicer(context.faces.subject_codes, context.faces.groupings, context.rules)
-    measured = [item for o in outputs if isinstance(o, Scores) for item in slicer.measure(o, "group_metrics")]
+    scores = [o for o in outputs if isinstance(o, (Scores, PairedScores))]
+    measured = [item for o in scores for item in slicer.measure(o, "group_metrics")]
+    measured += [o for o in outputs if isinstance(o, Measurement)]
     return {item.key: item.estimate for item in measured}, outputs
 
 
@@ -142,12 +147,12 @@ def test_a_group_without_a_denominator_is_absent_not_zero():
     assert found["group_metrics/base_rate[g=y,label=happy]"].high > 0
 
 
-def test_a_class_nobody_is_labelled_with_has_fpr_and_selection_rate_only():
+def test_a_class_nobody_is_labelled_with_has_what_needs_no_label():
     found, outputs = measure(context_of([0, 1, 2, 0] * 5, [0, 1, 1, 0] * 5, {"g": ["x"] * 20}))
     of_sad = {name.split("/")[1].split("[")[0] for name in found if "label=sad" in name}
-    assert of_sad == {"fpr", "selection_rate"}
+    assert of_sad == {"fpr", "selection_rate", "brier", "confidence_minus_accuracy", "ece"}
     notes = " ".join(output.text for output in outputs if isinstance(output, Note))
-    assert "No face is labelled sad; of the rates of such a class: fpr, selection_rate." in notes
+    assert "No face is labelled sad; of the metrics of such a class: fpr, selection_rate, brier" in notes
 
 
 def test_intervals_count_people():
@@ -175,14 +180,59 @@ def test_small_groups_are_a_finding_in_careful_words():
     assert finding.evidence == ["group_metrics/accuracy[tone=rare]"]
 
 
-def test_nothing_claims_a_gap_even_where_there_is_one():
+def test_gaps_are_asked_for_the_tested_metrics_only():
     predicted, truth, attributes = model()
-    predicted = np.where(attributes["gender"] == "female", (truth + 1) % 3, predicted)
-    found, outputs = measure(context_of(predicted, truth, attributes))
-    assert found["group_metrics/accuracy[gender=female]"].value == 0
-    assert not [output for output in outputs if isinstance(output, Finding)]
+    _, outputs = measure(context_of(predicted, truth, attributes), tolerance=0.1)
+    tested = {(o.metric, o.slice.get("label")) for o in outputs if isinstance(o, (Scores, PairedScores)) and o.gaps}
+    assert tested == {("accuracy", None), *((metric, name) for metric in ("recall", "fpr") for name in CLASSES)}
+    assert {o.tolerance for o in outputs if isinstance(o, Scores) and o.gaps} == {0.1}
+    _, outputs = measure(context_of(predicted, truth, attributes), gaps=())
+    assert not any(o.gaps for o in outputs if isinstance(o, (Scores, PairedScores)))
+    _, outputs = measure(context_of(predicted, truth, attributes), gaps=("auroc", "selection_rate"), labels=("sad",))
+    assert {o.metric for o in outputs if isinstance(o, (Scores, PairedScores)) and o.gaps} == {
+        "auroc",
+        "selection_rate",
+    }
+
+
+def test_recall_and_fnr_are_one_question():
+    predicted, truth, attributes = model()
+    _, outputs = measure(context_of(predicted, truth, attributes), gaps=("fnr", "recall", "fdr"))
+    assert {o.metric for o in outputs if isinstance(o, Scores) and o.gaps} == {"recall", "fdr"}
+    assert "The gap of fnr is not tested" in " ".join(o.text for o in outputs if isinstance(o, Note))
+
+
+def test_of_two_classes_the_gaps_of_one_are_tested():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 200)
+    context = context_of(truth, truth, {"g": rng.choice(["x", "y"], 200)}, classes=("other", "happy"))
+    _, outputs = measure(context)
+    tested = {(o.metric, o.slice.get("label")) for o in outputs if isinstance(o, Scores) and o.gaps}
+    assert tested == {("accuracy", None), ("recall", "happy"), ("fpr", "happy")}
+    assert "tested for happy only" in " ".join(o.text for o in outputs if isinstance(o, Note))
+    _, outputs = measure(context, labels=("other",))
+    tested = {(o.metric, o.slice.get("label")) for o in outputs if isinstance(o, Scores) and o.gaps}
+    assert tested == {("accuracy", None), ("recall", "other"), ("fpr", "other")}
+
+
+def test_groups_are_compared_within_levels_of_a_control():
+    predicted, truth, attributes = model()
+    rng = np.random.default_rng(3)
+    attributes = {**attributes, "pose": rng.choice(["frontal", "side"], 900)}
+    context = context_of(predicted, truth, attributes, [["gender", "pose"]], controls=("pose",))
+    assert [groups.name for groups in context.faces.groupings] == ["gender", "tone"]
+    found, outputs = measure(context)
+    rows = (attributes["pose"] == "side") & (attributes["gender"] == "female") & (truth == 1)
+    inside = found["group_metrics/recall[gender=female,label=happy,pose=side]"]
+    assert (inside.value, inside.n) == (np.mean(predicted[rows] == 1), rows.sum())
+    assert "group_metrics/accuracy[pose=frontal]" in found
+    assert "group_metrics/recall[label=happy,pose=frontal]" in found
+    assert not any("f1" in name and "pose" in name for name in found)
+    within = [o for o in outputs if isinstance(o, Scores) and "pose" in o.slice]
+    assert all(o.gaps and o.overall for o in within)
+    assert len(within) == 2 * (1 + 2 * 3)
     notes = " ".join(output.text for output in outputs if isinstance(output, Note))
-    assert "Whether two groups differ is not tested here" in notes
+    assert "The intersection gender & pose is not measured" in notes
 
 
 def test_coverage_counts_faces_and_people():
@@ -204,17 +254,36 @@ def test_coverage_counts_faces_and_people():
     ]
 
 
-def test_metrics_and_labels_may_be_chosen():
+def test_metrics_and_labels_may_be_chosen_and_the_base_rate_stands_beside():
     found, outputs = measure(context_of(*model()), metrics=("recall", "fpr"), labels=("happy",))
-    assert {name.split("/")[1].split("[")[0] for name in found} == {"recall", "fpr"}
+    assert {name.split("/")[1].split("[")[0] for name in found} == {"recall", "fpr", "base_rate"}
     assert all("label=happy" in name for name in found)
     assert all(output.evidence == [] for output in outputs if isinstance(output, Finding))
-    with pytest.raises(AuditError, match=r"'hapy'.*did you mean 'happy'"):
-        measure(context_of(*model()), labels=("hapy",))
-    with pytest.raises(ValidationError):
-        GroupMetricsParams(metrics=("accuracy", "fairness"))
+    with pytest.raises(ValidationError, match="there is no metric 'recal'; did you mean 'recall'"):
+        GroupMetricsParams(metrics=("accuracy", "recal"))
     with pytest.raises(ValidationError):
         GroupMetricsParams(metrics=())
+    with pytest.raises(ValidationError):
+        GroupMetricsParams(tolerance=1)
+
+
+def test_everything_wrong_with_the_parameters_is_told_at_once():
+    with pytest.raises(AuditError) as raised:
+        measure(
+            context_of(*model()),
+            metrics=("accuracy", "fmr"),
+            labels=("hapy",),
+            gaps=("recall", "macro_f1", "ccc"),
+            threshold=0.5,
+        )
+    told = str(raised.value)
+    assert "metrics names 'fmr', which is not a metric of expression targets" in told
+    assert "labels names 'hapy', which is not one of the classes (neutral, happy, sad); did you mean 'happy'?" in told
+    assert "gaps: 'recall' is tested only where metrics names it too" in told
+    assert "gaps names 'macro_f1', which is not a metric whose gap is tested" in told
+    assert "gaps names 'ccc'" in told
+    assert "threshold: a target of the task expression has none" in told
+    assert "6 problems" in told
 
 
 def test_without_attributes_it_says_so():
@@ -222,6 +291,10 @@ def test_without_attributes_it_says_so():
     assert found == {}
     assert [output.text for output in outputs] == [
         "Nothing was measured by group: the plan names no attributes of the faces."
+    ]
+    _, outputs = measure(context_of(*model(), controls=("gender", "tone")))
+    assert [output.text for output in outputs] == [
+        "Nothing was measured by group: the plan names no attributes of the faces but controls."
     ]
 
 
@@ -240,9 +313,7 @@ def test_too_many_measurements_are_refused_and_the_knobs_named():
     context = context_of(
         rng.integers(0, 300, 1000), rng.integers(0, 300, 1000), {"g": [str(face) for face in range(1000)]}, classes=many
     )
-    with pytest.raises(
-        AuditError, match=r"measurements \(2101 rates of 1,000 groups\).*`metrics` or `labels`.*intersections"
-    ):
+    with pytest.raises(AuditError, match=r"measurements \(4800 metrics of 1,000 groups, 900 questions.*`labels`"):
         measure(context)
 
 

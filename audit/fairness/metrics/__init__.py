@@ -1,0 +1,1 @@
+"""What ``group_metrics`` measures, one catalogue for each task."""

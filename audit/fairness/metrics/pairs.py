@@ -1,0 +1,320 @@
+"""Pairs of faces (verification): error rates at one global threshold for each group, and how far groups differ.
+
+A pair belongs to a group when both its people do; pairs across groups are a group of their own, which takes no part in
+gaps. Rates, intervals and the variance of pairs that share people: :mod:`countenance.audit.verification`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ....core.pair_tables import ACROSS
+from ....core.probes import Note, Output, ProbeContext, TableOutput
+from ....core.results import Direction
+from ....core.statistics.correlated_gaps import answer_correlated, ask_correlated, joint_normal
+from ....core.statistics.gap_findings import gap_findings, gap_notes
+from ....core.statistics.gap_questions import ATTRIBUTE, GroupQuestion
+from ....core.statistics.gaps import Asked, NoGap
+from ....core.statistics.groups import Groups
+from ...verification import (
+    ALL,
+    GENUINE,
+    IMPOSTOR,
+    Comparisons,
+    GroupRates,
+    Threshold,
+    find_threshold,
+    rates,
+    take,
+    tpr_at_fpr,
+)
+from ..controls import control_levels
+from .choice import Catalogue, Choice
+from .rates import Floats, Rows
+from .spread import error_ratio, spread_of_accuracy
+
+SPREADS = ("ser", "accuracy_std")
+PAIRS = Catalogue(
+    "verification",
+    ("fmr", "fnmr", "accuracy", "base_rate", "tpr_at_fpr", *SPREADS),
+    ("tpr_at_fpr", *SPREADS),
+    ("fmr", "fnmr"),
+    "",
+)
+DRAWS = 4000
+
+
+@dataclass(frozen=True)
+class _Rate:
+    """Which pairs a rate is a share of, and which way is better."""
+
+    kind: str
+    direction: Direction
+
+
+_RATES = {
+    "fmr": _Rate(IMPOSTOR, "lower"),
+    "fnmr": _Rate(GENUINE, "lower"),
+    "accuracy": _Rate(ALL, "higher"),
+    "base_rate": _Rate(ALL, "none"),
+}
+
+
+def measure(context: ProbeContext, choice: Choice, *, threshold: float | None, fmr: float) -> Iterator[Output]:
+    """Yield all of the choice for each group, the gaps, and what the numbers leave out.
+
+    Args:
+        context: the probe's.
+        choice: what is asked.
+        threshold: least similarity of a match; where ``fmr`` of all impostor pairs match, unless given.
+        fmr: see above; also the FPR at which each group's TPR is measured, and the tolerance of gaps in FMR where the
+            choice's is larger: of error rates of one in a thousand, a gap of one in twenty says nothing.
+    """
+    comparisons = Comparisons.of(context.faces, context.predictions)
+    found = find_threshold(comparisons, fmr, threshold)
+    if found is None:
+        yield Note("There is no impostor pair to set the threshold by: nothing was measured. Give `threshold`.")
+        return
+    yield from threshold_notes(found, fmr, given=threshold is not None)
+    probe = _PairMetrics(context, choice, comparisons, found, fmr)
+    yield probe.coverage()
+    for groups in context.faces.groupings:
+        yield from probe.by_group(groups, choice.metrics, {})
+    everything = np.arange(len(comparisons), dtype=np.int64)
+    levels = list(control_levels(context.faces))
+    asked = [*probe.questions(everything, {})]
+    for level, rows in levels:
+        for groups in context.faces.groupings:
+            yield from probe.by_group(groups, choice.gaps, level, rows)
+        yield from probe.over_all(choice.gaps, level, rows)
+        asked += probe.questions(rows, level)
+    yield from probe.answered(asked)
+
+
+def threshold_notes(found: Threshold, fmr: float, *, given: bool) -> Iterator[Note]:
+    """Say where the threshold lies and whether enough impostor pairs stand behind it."""
+    said = f"A pair matches from a similarity of {found.value:.6g} on, for every group"
+    if given:
+        yield Note(f"{said}, as the plan says: {found.matched:,} of {found.impostors:,} impostor pairs do.")
+    else:
+        needed = int(np.ceil(10 / fmr - 1e-9))
+        few = f" That is a threshold set by {found.matched} pairs: {needed:,} impostor pairs would be needed."
+        yield Note(
+            f"{said}, where {found.matched:,} of all {found.impostors:,} impostor pairs do (FMR {fmr:g} or less). The "
+            "threshold is taken as given: intervals do not count that it came from these pairs."
+            + (few if found.impostors < needed else "")
+        )
+    if found.matched == 0 and found.impostors:
+        yield Note(
+            f"No impostor pair reaches the threshold: an FMR of 0 of {found.impostors:,} is not an FMR of 0; read the "
+            "upper limit."
+        )
+
+
+@dataclass(frozen=True)
+class _OpenQuestion:
+    """A gap that is asked and not answered yet."""
+
+    metric: str
+    attribute: str
+    slice: Mapping[str, str]
+    direction: Direction
+    rates: GroupRates
+    names: Sequence[str]
+    chosen: Rows
+    left_out: Mapping[str, str]
+    out_of_scope: Sequence[str]
+    tolerance: float
+
+
+class _PairMetrics:
+    """The metrics of the pairs of one audit at one threshold."""
+
+    def __init__(
+        self, context: ProbeContext, choice: Choice, comparisons: Comparisons, threshold: Threshold, fmr: float
+    ) -> None:
+        self.context = context
+        self.choice = choice
+        self.comparisons = comparisons
+        self.fmr = fmr
+        matches = comparisons.similarity >= threshold.value
+        self.counted: dict[str, Floats] = {
+            "fmr": matches.astype(np.float64),
+            "fnmr": (~matches).astype(np.float64),
+            "accuracy": (matches == comparisons.same).astype(np.float64),
+            "base_rate": comparisons.same.astype(np.float64),
+        }
+
+    def rates(self, metric: str, within: Rows, groups: Groups | None = None) -> GroupRates:
+        """Return a rate of the pairs at ``within``, of each group or of all."""
+        rate = _RATES[metric]
+        rows = np.intersect1d(self.comparisons.rows(rate.kind), within)
+        codes, count = (None, 1) if groups is None else (groups.codes, len(groups))
+        pairs = self.comparisons.grouped(rows, codes, count)
+        return rates(pairs, self.counted[metric][rows], self.context.rules, rate.kind, overall=groups is None)
+
+    def by_group(
+        self, groups: Groups, metrics: Sequence[str], level: Mapping[str, str], within: Rows | None = None
+    ) -> Iterator[Output]:
+        """Yield these metrics of each group, of all pairs or of those at ``within``, which share ``level``."""
+        rows = np.arange(len(self.comparisons), dtype=np.int64) if within is None else within
+        for metric in metrics:
+            if metric in _RATES:
+                for value, estimate in zip(groups.values, self.rates(metric, rows, groups).estimates, strict=True):
+                    place, direction = {**level, **value}, _RATES[metric].direction
+                    yield self.context.measurement(metric, estimate, slice=place, direction=direction)
+            elif metric == "tpr_at_fpr":
+                for code, value in enumerate(groups.values):
+                    here = take(self.comparisons, rows[groups.codes[rows] == code])
+                    estimate = tpr_at_fpr(here, self.fmr, self.context.rules)
+                    at = {"fpr": f"{self.fmr:g}"}
+                    place = {**level, **value}
+                    yield self.context.measurement(metric, estimate, slice=place, condition=at, direction="higher")
+        spreads = [metric for metric in metrics if metric in SPREADS]
+        if spreads:
+            yield from self._spreads(groups, rows, spreads)
+
+    def over_all(self, metrics: Sequence[str], level: Mapping[str, str], within: Rows) -> Iterator[Output]:
+        """Yield these rates of all pairs at ``within``."""
+        for metric in metrics:
+            estimate = self.rates(metric, within).estimates[0]
+            yield self.context.measurement(metric, estimate, slice=dict(level), direction=_RATES[metric].direction)
+
+    def _spreads(self, groups: Groups, rows: Rows, metrics: Sequence[str]) -> Iterator[Output]:
+        """Yield how far the accuracies of groups are spread, beside what equal groups would show."""
+        found = self.rates("accuracy", rows, groups)
+        kept = [code for code in found.measured if not _is_across(groups, int(code))]
+        values = np.asarray([found.estimates[code].value for code in kept], dtype=np.float64)
+        n_effective = found.n_effective[kept]
+        pairs = sum(found.estimates[code].n or 0 for code in kept)
+        random = self.context.random("spread", groups.name)
+        for metric in metrics:
+            how = error_ratio if metric == "ser" else spread_of_accuracy
+            for name, estimate in how(values, n_effective, pairs, random, self.context.rules.level):
+                yield self.context.measurement(
+                    f"{metric}{name}",
+                    estimate,
+                    slice={ATTRIBUTE: groups.name},
+                    direction="none" if name else "lower",
+                )
+
+    def questions(self, within: Rows, level: Mapping[str, str]) -> Iterator[_OpenQuestion]:
+        """Yield how far the groups of each attribute differ in each tested metric."""
+        for groups in self.context.faces.groupings:
+            names = [", ".join(value.values()) for value in groups.values]
+            for metric in self.choice.gaps:
+                found = self.rates(metric, within, groups)
+                left_out = {
+                    names[code]: found.estimates[code].reason or ""
+                    for code in range(len(groups))
+                    if found.estimates[code].value is None and not _is_across(groups, code)
+                }
+                chosen = [code for code in found.measured if not _is_across(groups, int(code))]
+                yield _OpenQuestion(
+                    metric=metric,
+                    attribute=groups.name,
+                    slice=level,
+                    direction=_RATES[metric].direction,
+                    rates=found,
+                    names=names,
+                    chosen=np.asarray(chosen, dtype=np.int64),
+                    left_out=left_out,
+                    out_of_scope=[names[code] for code in groups.out_of_scope],
+                    tolerance=min(self.choice.tolerance, self.fmr) if metric == "fmr" else self.choice.tolerance,
+                )
+
+    def answered(self, questions: Sequence[_OpenQuestion]) -> Iterator[Output]:
+        """Yield the answers to all questions together: measurements, findings, notes."""
+        can = [question for question in questions if len(question.chosen) > 1]
+        parts = [question.rates.pairs.influence(question.rates.values, self.comparisons.people) for question in can]
+        influences = [part[:, question.chosen] for part, question in zip(parts, can, strict=True)]
+        random = self.context.random("gaps")
+        drawn = joint_normal(influences, DRAWS, random) if can else []
+        asked = [self._asked(question, random, normal) for question, normal in zip(can, drawn, strict=True)]
+        answers = dict(zip(map(id, can), answer_correlated(asked), strict=True))
+        closed = [
+            GroupQuestion(
+                probe_id=self.context.probe_id,
+                metric=question.metric,
+                attribute=question.attribute,
+                gap=answers.get(id(question)) or NoGap(_too_few(question), dict(question.left_out)),
+                slice=question.slice,
+                direction=question.direction,
+                title=question.metric.upper(),
+                level=self.context.rules.level,
+            )
+            for question in questions
+        ]
+        for question in closed:
+            yield from question.measurements()
+        yield from gap_findings(closed)
+        for text in gap_notes(closed):
+            yield Note(text)
+
+    def _asked(self, question: _OpenQuestion, random: np.random.Generator, normal: Floats) -> Asked:
+        found, chosen = question.rates, question.chosen
+        values = np.asarray([found.estimates[code].value for code in chosen], dtype=np.float64)
+        weights = np.asarray([found.estimates[code].n for code in chosen], dtype=np.float64)
+        people = np.asarray([found.estimates[code].subjects for code in chosen], dtype=np.int64)
+        common = float(weights @ values / weights.sum())
+        unit = np.where((values > 0) & (values < 1), values * (1 - values), common * (1 - common))
+        variance = unit / found.n_effective[chosen]
+        own = found.pairs.covariance(found.values)[np.ix_(chosen, chosen)]
+        # The variances are the steadier ones behind the intervals; the correlations those of the people.
+        error, raw = np.sqrt(variance), np.sqrt(np.maximum(np.diag(own), 0))
+        scale = np.outer(raw, raw)
+        correlation = np.divide(own, scale, out=np.zeros_like(own), where=scale > 0).clip(-1, 1)
+        np.fill_diagonal(correlation, 1.0)
+        in_group = found.pairs.only(np.flatnonzero(np.isin(found.pairs.group, chosen)).astype(np.int64))
+        return ask_correlated(
+            values,
+            correlation * np.outer(error, error),
+            weights,
+            [question.names[code] for code in chosen],
+            self.context.rules,
+            random,
+            people=len(np.unique(np.concatenate([in_group.first, in_group.second]))),
+            faces=len(in_group),
+            group_people=people,
+            left_out=question.left_out,
+            out_of_scope=question.out_of_scope,
+            direction=question.direction,
+            tolerance=question.tolerance,
+            draws=DRAWS,
+            normal=normal,
+        )
+
+    def coverage(self) -> TableOutput:
+        """Count pairs of both kinds and people by group."""
+        parts = []
+        for groups in self.context.faces.groupings:
+            for code, value in enumerate(groups.values):
+                here = take(self.comparisons, np.flatnonzero(groups.codes == code).astype(np.int64))
+                parts.append(
+                    {
+                        "attributes": groups.name,
+                        "group": " & ".join(value.values()),
+                        "pairs": len(here),
+                        "genuine": int(here.same.sum()),
+                        "impostor": int((~here.same).sum()),
+                        "people": len(np.unique(np.concatenate([here.first, here.second]))),
+                    }
+                )
+        return TableOutput("coverage", pd.DataFrame(parts), "Pairs and people by group")
+
+
+def _is_across(groups: Groups, code: int) -> bool:
+    return ACROSS in groups.values[code].values()
+
+
+def _too_few(question: _OpenQuestion) -> str:
+    inside = [name for name in question.names if ACROSS not in name]
+    if len(inside) < 2:
+        return f"there is one group only, {inside[0]}" if inside else "there is no group"
+    if len(question.chosen) == 0:
+        return f"none of {len(inside)} groups has enough pairs; two are needed"
+    return f"only one of {len(inside)} groups, {question.names[question.chosen[0]]}, has enough pairs"
