@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from ..results import Estimate
 from .class_means import too_few
-from .intervals import by_person, clopper_pearson, influence_variance, logit_limits
+from .intervals import clopper_pearson, logit_limits
 from .rules import StatisticsRules
-from .sums import Floats, Integers
+from .sums import Floats, Integers, total_at
 
 METHOD = "cluster_influence_logit"
 METHOD_SEPARATED = "clopper_pearson_pairs"
@@ -18,16 +18,18 @@ METHOD_SEPARATED = "clopper_pearson_pairs"
 def auroc(scores: Floats, positive: NDArray[np.bool_], subjects: Integers, rules: StatisticsRules) -> Estimate:
     """Return the probability that a positive face scores above a negative one, ties counting half.
 
-    Standard error from the influence of each person (Obuchowski 1997, Biometrics 53:567), limits on the
-    logit scale with a t quantile of ``people - 1`` degrees. When the scores separate the two kinds entirely
-    there is no standard error: as many pairs of a positive and a negative as can be made of different
+    Standard error from the influence of each person (Obuchowski 1997, Biometrics 53:567), limits on the logit scale.
+    A few people with a positive face are few however many have none: the influences of positive and of negative faces
+    each have a variance with as many degrees of freedom as people less one, and the t quantile those of their sum
+    (Satterthwaite 1946, Biometrics Bulletin 2:110), at most ``people - 1``. When the scores separate the two kinds
+    entirely there is no standard error: as many pairs of a positive and a negative as can be made of different
     people, all of them in the right (or wrong) order, give Clopper-Pearson limits.
 
     Args:
         scores: score of each face, shape (n,), finite.
         positive: whether the face is of the positive kind, shape (n,).
         subjects: person of each face, shape (n,).
-        rules: level and smallest number of people.
+        rules: level and smallest number of people, of those with a positive and of those with a negative face too.
     """
     people = len(np.unique(subjects))
     if people < rules.min_subjects:
@@ -35,18 +37,45 @@ def auroc(scores: Floats, positive: NDArray[np.bool_], subjects: Integers, rules
     if positive.all() or not positive.any():
         lacking = "negative" if positive.all() else "positive"
         return Estimate.not_measured(f"no {lacking} face to compare with", n=len(scores), subjects=people)
+    kinds = [len(np.unique(subjects[positive == kind])) for kind in (True, False)]
+    for count, kind in zip(kinds, ("positive", "negative"), strict=True):
+        if count < rules.min_subjects:
+            reason = (
+                f"{count} {'person' if count == 1 else 'people'} with a {kind} face; {rules.min_subjects} are needed"
+            )
+            return Estimate.not_measured(reason, n=len(scores), subjects=people)
     value, influence = auroc_influence(scores, positive)
     if 0 < value < 1:
-        variance = influence_variance(by_person(subjects, influence))
-        low, high = logit_limits(value, variance, people, rules.level)
+        _, person = np.unique(subjects, return_inverse=True)
+        parts = [total_at(person.reshape(-1), influence * (positive == kind), people) for kind in (True, False)]
+        variance, degrees = _variance(parts[0], parts[1], kinds[0], kinds[1])
+        low, high = logit_limits(value, variance, degrees + 1, rules.level)
         method = METHOD
     else:
-        kinds = [len(np.unique(subjects[positive == kind])) for kind in (True, False)]
         pairs = np.asarray([float(max(min(*kinds, people // 2), 1))])
         limits = clopper_pearson(value * pairs, pairs, rules.level)
         low, high = float(limits[0][0]), float(limits[1][0])
         method = METHOD_SEPARATED
     return Estimate(value=value, low=low, high=high, level=rules.level, method=method, n=len(scores), subjects=people)
+
+
+def _variance(a: Floats, b: Floats, positive: int, negative: int) -> tuple[float, int]:
+    """Return error variance and degrees of freedom, rounded down.
+
+    Args:
+        a: influence of each person's positive faces, shape (people,).
+        b: influence of her negative faces.
+        positive: people with a positive face.
+        negative: people with a negative face.
+    """
+    people = len(a)
+    of_positive = float(np.square(a).sum()) * positive / max(positive - 1, 1)
+    of_negative = float(np.square(b).sum()) * negative / max(negative - 1, 1)
+    together = of_positive + of_negative
+    shared = 2 * float((a * b).sum()) * people / (people - 1)
+    each = of_positive**2 / max(positive - 1, 1) + of_negative**2 / max(negative - 1, 1)
+    degrees = together**2 / each if each > 0 else 1.0
+    return max(together + shared, 0.0), int(min(max(degrees, 1.0), people - 1.0))
 
 
 def auroc_influence(scores: Floats, positive: NDArray[np.bool_]) -> tuple[float, Floats]:

@@ -47,23 +47,22 @@ class RankingArea(PairedStatistic):
         faces = _Sorted.of(first > 0, second, person, labels.shape[1])
         size = max(1, min(FACES_AT_ONCE // max(len(faces.key), 1), MOST_CELLS // groups))
         parts = [_parts(faces, labels[start : start + size], groups) for start in range(0, len(labels), size)]
-        value, m, *squares = (np.concatenate(column) for column in zip(*parts, strict=True))
+        value, *squares = (np.concatenate(column) for column in zip(*parts, strict=True))
         counts = np.stack([faces.positives, faces.negatives], axis=1)
-        p, n, pp, pn, nn = np.moveaxis(
-            sums_under(labels, np.hstack([counts, counts[:, [0, 0, 1]] * counts[:, [0, 1, 1]]]), groups), -1, 0
-        )
+        lines = np.hstack([np.ones((len(counts), 1)), counts > 0, counts, counts[:, [0, 0, 1]] * counts[:, [0, 1, 1]]])
+        m, of_p, of_n, p, n, pp, pn, nn = np.moveaxis(sums_under(labels, lines, groups), -1, 0)
         defined = (p > 0) & (n > 0)
         p, n = np.maximum(p, 1.0), np.maximum(n, 1.0)
         alike = faces.likeness()
         worth = (p + alike[0] * (pp - p), pn, n + alike[1] * (nn - n))
         shares = (p**2, p * n, n**2)
-        few = np.where(m > 1, m / np.maximum(m - 1, 1), 0.0)
+        few = [np.where(each > 1, each / np.maximum(each - 1, 1), 0.0) for each in (of_p, m, of_n)]
         unit = np.where(defined, self.unit(value), 0.0)
         own, pooled = np.zeros_like(value), np.zeros_like(value)
-        for square, weight, share, times in zip(squares, worth, shares, (1, 2, 1), strict=True):
-            own += times * few * square / share
+        for square, some, weight, share, times in zip(squares, few, worth, shares, (1, 2, 1), strict=True):
+            own += times * some * square / share
             below = (unit * weight).sum(axis=1, keepdims=True)
-            above = np.where(defined, few * square, 0.0).sum(axis=1, keepdims=True)
+            above = np.where(defined, some * square, 0.0).sum(axis=1, keepdims=True)
             pooled += times * np.divide(above, below, out=np.zeros_like(above), where=below > 0) * weight / share
         return moderate(value, p + n, np.maximum(own, 0), np.maximum(pooled, 0), self.unit, defined)
 
@@ -119,7 +118,7 @@ class _Sorted:
 
 
 def _parts(faces: _Sorted, labels: Integers, groups: int) -> Iterator[Floats]:
-    """Return value, people, and sums over people of squared influences, all of shape (labellings, groups).
+    """Return value, and sums over people of squared influences, all of shape (labellings, groups).
 
     With ``a`` the influence of a person's positive faces times all positive faces of the group and ``b`` that of her
     negative ones times all negative ones: the sums of ``a^2``, ``a b`` and ``b^2``.
@@ -152,7 +151,7 @@ def _parts(faces: _Sorted, labels: Integers, groups: int) -> Iterator[Floats]:
     area = value[cell]
     a = wins / np.maximum(n, 1.0)[cell] - area * own[:, 1]
     b = (1 - area) * own[:, 0] - losses / np.maximum(p, 1.0)[cell]
-    columns = (value, total_at(cell, None, cells), *(total_at(cell, part, cells) for part in (a * a, a * b, b * b)))
+    columns = (value, *(total_at(cell, part, cells) for part in (a * a, a * b, b * b)))
     return (column.reshape(count, groups) for column in columns)
 
 

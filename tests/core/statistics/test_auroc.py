@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import t
 from sklearn.metrics import roc_auc_score
 
 from countenance.core.statistics.auroc import auroc, auroc_influence
@@ -59,6 +60,28 @@ def test_people_of_both_kinds_make_half_as_many_pairs():
     positive, scores = np.tile([True, False], 20), np.tile([1.0, 0.0], 20)
     estimate = auroc(scores, positive, np.repeat(np.arange(20), 2), RULES)
     assert estimate.low == pytest.approx(0.025 ** (1 / 10))
+
+
+def test_few_people_of_a_kind_make_a_wide_interval_and_fewer_none():
+    rng = np.random.default_rng(0)
+    subjects = np.repeat(np.arange(200), 4)
+    widths = {}
+    for some in (9, 10, 100):
+        positive = (subjects < some) & (np.arange(800) % 4 > 0)
+        scores = positive + rng.normal(0, 0.6, 200)[subjects] + rng.normal(0, 0.8, 800)
+        estimate = auroc(scores, positive, subjects, RULES)
+        if some < 10:
+            assert estimate.reason == "9 people with a positive face; 10 are needed"
+            assert auroc(-scores, ~positive, subjects, RULES).reason == "9 people with a negative face; 10 are needed"
+            continue
+        _, influence = auroc_influence(scores, positive)
+        a, b = (np.bincount(subjects, influence * (positive == kind)) for kind in (True, False))
+        variance = (a**2).sum() * some / (some - 1) + (b**2).sum() * 200 / 199 + 2 * (a * b).sum() * 200 / 199
+        logit = np.log(np.array([estimate.low, estimate.high]) / (1 - np.array([estimate.low, estimate.high])))
+        quantile = (logit[1] - logit[0]) / 2 * estimate.value * (1 - estimate.value) / np.sqrt(variance)
+        widths[some] = quantile
+    assert 2.17 < widths[10] < t.ppf(0.975, 9) + 1e-9  # nearly as few degrees as people of the few
+    assert 1.96 < widths[100] < 2.0
 
 
 def test_reasons():
