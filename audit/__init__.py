@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import performance
-from .fairness import group_metrics, skin_tone
+from .fairness import group_indices, group_metrics, leakage, skin_tone
 from .robustness import adversarial
 
-__all__ = ["adversarial", "group_metrics", "performance", "skin_tone"]
+__all__ = ["adversarial", "group_indices", "group_metrics", "leakage", "performance", "skin_tone"]

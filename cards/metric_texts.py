@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .index_texts import INDEX_TEXTS
+
 
 @dataclass(frozen=True)
 class MetricText:
@@ -183,6 +185,53 @@ METRICS: Mapping[str, MetricText] = {
         "check: unconfirmed", "share of attacked faces whose outcome did not hold when asked again"
     ),
     "check.unstable": MetricText("check: unstable", "share of faces answered differently in another batch"),
+    "identity_accuracy": MetricText(
+        "people told apart", "share of people whom a linear probe names from pictures of another session"
+    ),
+    "attribute_accuracy": MetricText(
+        "group read", "balanced accuracy of a linear probe for the group of people it has not seen"
+    ),
+    "attribute_auroc": MetricText(
+        "AUROC of the group read", "chance that the probe puts a face of the group above one of another"
+    ),
+    "identity_accuracy.null_shuffled": MetricText(
+        "people told apart, shuffled", "the same with names or groups dealt out to people anew"
+    ),
+    "identity_accuracy.null_chance": MetricText("people told apart, by guessing", "one over the number to choose from"),
+    "identity_accuracy.null_random_net": MetricText(
+        "people told apart, random net", "the same from the net with random weights"
+    ),
+    "identity_accuracy.null_pixels": MetricText("people told apart, pixels", "the same from the picture made small"),
+    "identity_accuracy.over_random_net": MetricText(
+        "people told apart beyond a random net", "embedding less net with random weights"
+    ),
+    "identity_accuracy.over_pixels": MetricText(
+        "people told apart beyond pixels", "embedding less the picture made small"
+    ),
+    "identity_accuracy.p": MetricText(
+        "p of people told apart", "p-value of dealing names or groups out to people anew"
+    ),
+    "identity_accuracy.over_controls.p_adjusted": MetricText(
+        "p of people told apart beyond controls",
+        "p-value of telling no more than chance and than either control, adjusted",
+    ),
+    "attribute_accuracy.null_shuffled": MetricText(
+        "group read, shuffled", "the same with names or groups dealt out to people anew"
+    ),
+    "attribute_accuracy.null_chance": MetricText("group read, by guessing", "one over the number to choose from"),
+    "attribute_accuracy.null_random_net": MetricText(
+        "group read, random net", "the same from the net with random weights"
+    ),
+    "attribute_accuracy.null_pixels": MetricText("group read, pixels", "the same from the picture made small"),
+    "attribute_accuracy.over_random_net": MetricText(
+        "group read beyond a random net", "embedding less net with random weights"
+    ),
+    "attribute_accuracy.over_pixels": MetricText("group read beyond pixels", "embedding less the picture made small"),
+    "attribute_accuracy.p": MetricText("p of group read", "p-value of dealing names or groups out to people anew"),
+    "attribute_accuracy.over_controls.p_adjusted": MetricText(
+        "p of group read beyond controls", "p-value of telling no more than chance and than either control, adjusted"
+    ),
+    **{name: MetricText(*text) for name, text in INDEX_TEXTS.items()},
 }
 """Metrics by name, as most probes use it."""
 
@@ -217,9 +266,14 @@ METHODS: Mapping[str, str] = {
     "size_shown_in_8_of_10": "size that the lower bound exceeds the tolerance at in 8 of 10 samples",
     "random_groups_of_people": "one random grouping of people",
     "clopper_pearson": "Clopper-Pearson interval",
+    "largest_difference_permutation": "bounds from permuting people between groups, over all pairs and rates",
+    "largest_ratio_permutation": "bounds of ratios from permuting people between groups, over all pairs",
+    "chance_and_contrasts": "less what random groupings of people give, plus the largest error of a contrast",
+    "squares_less_chance": "root of the squares less the square of what random groupings of people give",
     "exchange_of_labels_holm": "permutation test, adjusted by Holm",
     "t_of_random_nets": "t interval over random nets",
     "t_of_people": "t interval over people",
+    "intersection_union_holm": "largest of several p-values, adjusted by Holm",
     "every_shift": "spread over every placement of the same area",
     "no_variation": "no interval, for lack of variation",
 }
