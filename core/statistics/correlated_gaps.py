@@ -14,16 +14,39 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..results import Direction
+from ..results import Direction, Measurement
 from .correlated_values import CorrelatedLimits, CorrelatedValues, correlated_values, people_covariance
+from .gap_questions import (
+    METHOD_GAP,
+    METHOD_JOINT,
+    METHOD_NULL,
+    METHOD_PEOPLE,
+    METHOD_WITHIN,
+    METHOD_WORST,
+)
 from .gaps import Asked, Difference, Gap, answer
 from .group_tests import Kind, Statistics, in_errors
 from .rules import StatisticsRules
 from .sums import Floats, Integers
 
-__all__ = ["answer_correlated", "ask_correlated", "correlated_gap", "joint_normal", "people_covariance"]
+__all__ = [
+    "answer_correlated",
+    "ask_correlated",
+    "correlated_gap",
+    "joint_normal",
+    "people_covariance",
+    "told_as_drawn",
+]
 
 DRAWS = 4000
+DRAWN_METHODS = {
+    METHOD_GAP: "max_pair_normal",
+    METHOD_WORST: "group_against_rest_normal",
+    METHOD_NULL: "equal_groups_normal",
+    METHOD_PEOPLE: "normal_test",
+    METHOD_WITHIN: "normal_test",
+    METHOD_JOINT: "joint_step_down_normal",
+}
 PAIRS_AT_ONCE = 1_000_000
 
 
@@ -154,6 +177,15 @@ def answer_correlated(asked: Sequence[Asked]) -> list[Gap]:
         largest = _corrected(gap.largest, question)
         worst = None if gap.worst_vs_rest is None else _corrected(gap.worst_vs_rest, question)
         found.append(replace(gap, largest=largest, worst_vs_rest=worst))
+    return found
+
+
+def told_as_drawn(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Return the measurements of a gap with the names of methods that draw, where they named ones that deal out."""
+    found = []
+    for item in measurements:
+        method = DRAWN_METHODS.get(item.estimate.method or "", item.estimate.method)
+        found.append(item.model_copy(update={"estimate": item.estimate.model_copy(update={"method": method})}))
     return found
 
 
