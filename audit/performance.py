@@ -10,21 +10,33 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..core.keys import format_key
-from ..core.probes import Note, Output, ProbeContext, ProbeParams, Scores, TableOutput, probe
+from ..core.probes import CLASSIFICATION, Note, Output, ProbeContext, ProbeParams, Scores, TableOutput, probe
 from ..core.results import Estimate, Finding
 from ..core.statistics.auroc import auroc
 from ..core.statistics.class_means import balanced_accuracy, macro_f1
 from ..core.statistics.class_order import class_order
 from ..core.statistics.ece import calibration_error
+from .task_performance import pairs_performance, units_performance, values_performance
 
 FORGED = "forged"
 TURNED_BELOW = 0.4
 
 
 class PerformanceParams(ProbeParams):
-    """Settings of the calibration error."""
+    """Settings of the calibration error and of thresholds."""
 
     bins: int = Field(default=10, ge=2, le=15, description="bins of equal width of the calibration error")
+    threshold: float | None = Field(
+        default=None,
+        description="least probability of an active unit, 0.5 unless given; least similarity of a match, for pairs",
+    )
+    fmr: float = Field(
+        default=1e-3,
+        gt=0,
+        lt=1,
+        description="pairs: the threshold is where this share of impostor pairs matches, unless it is given; also the "
+        "FPR at which the TPR is measured",
+    )
 
 
 @probe(
@@ -34,8 +46,10 @@ class PerformanceParams(ProbeParams):
     pillar="performance",
     params=PerformanceParams,
     needs={"labels"},
-    shows="How often the model's answer equals the label: overall, averaged over classes, and for each class; which "
-    "classes it takes for which; and how far its confidence is from its accuracy.",
+    tasks=CLASSIFICATION | {"action_units", "valence_arousal", "verification"},
+    shows="How often the model's answer equals the label: overall, averaged over classes, and for each class or unit; "
+    "which classes it takes for which; how far its confidence is from its accuracy; how near its values are to the "
+    "truth; and how often it takes two people for one.",
     hides="Whether the labels are right, and whether these faces are like those the model will meet. An average over "
     "all faces can hide a group for which the model fails.",
     citation="Wilson 1927, JASA 22:209; Korn and Graubard 1998, Survey Methodology 24:193; "
@@ -43,6 +57,17 @@ class PerformanceParams(ProbeParams):
 )
 def performance(context: ProbeContext, params: PerformanceParams) -> Iterator[Output]:
     """Accuracy, balanced accuracy, macro F1, recall and precision by class, confusions, calibration."""
+    if context.predictions.task == "action_units":
+        yield from units_performance(context, params.threshold)
+    elif context.predictions.task == "valence_arousal":
+        yield from values_performance(context)
+    elif context.predictions.task == "verification":
+        yield from pairs_performance(context, params.threshold, params.fmr)
+    else:
+        yield from _classification(context, params)
+
+
+def _classification(context: ProbeContext, params: PerformanceParams) -> Iterator[Output]:
     classes = context.predictions.classes
     rows = np.flatnonzero(context.predictions.labels >= 0)
     labels, predicted = context.predictions.labels[rows], context.predictions.predicted[rows]

@@ -148,6 +148,18 @@ class Faces:
         return pd.factorize(self.frame["subject"])[0].astype(np.int64)
 
     @property
+    def people(self) -> int:
+        """How many different people there are; where a row is a pair, both its people count."""
+        return int(self._of_both_people["subject"].nunique())
+
+    @property
+    def _of_both_people(self) -> pd.DataFrame:
+        """The frame; of pairs each row twice, once with either person as its subject."""
+        if "subject_b" not in self.frame:
+            return self.frame
+        return pd.concat([self.frame, self.frame.assign(subject=self.frame["subject_b"])], ignore_index=True)
+
+    @property
     def groupings(self) -> tuple[Groups, ...]:
         """Every attribute, then every planned intersection, as groups of faces; without controls.
 
@@ -163,8 +175,10 @@ class Faces:
         """Return each attribute with its groups' numbers of faces and people."""
         summaries = {}
         for name, spec in self.attributes.items():
+            people = {group: m for group, (_, m) in group_counts(self._of_both_people, name).items()}
             groups = {
-                group: GroupCount(faces=n, subjects=m) for group, (n, m) in group_counts(self.frame, name).items()
+                group: GroupCount(faces=n, subjects=people[group])
+                for group, (n, _) in group_counts(self.frame, name).items()
             }
             missing = groups["(missing)"].faces if "(missing)" in groups else 0
             summaries[name] = AttributeSummary(

@@ -81,6 +81,16 @@ def read_pairs(
     return Faces(frame=frame, has_subjects=named, attributes=data.attributes, intersections=data.intersections)
 
 
+def single_faces(faces: Faces) -> pd.DataFrame:
+    """Return each face of the pairs once: ``face_id, subject, label`` (none) and the group of each attribute."""
+    sides = []
+    for side in SIDES:
+        columns = {f"face_{side}": "face_id", f"subject_{side}": "subject"}
+        columns |= {f"{name}_{side}": name for name in faces.attributes}
+        sides.append(faces.frame[list(columns)].rename(columns=columns))
+    return pd.concat(sides, ignore_index=True).drop_duplicates("face_id", ignore_index=True).assign(label=None)
+
+
 def _texts(column: pd.Series[Any], name: str, problems: Problems) -> pd.Series[Any]:
     texts = column.astype("string").fillna("").str.strip().astype(object)
     if (texts == "").any():

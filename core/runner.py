@@ -292,7 +292,7 @@ class Runner:
         return DataSummary(
             name=name,
             faces=len(faces),
-            subjects=int(faces.frame["subject"].nunique()) if faces.has_subjects else None,
+            subjects=faces.people if faces.has_subjects else None,
             sha256=ready.data_hash,
             labels={str(label): int(count) for label, count in sorted(labels.items())},
             attributes=faces.summaries(),

@@ -11,6 +11,7 @@ from .derive.deriving import check_derivable
 from .errors import AuditError, PlanError
 from .faces import Faces, decoding_workers
 from .manifest import read_manifest
+from .pair_tables import single_faces
 from .plan import Plan, TargetSpec
 from .plan_file import LoadedPlan
 from .prediction_tables import read_predictions
@@ -79,7 +80,8 @@ def load_material(loaded: LoadedPlan, *, trust: bool = False) -> Material:
     plan = loaded.plan
     if plan.target.predictions is not None:
         faces, predictions = read_predictions(loaded.path(plan.target.predictions), plan.target, plan.data)
-        told = attribute_notes(faces.frame, faces.attributes, subjects=faces.has_subjects)
+        each = single_faces(faces) if plan.target.task == "verification" else faces.frame
+        told = attribute_notes(each, faces.attributes, subjects=faces.has_subjects)
         return Material(faces, None, predictions, (*predictions.notes, *told))
     faces, notes = load_faces(loaded)
     return Material(faces, load_target(loaded, trust=trust), None, notes)

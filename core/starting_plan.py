@@ -43,6 +43,10 @@ _ATTRIBUTES = (
     "monk_tone", "fitzpatrick", "ita_group", "nationality", "culture", "glasses", "beard",
 )  # fmt: skip
 _GENUINE_OR_FORGED = {"genuine", "forged"}
+_GATES = {
+    "valence_arousal": "{measure: 'performance/ccc[dimension=valence]', at_least: 0.50}",
+    "verification": "{measure: performance/fnmr, at_most: 0.10}",
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ def starting_plan(checkpoint: Path, manifest: Path, plan: Path) -> str:
     if is_table:
         task, classes = _task_of_table(table)
         target = _table_lines(checkpoint, plan, task, classes)
-        data = [*_columns_of_faces(table, label), *_attribute_lines(table, faces, manifest)]
+        table = _of_one_side(table) if task == "verification" else table
+        data = [*_columns_of_faces(table, label, task), *_attribute_lines(table, faces, manifest)]
     else:
         task = "forgery" if forgery else "expression"
         facts = read_facts(checkpoint)
@@ -92,7 +97,7 @@ def starting_plan(checkpoint: Path, manifest: Path, plan: Path) -> str:
         *target,
         "data:",
         *data,
-        *_rest_lines(is_table),
+        *_rest_lines(is_table, task),
     ]
     return "\n".join(lines) + "\n"
 
@@ -166,11 +171,21 @@ def _data_lines(table: pd.DataFrame, manifest: Path, plan: Path, label: str | No
     return lines
 
 
-def _columns_of_faces(table: pd.DataFrame, label: str | None) -> list[str]:
-    """Return the lines that name the columns of the label and of the person."""
+def _of_one_side(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what a table of pairs says of the first face of each, by the names that a plan calls it: ``gender_a``."""
+    sides = [name.removesuffix("_a") for name in map(str, table.columns) if name.endswith("_a")]
+    both = [name for name in sides if f"{name}_b" in table.columns]
+    return table[[f"{name}_a" for name in both]].rename(columns={f"{name}_a": name for name in both})
+
+
+def _columns_of_faces(table: pd.DataFrame, label: str | None, task: str = "expression") -> list[str]:
+    """Return the lines that name the columns of the label, where the task has one, and of the person."""
     subject = _first(_SUBJECTS, table.columns)
+    of_label = (
+        f"  label: {_text(label)}" if label else f"  label: null   {FILL_IN}: without labels no error is measured"
+    )
     return [
-        f"  label: {_text(label)}" if label else f"  label: null   {FILL_IN}: without labels no error is measured",
+        *([of_label] if task in {"expression", "forgery"} else []),
         f"  subject: {_text(subject)}"
         if subject
         else f"  # subject: COLUMN   {FILL_IN}: who the person is; without it intervals may be too narrow",
@@ -207,7 +222,7 @@ def _attribute_lines(table: pd.DataFrame, faces: pd.DataFrame | None = None, man
     return lines
 
 
-def _rest_lines(is_table: bool) -> list[str]:
+def _rest_lines(is_table: bool, task: str) -> list[str]:
     probes = ["performance", "group_metrics"]
     lines = ["probes:", *(f"  - {name}" for name in probes)]
     if not is_table:
@@ -218,7 +233,7 @@ def _rest_lines(is_table: bool) -> list[str]:
     return [
         *lines,
         "gates:   # a gate tests a bound of the interval, not the point; set the limits your use needs",
-        "  - {measure: performance/accuracy, at_least: 0.80}",
+        f"  - {_GATES.get(task, '{measure: performance/accuracy, at_least: 0.80}')}",
         "card: card.yaml",
         "report: {faces: none}",
     ]

@@ -60,6 +60,19 @@ def averages_by_group(
         yield value, _estimate(sums, pooled, len(here), people, rules)
 
 
+def average_over_all(sums_of: SumsOf, rows: Rows, subjects: Rows, rules: StatisticsRules) -> Estimate:
+    """Return the average over the labels that any face counts towards, of all faces; arguments as above."""
+    people = len(np.unique(subjects[rows]))
+    if people < rules.min_subjects:
+        return too_few(people, len(rows), rules)
+    sums = sums_of(rows)
+    present = np.flatnonzero(sums.n.sum(axis=0) > 0).tolist()
+    if not present:
+        return Estimate.not_measured("no face counts towards any label", n=len(rows), subjects=people)
+    value, low, high = mean_of_ratios(ClassSums(sums.x[:, present], sums.n[:, present]), rules.level)
+    return Estimate(value=value, low=low, high=high, level=rules.level, method=METHOD, n=len(rows), subjects=people)
+
+
 def _estimate(sums: ClassSums, pooled: Floats, faces: int, people: int, rules: StatisticsRules) -> Estimate:
     """Return the average of one group, or why it is not measured."""
     total = sums.total
