@@ -13,6 +13,7 @@ is 0, shrunken values would all be tied and groups are ranked by their distance 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +99,68 @@ def cross_fitted_worst(
     return _mean((sign * (rest - own))[possible])
 
 
+@dataclass(frozen=True, eq=False)
+class PeopleInGroups:
+    """Lines of sums of people in groups, as :func:`cross_fitted_gap` takes them."""
+
+    x: Floats
+    n: Floats
+    group: Integers
+    groups: int
+    person: Integers
+
+
+def cross_fitted_largest(
+    questions: Sequence[PeopleInGroups], random: np.random.Generator, *, folds: int = FOLDS, repeats: int = REPEATS
+) -> float:
+    """Return the largest difference between two groups in any of several rates of the same people.
+
+    Rate and groups are both chosen on all folds but one and measured on that one.
+
+    Args:
+        questions: the lines of each rate, at least one; the same person has the same number in all.
+        random: source of the folds.
+        folds: into how many parts people are split.
+        repeats: how often they are split.
+
+    Returns:
+        The estimate, not cut off at 0; NaN where no fold has people of two groups of a rate.
+    """
+    _check(folds, repeats)
+    people, at = np.unique(np.concatenate([each.person for each in questions]), return_inverse=True)
+    at, most = at.reshape(-1), max(each.groups for each in questions)
+    cell = np.concatenate([place * most + each.group for place, each in enumerate(questions)])
+    stratum = np.full(len(people), len(questions) * most)
+    np.minimum.at(stratum, at, cell)  # the group in the first rate that a person counts in
+    columns = [np.concatenate([each.n for each in questions]), np.concatenate([each.x for each in questions])]
+    sums = [total_at(at, column, len(people)) for column in columns]
+    order = np.lexsort((*sums, stratum))
+    fold = np.empty((repeats, len(people)), dtype=np.int64)
+    fold[:, order] = _spread(stratum[order], int(stratum.max(initial=0)) + 1, folds, repeats, random)
+    reach, held = np.full((2, len(questions), repeats * folds), -np.inf), np.zeros((len(questions), repeats * folds))
+    rows = np.arange(repeats * folds)
+    for place, each in enumerate(questions):
+        use = np.flatnonzero(each.n > 0)
+        mine = fold[:, np.searchsorted(people, each.person[use])]
+        split = _Split.of(each.x[use], each.n[use], each.group[use], each.groups, mine, folds)
+        possible = split.usable.sum(axis=1) >= 2
+        both = split.shrunken
+        rank = split.ranks(both)
+        highest = np.where(split.usable, rank, -np.inf).argmax(axis=1)
+        lowest = np.where(split.usable, rank, np.inf).argmin(axis=1)
+        for scale, ranks in zip(reach, both, strict=True):
+            scale[place, possible] = (ranks[rows, highest] - ranks[rows, lowest])[possible]
+        held[place] = split.held_value[rows, highest] - split.held_value[rows, lowest]
+    alone = reach[0].max(axis=0) <= 0  # nothing is left of any rate's differences: by their size in errors then
+    chosen = np.where(alone, reach[1].argmax(axis=0), reach[0].argmax(axis=0))
+    return _mean(held[chosen, rows][np.isfinite(reach[1].max(axis=0))])
+
+
+def _check(folds: int, repeats: int) -> None:
+    if folds < 2 or repeats < 1:
+        raise ValueError(f"expected at least 2 folds and 1 repeat, but got {folds} and {repeats}")
+
+
 def _mean(differences: Floats) -> float:
     return float(differences.mean()) if len(differences) else float("nan")
 
@@ -125,13 +188,17 @@ class _Split:
         folds: int,
         repeats: int,
     ) -> _Split:
-        if folds < 2 or repeats < 1:
-            raise ValueError(f"expected at least 2 folds and 1 repeat, but got {folds} and {repeats}")
+        _check(folds, repeats)
         use = np.flatnonzero(lines_n > 0)
         use = use[np.lexsort((lines_n[use], lines_x[use], group[use]))]  # the same whatever the order of the lines
-        x, n, of = lines_x[use].astype(np.float64), lines_n[use].astype(np.float64), group[use]
-        fold = _folds(of, groups, None if person is None else person[use], folds, repeats, random)
-        place = ((np.arange(repeats)[:, None] * folds + fold) * groups + of).reshape(-1)
+        fold = _folds(group[use], groups, None if person is None else person[use], folds, repeats, random)
+        return cls.of(lines_x[use], lines_n[use], group[use], groups, fold, folds)
+
+    @classmethod
+    def of(cls, lines_x: Floats, lines_n: Floats, group: Integers, groups: int, fold: Integers, folds: int) -> _Split:
+        """Add up lines whose fold is given, shape (repeats, lines)."""
+        x, n, repeats = lines_x.astype(np.float64), lines_n.astype(np.float64), len(fold)
+        place = ((np.arange(repeats)[:, None] * folds + fold) * groups + group).reshape(-1)
         shape = (repeats, folds, groups)
 
         def held_out(column: Floats | None) -> Floats:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from countenance.core.statistics.cross_fit import _Split, _spread, cross_fitted_gap, cross_fitted_worst
+from countenance.core.statistics.cross_fit import (
+    PeopleInGroups,
+    _Split,
+    _spread,
+    cross_fitted_gap,
+    cross_fitted_largest,
+    cross_fitted_worst,
+)
 from countenance.core.statistics.intervals import EXTRA_DEGREES
 
 
@@ -126,3 +133,27 @@ def test_no_weight_no_people_no_fold():
     assert flat == 0
     with pytest.raises(ValueError, match="at least 2 folds"):
         cross_fitted_gap(x, n, group, 2, random, folds=1)
+
+
+def test_several_rates_choose_rate_and_groups_on_other_people():
+    even = [PeopleInGroups(*people(seed, [0.6] * 4, 30), 4, np.arange(120)) for seed in (1, 2, 3)]
+    rng = np.random.default_rng(0)
+    many = [
+        [PeopleInGroups(*people(50_000 + 10 * run + part, [0.6] * 4, 30), 4, np.arange(120)) for part in range(3)]
+        for run in range(40)
+    ]
+    rates = [[np.bincount(q.group, q.x) / np.bincount(q.group, q.n) for q in each] for each in many]
+    assert np.mean([max(np.ptp(rate) for rate in each) for each in rates]) > 0.15
+    assert abs(np.mean([cross_fitted_largest(each, rng) for each in many])) < 0.04
+    planted = PeopleInGroups(*people(5, [0.3, 0.8, 0.8, 0.8], 30), 4, np.arange(120))
+    together = cross_fitted_largest([*even, planted], np.random.default_rng(1))
+    assert together == pytest.approx(cross_fitted_largest([planted], np.random.default_rng(1)), abs=0.08)
+    assert together == pytest.approx(0.5, abs=0.1)
+
+
+def test_of_one_rate_it_is_the_largest_difference():
+    x, n, group = people(3, [0.3, 0.5, 0.7], 25)
+    order = np.lexsort((x, n, group))
+    one = cross_fitted_gap(x, n, group, 3, np.random.default_rng(2), repeats=40)
+    lines = PeopleInGroups(x[order], n[order], group[order], 3, np.arange(75))
+    assert cross_fitted_largest([lines], np.random.default_rng(2), repeats=40) == pytest.approx(one, abs=0.03)

@@ -81,7 +81,7 @@ def test_racial_faces_in_the_wild_from_the_definitions(company):
 def test_racial_faces_in_the_wild_in_figures():
     accuracy = np.asarray(list(RFW.values()))
     np.testing.assert_allclose(accuracy.mean(axis=0), RFW_MEANS, atol=0.0051)
-    # By the definitions with a pocket calculator: the spread over four groups, over three degrees, 24.17 / 12.40 etc.
+    # The same from the statistics module of Python, rounded; 24.17 / 12.40 and so on for the ratio of errors.
     np.testing.assert_allclose(standard_deviation(accuracy), [4.31, 2.66, 4.82, 2.05], atol=0.006)
     np.testing.assert_allclose(standard_deviation(accuracy, ddof=1), [4.98, 3.07, 5.56, 2.37], atol=0.006)
     np.testing.assert_allclose(skewed_error_ratio(accuracy / 100), [1.949, 2.049, 2.264, 1.584], atol=0.001)
