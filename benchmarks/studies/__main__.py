@@ -15,6 +15,8 @@ from countenance.core.errors import CountenanceError
 from . import (
     alignment_loss,
     class_orders,
+    gap_verdicts,
+    group_indices,
     heatmaps_drawn,
     heatmaps_london,
     label_randomisation,
@@ -24,22 +26,26 @@ from . import (
     rate_intervals,
     score_gaps,
     score_intervals,
+    wrong_attributes,
 )
 from .runner import run_study
 from .tables import markdown
 
 MODULES = (
+    gap_verdicts,
     alignment_loss,
     rate_intervals,
     score_intervals,
     score_gaps,
     paired_gaps,
+    group_indices,
     class_orders,
     heatmaps_london,
     label_randomisation,
     many_questions,
     heatmaps_drawn,
     planted_explanations,
+    wrong_attributes,
 )
 STUDIES = {module.STUDY.name: module.STUDY for module in MODULES}
 
