@@ -28,6 +28,7 @@ from .gap_data import GapData, Range, SummedData
 from .gap_limits import GapLimits
 from .group_tests import Kind, Statistics, combined_p_value, critical_values, p_value, statistics_of
 from .joint import (
+    Tail,
     adjusted,
     critical_largest,
     critical_worst,
@@ -400,18 +401,20 @@ def _judge(questions: Sequence[_Question]) -> list[Difference]:
     """Return the differences of questions that are judged together."""
     if not questions:
         return []
-    dealt = [question.log_s_dealt for question in questions]
-    joint = adjusted([question.log_s for question in questions], dealt)
-    placebo = adjusted([question.log_s_placebo for question in questions], dealt)
+    tails = [Tail(question.log_s_dealt) for question in questions]
+    both = list(zip(tails, questions, strict=True))
+    dealt = [tail.log_p(question.log_s_dealt) for tail, question in both]
+    joint = adjusted([float(tail.log_p(np.asarray(question.log_s))) for tail, question in both], dealt)
+    placebo = adjusted([float(tail.log_p(np.asarray(question.log_s_placebo))) for tail, question in both], dealt)
     together = smallest_at(dealt, questions[0].alpha) if len(questions) > 1 else None
     found = []
-    for question, p_adjusted, placebo_adjusted in zip(questions, joint, placebo, strict=True):
+    for (tail, question), p_adjusted, placebo_adjusted in zip(both, joint, placebo, strict=True):
         alpha = question.alpha
         p = question.p if together is None else max(question.p, float(p_adjusted))
         placebo_p = question.placebo_p if together is None else max(question.placebo_p, float(placebo_adjusted))
         low = high = bound_low = bound_high = size = None
         if question.limits.data.known:
-            critical = question.alone(alpha) if together is None else question.together(together)
+            critical = question.alone(alpha) if together is None else question.together(tail.log_s(together))
             low = max(0.0, question.low(question.alone(alpha / 2)))
             high = question.high(alpha / 2)
             bound_low = max(0.0, question.low(critical)) if p <= alpha else 0.0

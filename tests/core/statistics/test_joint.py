@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from countenance.core.statistics.joint import (
+    Tail,
     adjusted,
     critical_largest,
     critical_worst,
@@ -64,3 +65,33 @@ def test_the_smallest_is_undercut_as_often_as_asked():
     assert np.count_nonzero(np.min(dealt, axis=0) < limit) == 99
     with pytest.raises(ValueError, match="too few"):
         smallest_at(list(rng.normal(size=(2, 9))), 0.05)
+
+
+def test_a_tail_turns_the_scale_into_p_values_and_back():
+    rng = np.random.default_rng(2)
+    surprise = rng.exponential(3.0, 1999)  # -log s with three times the spread of a p-value
+    tail = Tail(-surprise)
+    assert tail.rate == pytest.approx(3.0, rel=0.25)
+    for p in (0.5, 0.2, 0.1, 0.01, 0.001):
+        assert np.mean(tail.log_p(-surprise) <= np.log(p)) == pytest.approx(p, abs=0.25 * p + 0.001)
+    for log_p in np.log([0.9, 0.5, 0.1, 0.01, 1e-6]):
+        assert tail.log_p(np.asarray(tail.log_s(log_p))) == pytest.approx(log_p, abs=1e-6)
+    grid = np.linspace(-40, 0.5, 300)
+    assert (np.diff(tail.log_p(grid)) >= -1e-12).all()
+    assert tail.log_p(np.asarray(-np.inf)) == -np.inf
+
+
+def test_tied_and_infinite_values_have_a_tail_too():
+    assert np.isfinite(Tail(np.zeros(99)).log_p(np.zeros(1))).all()
+    mixed = np.concatenate([np.zeros(90), np.full(9, -np.inf)])
+    assert np.isfinite(Tail(mixed).log_p(np.asarray([-1.0, -50.0]))).all()
+
+
+def test_a_question_with_a_heavy_tail_does_not_set_the_limit_of_the_others():
+    """One scale is ten times too wide: without its own tail every other question would need ``log s`` of ten times."""
+    rng = np.random.default_rng(4)
+    plain, heavy = -rng.exponential(1.0, 999), -rng.exponential(10.0, 999)
+    tails = [Tail(plain), Tail(heavy)]
+    limit = smallest_at([tails[0].log_p(plain), tails[1].log_p(heavy)], 0.05)
+    assert tails[0].log_s(limit) == pytest.approx(np.log(0.025), abs=0.7)
+    assert tails[1].log_s(limit) == pytest.approx(10 * np.log(0.025), abs=7)
