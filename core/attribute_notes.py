@@ -38,8 +38,13 @@ def attribute_notes(frame: pd.DataFrame, attributes: Mapping[str, AttributeSpec]
 
 
 def suggested_bins(numbers: Sequence[float]) -> list[float]:
-    """Return edges that cut numbers into about four bins of equally many, rounded where that does not merge bins."""
+    """Return edges that cut numbers into about four bins of equally many, rounded where that does not merge bins.
+
+    None for fewer than two different numbers.
+    """
     finite = np.asarray([number for number in numbers if np.isfinite(number)], dtype=np.float64)
+    if len(np.unique(finite)) < 2:
+        return []
     wanted = np.quantile(finite, np.linspace(0, 1, _BINS + 1))
     for digits in range(1, 8):
         edges = [float(f"{edge:.{digits}g}") for edge in wanted]

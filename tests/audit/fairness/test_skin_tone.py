@@ -54,7 +54,7 @@ def test_the_angle_agrees_with_the_one_in_the_london_manifest(shared: Path, root
 
     loaded = london_plan(root, ["skin_tone"], landmarks)
     faces, notes = load_faces(loaded)
-    ita = prepared(Material(faces, None, None, notes), loaded.plan, StatisticsRules(), SilentReporter()).faces.measured[
+    ita = prepared(Material(faces, None, None, notes), loaded, StatisticsRules(), SilentReporter()).faces.measured[
         "ita"
     ]
     table = pd.read_csv(shared / "data" / "london" / "manifest.csv", dtype={"subject": str})

@@ -51,7 +51,7 @@ def prepared(study: Any, **data: Any) -> Any:
     from countenance.core.statistics.rules import StatisticsRules
 
     loaded = study.load(study.changed(data=data))
-    return prepare(load_material(loaded), loaded.plan, StatisticsRules(min_subjects=2), SilentReporter())
+    return prepare(load_material(loaded), loaded, StatisticsRules(min_subjects=2), SilentReporter())
 
 
 def test_skin_tone_is_derived_without_a_column(toned: Any) -> None:
