@@ -10,7 +10,7 @@ difference between groups brings one-sided bounds of its own, which already hold
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scipy.special import ndtri
@@ -73,15 +73,19 @@ def matching(gate: GateSpec, results: AuditResults) -> list[Measurement]:
     return found
 
 
-def _beside(item: Measurement, results: AuditResults) -> dict[str, Estimate]:
-    """Return what stands beside a difference between groups, such as ``detectable``, by the end of its name."""
+def _beside(item: Measurement, results: AuditResults) -> tuple[Estimate | None, float | None]:
+    """Return the size of a difference that would have been shown, and the tolerance it was worked out for."""
     probe = results.probe(item.key.partition("/")[0])
-    found = {}
-    for other in probe.measurements if probe is not None else ():
-        same = other.slice == item.slice and other.condition == item.condition
-        if same and other.metric.startswith(f"{item.metric}."):
-            found[other.metric.removeprefix(f"{item.metric}.")] = other.estimate
-    return found
+    if probe is None:
+        return None, None
+    name, place = f"{item.metric}.detectable", (item.slice, item.condition)
+    found = (
+        other.estimate
+        for other in probe.measurements
+        if other.metric == name and (other.slice, other.condition) == place
+    )
+    tolerance = probe.params.get("tolerance")
+    return next(found, None), float(tolerance) if isinstance(tolerance, (int, float)) else None
 
 
 @dataclass(frozen=True)
@@ -132,8 +136,16 @@ def gap_verdict(estimate: Estimate, limit: float) -> Verdict:
     return "pass" if estimate.bound_high <= limit and not estimate.groups_left_out else "inconclusive"
 
 
-def told_gap(estimate: Estimate, limit: float, detectable: Estimate | None) -> str:
-    """Say what the bounds of a difference between groups allow to claim, and what would have been shown."""
+def told_gap(estimate: Estimate, limit: float, detectable: Estimate | None, tolerance: float | None = None) -> str:
+    """Say what the bounds of a difference between groups allow to claim, and what would have been shown.
+
+    Args:
+        estimate: the difference.
+        limit: largest difference that is accepted.
+        detectable: smallest true difference that would be shown to exceed ``tolerance``; at another limit it is taken
+            to be as far above, which is approximate.
+        tolerance: what ``detectable`` was worked out for; the limit unless given.
+    """
     verdict = gap_verdict(estimate, limit)
     if verdict == "not measured":
         return f"not measured: {estimate.reason}"
@@ -150,7 +162,8 @@ def told_gap(estimate: Estimate, limit: float, detectable: Estimate | None) -> s
         return f"at most {high:.3f} between {estimate.groups} groups, but {groups} too small to be judged"
     told = f"no gap above {limit:g} could be shown"
     if detectable is not None and detectable.value is not None:
-        told += f"; {detectable.value:.2f} would have been"
+        size = detectable.value + limit - (limit if tolerance is None else tolerance)
+        told += f"; {'' if tolerance in (None, limit) else 'about '}{size:.2f} would have been"
     elif detectable is not None:
         told += ", and none of any size would have been for every group"
     return f"{told}; it may be as large as {high:.3f}"
@@ -176,13 +189,13 @@ def _tell(
     worst: _Judged,
     count: int,
     unmeasured: Sequence[Measurement],
-    beside: Mapping[str, Estimate],
+    beside: tuple[Estimate | None, float | None],
 ) -> str:
     side = "at most" if gate.at_most is not None else "at least"
     limit = gate.at_most if gate.at_most is not None else gate.at_least
     told = f"{worst.item.key} is {worst.item.estimate}; the limit is {side} {limit:g}"
     if gate.at_most is not None and worst.item.estimate.bound_high is not None:
-        told += f"; {told_gap(worst.item.estimate, gate.at_most, beside.get('detectable'))}"
+        told += f"; {told_gap(worst.item.estimate, gate.at_most, *beside)}"
     elif worst.verdict == "inconclusive":
         if worst.item.estimate.low is None:
             told += "; it has no interval, so no bound can be tested"

@@ -308,5 +308,9 @@ def test_words_of_a_gap_say_what_would_have_been_shown():
     assert "between 3 groups, but 1 group is too small to be judged" in why(0.01, (0.0, 0.04), 1)
     assert "between 3 groups, but 2 groups are too small to be judged" in why(0.01, (0.0, 0.04), 2)
     assert "0.77" not in why(detectable=0.11)  # that of another attribute
+    at_another = gap_run(detectable=0.14)
+    probe = at_another.probes[0].model_copy(update={"params": {"tolerance": 0.08}})
+    told = judge(gate(**GAP), at_another.model_copy(update={"probes": [probe]})).why
+    assert "about 0.11 would have been" in told
     assert judge(gate(**GAP), gap_run(None)).verdict == "not measured"
     assert judge(gate(**GAP), gap_run(0.1, None)).verdict == "inconclusive"
