@@ -47,7 +47,7 @@ def estimates_of(
         intervals = mean_intervals(sums, own_variance, rules.level, measure.bounds)
         around = squares.sum() - 2 * value * sums.x.sum() + value**2 * sums.n.sum()
         variance = max(float(around), 0.0) / total
-    width = measure.bounds[1] - measure.bounds[0]
+    width = measure.bounds[1] - measure.bounds[0] if measure.bounds else math.inf
     needed = 0.0 if overall else rules.effective_needed(variance, width)
     faces_per_weight = divide(sums.faces.astype(np.float64), sums.n, 1.0)
     intervals = replace(intervals, n_effective=intervals.n_effective * faces_per_weight)
@@ -80,11 +80,12 @@ def _estimate(
     if reason is not None:
         return Estimate.not_measured(reason, n=faces, subjects=people)
     low, high = float(intervals.low[group]), float(intervals.high[group])
+    bounded = math.isfinite(low) and math.isfinite(high)
     return Estimate(
         value=float(intervals.value[group]),
-        low=low,
-        high=high,
-        level=rules.level,
+        low=low if bounded else None,
+        high=high if bounded else None,
+        level=rules.level if bounded else None,
         method=intervals.method[group],
         n=faces,
         subjects=people,

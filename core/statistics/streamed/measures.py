@@ -24,7 +24,7 @@ class Measure:
         below: coefficients of the denominator.
         faces: coefficients of the number of faces that count; ``below`` unless given.
         kind: ``rate`` for counts out of counts, ``mean`` for a sum over faces out of their number.
-        bounds: smallest and largest possible value.
+        bounds: smallest and largest possible value; ``None`` if open.
         direction: which way is better.
         counted: whether the numerator counts faces, so that it is worth showing.
     """
@@ -34,7 +34,7 @@ class Measure:
     below: tuple[int, ...]
     faces: tuple[int, ...] = ()
     kind: Literal["rate", "mean"] = "rate"
-    bounds: tuple[float, float] = (0.0, 1.0)
+    bounds: tuple[float, float] | None = (0.0, 1.0)
     direction: Direction = "none"
     counted: bool = True
 
@@ -53,12 +53,15 @@ class Block:
         measures: what is made of them.
         slice: slice that all the metrics share, e.g. ``{"label": "happy"}``.
         squares: for metrics of kind ``mean``, the place of the sum over faces of the squared value among the squares.
+        agreement: metrics of truth and prediction made of the columns (faces, truth, prediction, their squares, their
+            product) instead, e.g. ``ccc``.
     """
 
     columns: tuple[int, ...]
     measures: tuple[Measure, ...]
     slice: Mapping[str, str] = field(default_factory=dict)
     squares: int | None = None
+    agreement: tuple[str, ...] = ()
 
 
 def binary_measures(metrics: Sequence[str] | None = None) -> tuple[Measure, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ...results import Measurement
 from ..groups import MISSING, Groups, plan_groups
 from ..rules import StatisticsRules
 from ..sums import Floats
+from .agreements import AGREEMENTS, agreement_of
 from .estimates import estimates_of
 from .grouped import BlockSums, Grouping
 from .lines import LineStore, PartialLines, lines_of_rows
@@ -189,8 +191,9 @@ def _chosen(
     found = []
     for block in blocks:
         measures = tuple(measure for measure in block.measures if measure.metric in wanted)
-        if measures and all(value in of for value in block.slice.values()):
-            found.append(Block(block.columns, measures, block.slice, block.squares))
+        agreement = tuple(metric for metric in block.agreement if metric in wanted)
+        if (measures or agreement) and all(value in of for value in block.slice.values()):
+            found.append(Block(block.columns, measures, block.slice, block.squares, agreement))
     return found
 
 
@@ -200,7 +203,7 @@ def _groupings(reader: TableReader) -> list[Groups]:
     for place, (name, spec) in enumerate(reader.data.attributes.items()):
         texts = pd.Series([cell[place] for cell in reader.cells], dtype=object)
         if spec.bins is not None:
-            names = [f"{low:g} to {high:g}" for low, high in zip(spec.bins, spec.bins[1:], strict=False)]
+            names = [f"{low:g} to {high:g}" for low, high in pairwise(spec.bins)]
             order = [group for group in (*names, OUTSIDE, MISSING) if (texts == group).any()]
             columns[name] = texts.astype(pd.CategoricalDtype(order))
         else:
@@ -224,6 +227,10 @@ def _measure(
     coarse = [] if one_cell_each else [Grouping.of(lines, groups.codes, len(groups)) for groups in groupings]
     measurements: list[list[Measurement]] = [[] for _ in groupings]
     for block in blocks:
+        if block.agreement:
+            for at, groups in enumerate(groupings):
+                measurements[at] += _agreements(block, lines, groups, rules)
+            continue
         by_cell = BlockSums.of(block, finest.block(lines, block.columns), finest.starts) if one_cell_each else None
         for at, groups in enumerate(groupings):
             if by_cell is not None:
@@ -255,12 +262,22 @@ def _of_block(
     return found
 
 
+def _agreements(block: Block, lines: PartialLines, groups: Groups, rules: StatisticsRules) -> Iterator[Measurement]:
+    grouping = Grouping.of(lines, groups.codes, len(groups))
+    values = grouping.block(lines, block.columns)
+    for metric in block.agreement:
+        for group, (start, end) in zip(groups.values, pairwise(grouping.starts), strict=True):
+            estimate = agreement_of(metric, values[start:end], rules)
+            where = {**block.slice, **group}
+            yield Measurement.of(PROBE, metric, estimate, slice=where, direction=AGREEMENTS[metric][1])
+
+
 def _notes(reader: TableReader, tally: Tally, lines: PartialLines, groupings: list[Groups]) -> Iterator[str]:
     """Say what the numbers leave out and rest on."""
     if reader.unclean:
         yield f"{reader.unclean:,} of {reader.rows:,} rows are of another condition than {CLEAN!r} and are left out."
     if tally.unlabelled:
-        yield f"{tally.unlabelled:,} rows have no label and are left out."
+        yield f"{tally.unlabelled:,} rows have no label or truth and are left out."
     if reader.subject is None:
         yield "No column names the person of a row: each row is taken for another person."
     for groups in groupings:

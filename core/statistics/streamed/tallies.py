@@ -20,6 +20,7 @@ RANKS = "it needs the faces in the order of their scores, which one line of sums
 BINS = "its interval needs the faces of each bin of confidence; a table that fits into memory has it"
 WITHOUT_LABEL = frozenset({"fpr", "selection_rate"})
 HALF = 0.5
+OVER = "confidence_minus_accuracy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,7 @@ class ClassTally:
         found = [
             Block((right, every), (Measure("accuracy", (1, 0), (0, 1), direction="higher"),)),
             Block((brier, every), (_mean("brier", (0.0, 1.0 if k == 2 else 2.0), "lower"),), squares=0),
-            Block((over, every), (_mean("confidence_minus_accuracy", (-1.0, 1.0), "none"),), squares=1),
+            Block((over, every), (_mean(OVER, (-1.0, 1.0), "none"),), squares=1),
         ]
         for place, name in enumerate(self.classes):
             measures = binary_measures(None if totals[k + place] else sorted(WITHOUT_LABEL))
@@ -154,9 +155,14 @@ class UnitTally:
         self.unlabelled = 0
 
     def count(self, rows: Rows, label: str, line: Integers, lines: int, faults: Faults) -> Tallied:
-        """Add up, unit by unit: both, with the unit, answered so, all, right answers; and the Brier score."""
-        counts, amounts = [], []
-        squares = np.zeros((len(line), len(self.units)))
+        """Add up, unit by unit: both, with the unit, answered so, all, right answers; Brier score and overconfidence.
+
+        Behind the counts of the units stand faces with a known unit, known units, and right answers over all units.
+        """
+        counts: list[Integers] = []
+        amounts: list[Floats] = []
+        squares = np.zeros((len(line), 2 * len(self.units)))
+        all_known = all_right = np.zeros(len(line), dtype=np.int64)
         for place, name in enumerate(self.units):
             truth, p = rows.columns[f"y_{name}"], rows.columns[f"p_{name}"]
             known = ~np.isnan(truth)
@@ -167,21 +173,32 @@ class UnitTally:
             there, answered = known & (truth == 1), known & (p >= HALF)
             for each in (there & answered, there, answered, known, known & (there == answered)):
                 counts.append(np.bincount(line[each], minlength=lines))
-            error = np.where(known, np.square(p - truth), 0.0)
-            amounts.append(total_at(line, error, lines))
-            squares[:, place] = np.square(error)
+            over = np.where(known, p - truth, 0.0)
+            error = np.square(over)
+            amounts += [total_at(line, each, lines) for each in (error, over)]
+            squares[:, 2 * place], squares[:, 2 * place + 1] = np.square(error), error
+            all_known, all_right = all_known + known, all_right + (known & (there == answered))
+        some = all_known > 0
+        for each, weights in ((some, None), (some, all_known), (some, all_right)):
+            counts.append(np.bincount(line[each], None if weights is None else weights[each], lines))
+        self.unlabelled += int((~some).sum())
         return Tallied(_together(counts), np.stack(amounts, axis=1), np.arange(len(line)), squares)
 
     def blocks(self, totals: Integers) -> list[Block]:
-        """Return the rates of each unit, its accuracy and its Brier score."""
-        found, k = [], len(self.units)
+        """Return the accuracy over all units, and accuracy, rates, Brier score and overconfidence of each."""
+        k = len(self.units)
+        some, known, right = range(5 * k, 5 * k + 3)
+        accuracy = Measure("accuracy", (0, 0, 1), (0, 1, 0), (1, 0, 0), direction="higher", counted=False)
+        found = [Block((some, known, right), (accuracy,))]
         for place, name in enumerate(self.units):
             both, there, answered, known, right = range(5 * place, 5 * place + 5)
             shared = {"label": name}
             if totals[known]:
                 found.append(Block((right, known), (Measure("accuracy", (1, 0), (0, 1), direction="higher"),), shared))
-                brier = (_mean("brier", (0.0, 1.0), "lower"),)
-                found.append(Block((5 * k + place, known), brier, shared, squares=place))
+                error, over = 5 * k + 3 + 2 * place, 5 * k + 4 + 2 * place
+                brier, overconfidence = _mean("brier", (0.0, 1.0), "lower"), _mean(OVER, (-1.0, 1.0), "none")
+                found.append(Block((error, known), (brier,), shared, squares=2 * place))
+                found.append(Block((over, known), (overconfidence,), shared, squares=2 * place + 1))
             measures = binary_measures(None if totals[there] else sorted(WITHOUT_LABEL))
             found.append(Block((both, there, answered, known), measures, shared))
         return found
@@ -201,24 +218,40 @@ class ValueTally:
 
     def count(self, rows: Rows, label: str, line: Integers, lines: int, faults: Faults) -> Tallied:
         """Add up, value by value: faces, faces whose sign agrees; then y, v, y^2, v^2 and y v."""
-        counts, amounts = [], []
+        counts, amounts, squares = [], [], []
+        some = np.zeros(len(line), dtype=np.bool_)
         for name in self.names:
             truth, said = rows.columns[f"y_{name}"], rows.columns[f"v_{name}"]
             known = np.isfinite(truth)
+            some |= known
             counts += [np.bincount(line[each], minlength=lines) for each in (known, known & _same_sign(truth, said))]
             y, v = np.where(known, truth, 0.0), np.where(known, said, 0.0)
             amounts += [total_at(line, each, lines) for each in (y, v, y * y, v * v, y * v)]
-        empty = np.zeros((0, 0))
-        return Tallied(_together(counts), np.stack(amounts, axis=1), np.zeros(0, dtype=np.int64), empty)
+            squares += [np.square(v - y), np.square(y)]
+        self.unlabelled += int((~some).sum())
+        return Tallied(
+            _together(counts), np.stack(amounts, axis=1), np.arange(len(line)), np.stack(squares, axis=1)
+        )  # fmt: skip
 
     def blocks(self, totals: Integers) -> list[Block]:
-        """Return the agreement of the sign."""
-        agree = Measure("sagr", (0, 1), (1, 0), direction="higher")
-        return [
-            Block((2 * place, 2 * place + 1), (agree,), {"dimension": name})
-            for place, name in enumerate(self.names)
-            if totals[2 * place]
-        ]
+        """Return CCC, PCC, RMSE, agreement of the sign, bias and mean truth of each value."""
+        found, whole = [], 2 * len(self.names)
+        for place, name in enumerate(self.names):
+            known, agreeing, first = 2 * place, 2 * place + 1, whole + 5 * place
+            if not totals[known]:
+                continue
+            shared = {"dimension": name}
+            agree = Measure("sagr", (0, 1), (1, 0), direction="higher")
+            bias = Measure("bias", (0, -1, 1), (1, 0, 0), kind="mean", bounds=None, counted=False)
+            mean = Measure("mean_truth", (0, 1, 0), (1, 0, 0), kind="mean", bounds=None, counted=False)
+            sums = (known, *range(first, first + 5))
+            found += [
+                Block(sums, (), shared, agreement=("ccc", "pcc", "rmse")),
+                Block((known, agreeing), (agree,), shared),
+                Block((known, first, first + 1), (bias,), shared, squares=2 * place),
+                Block((known, first, first + 1), (mean,), shared, squares=2 * place + 1),
+            ]
+        return found
 
 
 def tally_of(target: TargetSpec) -> Tally:
@@ -253,4 +286,5 @@ def _mean(metric: str, bounds: tuple[float, float], direction: str) -> Measure:
 
 def names_of(blocks: Sequence[Block]) -> list[str]:
     """Return the metrics of some blocks, each once."""
-    return list(dict.fromkeys(measure.metric for block in blocks for measure in block.measures))
+    found = [(*block.agreement, *(measure.metric for measure in block.measures)) for block in blocks]
+    return list(dict.fromkeys(name for names in found for name in names))
