@@ -4,7 +4,7 @@ Where one person counts towards several groups there is nothing to deal out anew
 :mod:`countenance.core.statistics.gaps` (two families of differences, lower bound simultaneous, upper bound
 intersection-union), but critical values, p-values and nulls come from normal draws with the covariance of the groups'
 values, standardised as the observed differences are. How often the bounds hold in simulations:
-``docs/uncertain_attributes.md``.
+``docs/uncertain-attributes.md``.
 """
 
 from __future__ import annotations
