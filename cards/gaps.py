@@ -13,7 +13,7 @@ from .tree import Block, BulletList, Paragraph, Part, TableBlock
 from .wording import place_title
 
 GAP, WORST = "gap", "worst_vs_rest"
-MOST_ROWS = 40
+MOST_ROWS = 16
 MEANING = (
     "A difference between groups that is chosen as the largest of many is above zero by chance alone; beside it stands "
     "what groups of the same sizes, dealt out at random over people, differ by. The p-values and the lower bounds hold "
@@ -41,6 +41,11 @@ class Question:
     tolerance: float | None
 
     @property
+    def name(self) -> str:
+        """What differs between which groups."""
+        return f"{self.score}, by {self.attribute}"
+
+    @property
     def verdict(self) -> Verdict:
         """What the bounds say at the tolerance; at 0 where the plan names none."""
         return gap_verdict(self.item.estimate, self.tolerance or 0.0)
@@ -51,6 +56,25 @@ class Question:
         detectable = self.beside.get("detectable")
         limit = self.tolerance or 0.0
         return told_gap(self.item.estimate, limit, detectable.estimate if detectable is not None else None)
+
+    @property
+    def briefly(self) -> str:
+        """The verdict in a few words, for a table whose caption names the tolerance."""
+        estimate, verdict = self.item.estimate, self.verdict
+        if estimate.bound_low is None or estimate.bound_high is None:
+            return f"{verdict}: no variation to judge by"
+        if verdict == "fail":
+            return f"fail: at least {estimate.bound_low:.3f}"
+        told = f"at most {estimate.bound_high:.3f}"
+        if verdict == "pass":
+            return f"pass: {told}"
+        left, limit = estimate.groups_left_out or 0, self.tolerance or 0.0
+        if estimate.bound_high <= limit and left:
+            return f"{verdict}: {told}, but {left} too small"
+        detectable = self.beside.get("detectable")
+        value = detectable.estimate.value if detectable is not None else None
+        shown = "no size would have been shown" if value is None else f"{value:.2f} would have been shown"
+        return f"{verdict}: {told}; {shown}"
 
     @property
     def intersectional(self) -> bool:
@@ -108,11 +132,11 @@ def _table(questions: Sequence[Question], title: str, between: str, value: str) 
     rows = []
     for one in ordered[:MOST_ROWS]:
         about = one.item.estimate.about or NOTHING
-        row: tuple[Part, ...] = (one.score, one.attribute, about, ref(one.item), one.cell("null_permuted"))
+        row: tuple[Part, ...] = (one.name, about, ref(one.item), one.cell("null_permuted"))
         row = (*row, one.cell("p_adjusted") if "p_adjusted" in one.beside else one.cell("p"))
-        rows.append((*row, f"{one.verdict}: {one.told}") if judged else row)
+        rows.append((*row, one.briefly) if judged else row)
     if rows:
-        columns = ("score", "groups of", between, value, "by chance", "adjusted p")
+        columns = ("difference in", between, value, "by chance", "adjusted p")
         caption = title
         if judged:
             caption += f", tolerance {ordered[0].tolerance:g}"
@@ -142,10 +166,10 @@ def _placebo(questions: Sequence[Question]) -> Iterator[Block]:
 
     largest = {one.attribute: one for one in sorted(found, key=size, reverse=True)}
     rows = tuple(
-        (attribute, one.score, ref(one.item), one.cell("placebo"), one.cell("placebo.p_adjusted"))
-        for attribute, one in sorted(largest.items())
+        (one.name, ref(one.item), one.cell("placebo"), one.cell("placebo.p_adjusted"))
+        for _, one in sorted(largest.items())
     )
-    yield TableBlock(("groups of", "score", "real gap", "placebo gap", "adjusted p of the placebo"), rows, "Placebo")
+    yield TableBlock(("difference in", "real gap", "placebo gap", "adjusted p of the placebo"), rows, "Placebo")
 
 
 def _silent(questions: Sequence[Question]) -> Iterator[Block]:

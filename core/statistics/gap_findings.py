@@ -106,9 +106,12 @@ def _finding(first: _Held, others: Sequence[_Held], combined: Sequence[_Held], a
     gap, found, question = first.gap, first.gap.largest, first.question
     bounds = "" if found.low is None or found.high is None else f" [{found.low:.3f}, {found.high:.3f}]"
     several = f" after adjustment for {asked} questions asked together" if asked > 1 else ""
+    low, high = f"{gap.lowest} ({gap.lowest_value:.3f})", f"{gap.highest} ({gap.highest_value:.3f})"
+    compared = (
+        f"higher for {high} than for {low}" if question.direction == "lower" else f"lower for {low} than for {high}"
+    )
     claim = (
-        f"Grouped by {' and '.join(question.attribute.split('&'))}, the {first.name} is lower for "
-        f"{gap.lowest} ({gap.lowest_value:.3f}) than for {gap.highest} ({gap.highest_value:.3f}): a difference of "
+        f"Grouped by {' and '.join(question.attribute.split('&'))}, the {first.name} is {compared}: a difference of "
         f"{found.value:.3f}{bounds}. Groups of these sizes dealt out at random over people differ by "
         f"{found.null_mean:.3f} on average; p = {first.p:.2g}{several}."
     )

@@ -146,8 +146,10 @@ class GroupQuestion:
 
     @property
     def place(self) -> str:
-        """Slice and condition in words: `` of label happy at eps 8/255``, or nothing."""
-        words = "".join(f" of {name} {value}" for name, value in sorted(self.slice.items()))
+        """Slice and condition in words: `` of happy where light is dim at eps 8/255``, or nothing."""
+        words = f" of {self.slice['label']}" if "label" in self.slice else ""
+        rest = " and ".join(f"{name} is {value}" for name, value in sorted(self.slice.items()) if name != "label")
+        words += f" where {rest}" if rest else ""
         return words + "".join(f" at {name} {value}" for name, value in sorted(self.condition.items()))
 
 

@@ -139,7 +139,7 @@ def question(p, attribute="tone", left_out=None, permutations=1999, tolerance=No
 def test_a_finding_says_which_groups_by_how_much_and_against_what():
     (finding,) = gap_findings([question(0.02, left_out={"d": "few"}), question(0.9, "gender")])
     assert finding.claim == (
-        "Grouped by tone, the overlap with the mask of label happy is lower for a (0.300) than for c (0.500): a "
+        "Grouped by tone, the overlap with the mask of happy is lower for a (0.300) than for c (0.500): a "
         "difference of 0.200 [0.050, 0.300]. Groups of these sizes dealt out at random over people differ by 0.040 on "
         "average; p = 0.02 after adjustment for 2 questions asked together."
     )
@@ -232,7 +232,7 @@ def test_gaps_by_one_attribute_are_told_together():
     tone, gender = sorted(gap_findings(asked), key=lambda finding: finding.claim.startswith("Grouped by gender"))
     assert tone.severity == gender.severity == "low"
     assert "p = 0.0015 " in gender.claim
-    assert "Groups of this attribute differ in another score too: overlap with the mask of label happy" in gender.claim
+    assert "Groups of this attribute differ in another score too: overlap with the mask of happy" in gender.claim
     assert "differ in" not in tone.claim.partition("together.")[2]
     assert len(gender.evidence) == len(tone.evidence) + 1
     directed = [dataclasses.replace(each, direction="higher") for each in asked[1:]]
