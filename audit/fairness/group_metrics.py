@@ -12,10 +12,12 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from ...core.errors import AuditError, Problems, nearest
 from ...core.prediction_tables import METHOD
+from ...core.predictions import CLASSIFICATION_TASKS
 from ...core.probes import Note, Output, ProbeContext, ProbeParams, Scores, TableOutput, probe
 from ...core.results import Finding
 from ...core.results_file import SIZE_LIMIT
 from ...core.statistics.slicing import slice_scores
+from .calibration_by_group import calibration_by_group
 from .controls import control_levels
 from .metrics import classes, pairs, units, values
 from .metrics.averages import averages_by_group
@@ -125,6 +127,8 @@ def group_metrics(context: ProbeContext, params: GroupMetricsParams) -> Iterator
     for metric in choice.metrics:
         if metric in CATALOGUES[task].averages:
             yield from _averages(context, material, metric)
+    if task in CLASSIFICATION_TASKS:
+        yield from calibration_by_group(context)
     for level, inside in control_levels(faces):
         for score in material.scores(choice.gaps, np.intersect1d(material.rows, inside)):
             if not material.is_tested(score):
