@@ -109,13 +109,13 @@ def group_indices(context: ProbeContext, params: GroupIndicesParams) -> Iterator
     labels = answered.tested(params.labels)
     people = int(context.faces.subject_codes.max(initial=-1)) + 1
     deals = Deals(people, params.permutations, context.seed)
+    maker = _Maker(context, params, answered, labels)
     answers: list[_Answer] = []
     with context.progress("indices", len(groupings) * len(params.indices)) as advance:
         for groups in groupings:
             rates = GroupRates(context, answered, groups, params.permutations, deals if deals.affordable else None)
             for name in params.indices:
-                for label in labels if INDICES[name].per_label else (None,):
-                    answers.append(_answer(context, params, rates, labels, name, label))
+                answers += [maker.answer(rates, name, label) for label in maker.labels_of(name)]
                 advance()
     measured = [answer for answer in answers if answer.index is not None]
     indices = [answer.index for answer in answers if answer.index is not None]
@@ -123,6 +123,10 @@ def group_indices(context: ProbeContext, params: GroupIndicesParams) -> Iterator
     joint = {id(answer): float(p) for answer, p in zip(measured, p_values, strict=True)}
     for answer in answers:
         yield from _measurements(context, answer, joint.get(id(answer), 1.0))
+    absent = [label for label in labels if not answered.has_faces(Asked(RECALL, label))]
+    if absent:
+        told = "no index that asks for misses was made of such a class"
+        yield Note(f"No face is labelled {', '.join(absent)}: {told}.")
     yield TableOutput("indices", _table(answers, joint), "Indices over groups, beside what chance gives")
     for groups in groupings:
         of = [answer for answer in answers if answer.grouping == groups.name]
@@ -130,35 +134,53 @@ def group_indices(context: ProbeContext, params: GroupIndicesParams) -> Iterator
         yield from _findings(context, groups.name, of, joint, len(measured))
 
 
-def _answer(
-    context: ProbeContext, params: GroupIndicesParams, rates: GroupRates, labels: Sequence[str], name: str,
-    label: str | None,
-) -> _Answer:  # fmt: skip
-    """Measure one index, or say why it is not measured."""
-    what = INDICES[name]
-    asked = _asked(what, labels if label is None else (label,))
-    asked = [each for each in asked if each.name != RECALL or rates.has_faces(each)] if label is None else asked
-    if what.together:
-        chosen = dict.fromkeys(asked, rates.taking_part(*asked))
-    else:
-        chosen = {each: rates.taking_part(each) for each in asked}
-    used = {each: groups for each, groups in chosen.items() if len(groups) > 1}
-    small = {code for groups in chosen.values() for code in range(len(rates.groups)) if code not in groups}
-    left_out = tuple(rates.names[code] for code in sorted(small))
-    blocking = len(small - rates.groups.out_of_scope)
-    parts = [rates.rate(each, groups) for each, groups in used.items()]
-    faces, people = (max((getattr(part.data, kind) for part in parts), default=0) for kind in ("faces", "people"))
-    index, reason = None, ""
-    if not parts:
-        reason = f"fewer than two of {len(rates.groups)} groups are large enough"
-    else:
-        random = context.random("folds", rates.groups.name, name, label or "")
-        try:
-            index = what.make(parts, (1 - context.rules.level) / 2, params.alpha, random)
-        except ZeroDivisionError as error:
-            reason = str(error)
-    groups = max(map(len, used.values()), default=0)
-    return _Answer(rates.groups.name, name, label, index, reason, faces, people, groups, left_out, blocking)
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the indices of one use of the probe."""
+
+    context: ProbeContext
+    params: GroupIndicesParams
+    answered: Answered
+    labels: tuple[str, ...]
+
+    def labels_of(self, name: str) -> Sequence[str | None]:
+        """Return the classes that an index is made for: those with a face for each of its rates."""
+        if not INDICES[name].per_label:
+            return (None,)
+        return [label for label in self.labels if self._all_have_faces(INDICES[name], label)]
+
+    def _all_have_faces(self, what: IndexOf, label: str) -> bool:
+        return all(self.answered.has_faces(each) for each in _asked(what, (label,)))
+
+    def answer(self, rates: GroupRates, name: str, label: str | None) -> _Answer:
+        """Measure one index, or say why it is not measured."""
+        what, total = INDICES[name], len(rates.groups)
+        asked = _asked(what, self.labels if label is None else (label,))
+        asked = [each for each in asked if self.answered.has_faces(each)]
+        chosen = {each: rates.taking_part(*(asked if what.together else (each,))) for each in asked}
+        used = {each: groups for each, groups in chosen.items() if len(groups) > 1}
+        small = {code for groups in chosen.values() for code in range(total) if code not in groups}
+        parts = [rates.rate(each, groups) for each, groups in used.items()]
+        index, reason = None, f"fewer than two of {total} groups are large enough"
+        if parts:
+            context = self.context
+            random = context.random("folds", rates.groups.name, name, label or "")
+            try:
+                index, reason = what.make(parts, (1 - context.rules.level) / 2, self.params.alpha, random), ""
+            except ZeroDivisionError as error:
+                reason = str(error)
+        return _Answer(
+            grouping=rates.groups.name,
+            name=name,
+            label=label,
+            index=index,
+            reason=reason,
+            faces=max((part.data.faces for part in parts), default=0),
+            people=max((part.data.people for part in parts), default=0),
+            groups=max(map(len, used.values()), default=0),
+            left_out=tuple(rates.names[code] for code in sorted(small)),
+            blocking=len(small - rates.groups.out_of_scope),
+        )
 
 
 def _asked(what: IndexOf, labels: Sequence[str]) -> list[Asked]:

@@ -80,6 +80,10 @@ class Answered:
         rows = np.flatnonzero(of)
         return _rate(asked, rows, said[rows])
 
+    def has_faces(self, asked: Asked) -> bool:
+        """Tell whether any face at all counts towards a rate."""
+        return len(self.scores(asked).rows) > 0
+
 
 def _rate(asked: Asked, rows: Integers, counts: NDArray[np.generic], weights: Integers | None = None) -> Scores:
     return Scores(
@@ -144,7 +148,3 @@ class GroupRates:
             random = context.random("dealt", self.groups.name, str(asked))
             self._rates[asked, chosen] = Rate.of(data, self._times, random, self._deals)
         return self._rates[asked, chosen]
-
-    def has_faces(self, asked: Asked) -> bool:
-        """Tell whether any face at all counts towards a rate."""
-        return len(self._answered.scores(asked).rows) > 0

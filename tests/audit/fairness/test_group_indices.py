@@ -186,11 +186,13 @@ def test_a_class_without_faces_is_left_out_of_equalised_odds():
     context = context_of(
         np.eye(3)[answer[keep]], truth[keep], {"tone": attributes["tone"][keep]}, subjects=person[keep]
     )
-    found, _ = outcomes(context)
+    found, outputs = outcomes(context)
     estimate = found["group_indices/equalized_odds_difference[attribute=tone]"].estimate
     assert estimate.value is not None
     assert estimate.groups_left_out == 0
-    assert found["group_indices/garbe[attribute=tone,label=sad]"].estimate.value is None
+    assert not any("label=sad" in key and "fpr_to_geometric_mean" not in key for key in found)
+    assert "group_indices/fpr_to_geometric_mean[attribute=tone,label=sad]" in found
+    assert any(isinstance(each, Note) and "No face is labelled sad" in each.text for each in outputs)
 
 
 def test_errors_of_nobody_have_no_gini():
