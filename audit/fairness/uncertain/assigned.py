@@ -87,7 +87,7 @@ def _present(column: pd.Series) -> list[str]:
 
 def _codes(column: pd.Series, groups: list[str]) -> Integers:
     place = {name: code for code, name in enumerate(groups)}
-    return np.asarray([place.get(str(value), -1) for value in column], dtype=np.int64)
+    return np.asarray(column.astype(str).map(place).fillna(-1), dtype=np.int64)
 
 
 def unproven(context: ProbeContext, attributes: Mapping[str, AttributeSpec]) -> Iterator[Finding]:
