@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .explaining_texts import EXPLAINING_TEXTS
 from .index_texts import INDEX_TEXTS
+from .uncertain_texts import UNCERTAIN_TEXTS
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,7 @@ METRICS: Mapping[str, MetricText] = {
         "p of group read beyond controls", "p-value of telling no more than chance and than either control, adjusted"
     ),
     **{name: MetricText(*text) for name, text in INDEX_TEXTS.items()},
+    **{name: MetricText(*text) for name, text in EXPLAINING_TEXTS.items()},
 }
 """Metrics by name, as most probes use it."""
 
@@ -244,6 +247,7 @@ IN_PROBE: Mapping[str, Mapping[str, MetricText]] = {
         "auroc": MetricText("pixel AUROC", "chance that a pixel in the mask is hotter than one outside"),
         "auroc.null_chance": MetricText("pixel AUROC of chance", "what a map without information scores"),
     },
+    "uncertain_attributes": {name: MetricText(*text) for name, text in UNCERTAIN_TEXTS.items()},
 }
 """Metrics that mean something else in one probe."""
 
@@ -276,6 +280,19 @@ METHODS: Mapping[str, str] = {
     "intersection_union_holm": "largest of several p-values, adjusted by Holm",
     "every_shift": "spread over every placement of the same area",
     "no_variation": "no interval, for lack of variation",
+    "null_quantile_and_influence": "what chance gives below, error of the people's influence above",
+    "even_chances": "2.5 % and 97.5 % when each person has any group with the same chance",
+    "mover_wilson": "Wilson limits of both sides joined by the square-and-add rule",
+    "mover_sandwich": "t limits of both sides joined by the square-and-add rule",
+    "wilson_influence": "Wilson score interval with the effective sample size of weighed people",
+    "simultaneous_pairs": "normal limits that hold for all pairs of groups at once",
+    "max_pair_normal": "bounds from normal draws with the covariance of the groups, over all pairs",
+    "group_against_rest_normal": "bounds from normal draws with the covariance of the groups, each against the rest",
+    "equal_groups_normal": "2.5 % and 97.5 % of normal draws of equal groups",
+    "matrix_method_wilson": "label errors undone by their matrix, then Wilson limits with the errors of both",
+    "any_dependence_of_errors": "limits whatever label errors depend on (Horowitz and Manski)",
+    "normal_test": "test by normal draws of equal groups",
+    "joint_step_down_normal": "joint test by normal draws, step-down over all questions",
 }
 
 
