@@ -61,7 +61,7 @@ def _of_matrix(name: str, matrix: Matrix) -> list[str]:
         total = math.fsum(row.values())
         if outside:
             found.append(f"{name}[{true}] holds {', '.join(outside)}, expected chances from 0 to 1")
-        elif abs(total - 1) > SUM_TOLERANCE:
+        elif abs(total - 1) > SUM_TOLERANCE + 1e-9:
             found.append(
                 f"{name}[{true}] sums to {total:.3g}, expected 1 (rows are true groups, columns assigned ones)"
             )

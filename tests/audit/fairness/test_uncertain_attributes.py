@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import ValidationError
 
 from countenance.audit.fairness.uncertain_attributes import UncertainAttributesParams, uncertain_attributes
-from countenance.core.errors import AuditError, ManifestError
+from countenance.core.errors import AuditError
 from countenance.core.faces import Faces
 from countenance.core.label_errors import second_column
-from countenance.core.plan import AttributeSpec, DataSpec, TargetSpec
-from countenance.core.prediction_tables import read_predictions
-from countenance.core.predictions import Predictions, to_table
+from countenance.core.plan import AttributeSpec
+from countenance.core.predictions import Predictions
 from countenance.core.probes import Note, Output, ProbeContext, TableOutput
 from countenance.core.results import Estimate, Finding, Measurement
 from countenance.core.statistics.rules import StatisticsRules
@@ -236,66 +233,3 @@ def test_few_faces_are_not_measured_with_what_they_lack() -> None:
 def test_an_unknown_class_is_refused() -> None:
     with pytest.raises(AuditError, match="did you mean 'happy'"):
         run(planted(assigned_by="model", confusion=TENTH)[0], labels=["hapy"])
-
-
-@pytest.mark.parametrize(
-    ("spec", "told"),
-    [
-        ({"confusion": {"a": {"a": 0.9, "b": 0.2}, "b": {"a": 0, "b": 1}}}, r"confusion\[a\] sums to 1.1, expected 1"),
-        ({"confusion": {"a": {"a": 0.9, "bb": 0.1}, "bbb": {"bbb": 1}}}, "names 'bb', which has no row; did you mean"),
-        ({"confusion": {"a": {"a": 1.2, "b": -0.2}, "b": {"b": 1}}}, "holds a 1.2, b -0.2, expected chances"),
-        ({"confusion": {"a": {"a": 1}}}, r"1 group\(s\), expected two or more"),
-        ({"confusion_wrong": TENTH}, "confusion_wrong needs confusion beside it"),
-        ({"confusion_n": 100}, "confusion_n needs confusion beside it"),
-        ({"confusion": TENTH, "second": "other"}, "either confusion or second"),
-        ({"confusion": TENTH, "confusion_wrong": {"male": {"male": 1}, "men": {"men": 1}}}, "groups: 'female', 'men'"),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_with_a_matrix_is_told_with_the_plan(spec: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
-        AttributeSpec(assigned_by="model", **spec)
-
-
-def test_all_faults_of_a_matrix_are_told_at_once() -> None:
-    wrong = {"a": {"a": 0.5, "b": 0.2}, "b": {"c": 1.5}}
-    with pytest.raises(ValidationError) as caught:
-        AttributeSpec(assigned_by="model", confusion=wrong, second="other")
-    for part in ("either confusion or second", "confusion[a] sums to 0.7", "names 'c'", "holds c 1.5"):
-        assert part in str(caught.value)
-
-
-def test_groups_the_matrix_does_not_know_stop_the_audit_before_it_runs(tmp_path: Path) -> None:
-    target = TargetSpec(predictions="p.csv", task="expression", classes=list(CLASSES))
-    table = pd.DataFrame(
-        {"face_id": ["1", "2"], "label": "happy", "gender": ["femal", "male"], "tone": ["x", "y"]}
-        | {f"p_{name}": [1.0 * (name == "happy")] * 2 for name in CLASSES}
-    )
-    table.to_csv(tmp_path / "p.csv", index=False)
-    data = DataSpec(
-        attributes={
-            "gender": AttributeSpec(assigned_by="model", confusion=TENTH),
-            "tone": AttributeSpec(assigned_by="annotator", second="tone_2"),
-        }
-    )
-    with pytest.raises(ManifestError) as caught:
-        read_predictions(tmp_path / "p.csv", target, data)
-    assert "gender.confusion has no row for the group 'femal'; did you mean 'female'?" in str(caught.value)
-    assert "tone.second names the column 'tone_2', which is not there" in str(caught.value)
-
-
-def test_a_second_annotators_column_is_read_and_written_again(tmp_path: Path) -> None:
-    target = TargetSpec(predictions="p.csv", task="expression", classes=list(CLASSES))
-    table = pd.DataFrame(
-        {"face_id": ["1", "2"], "label": "happy", "age": ["20", "50"], "age_b": ["40", ""]}
-        | {f"p_{name}": [1.0 * (name == "happy")] * 2 for name in CLASSES}
-    )
-    data = DataSpec(attributes={"age": AttributeSpec(assigned_by="annotator", second="age_b", bins=[0, 30, 60])})
-    table.to_csv(tmp_path / "p.csv", index=False)
-    for _ in range(2):
-        faces, predictions = read_predictions(tmp_path / "p.csv", target, data)
-        assert faces.frame["age"].tolist() == ["0 to 30", "30 to 60"]
-        assert faces.frame[second_column("age")].tolist() == ["30 to 60", "(missing)"]
-        to_table(predictions, faces).to_csv(tmp_path / "p.csv", index=False)
-    own = DataSpec(attributes={"age": AttributeSpec(assigned_by="annotator", second="age")})
-    with pytest.raises(ManifestError, match="names the attribute's own column 'age'"):
-        read_predictions(tmp_path / "p.csv", target, own)

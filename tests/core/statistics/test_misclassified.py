@@ -212,20 +212,6 @@ def test_two_annotators_give_kappa_and_the_matrix_that_was_planted() -> None:
     assert same.errors.right == pytest.approx(np.eye(3))
 
 
-@pytest.mark.parametrize("times", [1.0, 3.0])
-def test_planted_errors_are_those_that_were_asked_for(times: float) -> None:
-    random, person, group, right = drawn(6, (0.75, 0.6), (0.65, 0.35), 40_000)
-    planted = assign_wrongly(random, person, group, right, 2, rate=0.1, times=times)
-    assert (planted.group != group).mean() == pytest.approx(0.1, abs=0.006)
-    for matrix, rows in ((planted.right, right), (planted.wrong, ~right), (planted.overall, right | ~right)):
-        for true in range(2):
-            of = rows & (group == true)
-            assert (planted.group[of] != true).mean() == pytest.approx(matrix[true, 1 - true], abs=0.012)
-    assert planted.wrong[0, 1] == pytest.approx(times * planted.right[0, 1])
-    with pytest.raises(ValueError, match="chances above 1"):
-        assign_wrongly(random, person, group, right, 2, rate=0.7, times=5)
-
-
 def test_over_twenty_samples_the_corrected_gap_holds_and_the_uncorrected_does_not() -> None:
     """10 % wrong at equal rates, gap .15; then three times as often on failures; then a twin without a gap."""
     held: dict[str, int] = dict.fromkeys(("assigned", "corrected", "one matrix", "two matrices", "any", "twin"), 0)
