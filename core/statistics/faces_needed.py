@@ -30,6 +30,7 @@ LIKELY_ICC = 0.3
 DRAWS = 1000
 CELLS_AT_ONCE = 2_000_000
 RARELY = 0.05
+RAISE, RAISES = 0.03, 8
 NAMED_GROUPS = 5
 
 
@@ -219,7 +220,7 @@ def passable(
         return [*told, never]
     chance = pass_probability(n_effective, rate, tolerance, question, np.random.default_rng(seed))
     if chance < RARELY:
-        take = _rounded_up(faces_to_pass(question, len(faces), rate, tolerance))
+        take = _rounded_up(_enough(question, len(faces), rate, tolerance, seed))
         several = f", or more where people have several faces (alike by {icc:g})" if (faces > people).any() else ""
         told.append(
             f"A model with the same rate in every group ({rate:g}, say) would pass the limit of {tolerance:g} in "
@@ -227,6 +228,19 @@ def passable(
             f"groups, each of another person{several}. The smallest group has {int(faces.min()):,}."
         )
     return told
+
+
+def _enough(question: Question, groups: int, rate: float, tolerance: float, seed: int) -> float:
+    """Return the faces per group of the formula, raised where it is too small until simulated models pass."""
+    take = faces_to_pass(question, groups, rate, tolerance)
+    if question == "gap":
+        return take
+    for _ in range(RAISES):
+        sizes = np.full(groups, ceil(take))
+        if pass_probability(sizes, rate, tolerance, question, np.random.default_rng(seed)) >= POWER:
+            break
+        take *= 1 + RAISE
+    return take
 
 
 def _never(tolerance: float, names: Floats, faces: Floats) -> str:
