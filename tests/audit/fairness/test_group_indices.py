@@ -251,3 +251,15 @@ def test_every_number_has_words():
     for item in found.values():
         assert metric_meaning(item.metric, "group_indices"), item.metric
         assert method_title(item.estimate.method) != item.estimate.method
+
+
+def test_an_attribute_of_the_picture():
+    answer, truth, _, person = model()
+    light = np.random.default_rng(5).choice(["bright", "dim"], len(truth))
+    context = context_of(np.eye(3)[answer], truth, {"light": light}, subjects=person, light={"of": "image"})
+    found, outputs = outcomes(context, indices=["accuracy_difference", "equalized_odds_difference"])
+    accuracy = rate(answer == truth, np.ones(len(truth), bool), light)
+    estimate = found["group_indices/accuracy_difference[attribute=light]"].estimate
+    assert estimate.value == pytest.approx(np.ptp(accuracy))
+    assert estimate.low == 0
+    assert not any(isinstance(each, Finding) for each in outputs)
