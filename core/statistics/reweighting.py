@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,13 +49,21 @@ class Support:
 
 
 def common_support(
-    people: Integers, faces: Integers, cell_names: Sequence[str], *, least_people: int, least_kept: float, least: int
+    people: Integers,
+    faces: Integers,
+    of_group: Integers,
+    cell_names: Sequence[str],
+    *,
+    least_people: int,
+    least_kept: float,
+    least: int,
 ) -> Support:
     """Return the groups that have most of the common mix, and the cells that all of them have.
 
     Args:
         people: people of each group in each cell, shape (groups, cells).
         faces: faces of each group in each cell, shape (groups, cells).
+        of_group: people of each group, shape (groups,); one may be in several cells.
         cell_names: names of the cells, for reasons.
         least_people: people a group must have in a cell for it to be used.
         least_kept: share of the common mix a group must have, and share of the faces that must be kept.
@@ -65,9 +74,9 @@ def common_support(
     has = people >= least_people
     for group in range(len(people)):
         covered = float(mix[has[group]].sum() / max(mix.sum(), 1))
-        most = int(people[group].sum())
-        if most < least:
-            left_out[group] = f"{most} {'person' if most == 1 else 'people'}; {least} are needed"
+        own = int(of_group[group])
+        if own < least:
+            left_out[group] = f"{own} {'person' if own == 1 else 'people'}; {least} are needed"
         elif covered < least_kept:
             lacking = np.flatnonzero(~has[group] & (mix > 0))
             lacking = lacking[np.argsort(-mix[lacking], kind="stable")]
@@ -82,8 +91,8 @@ def common_support(
         reason = "fewer than two groups have enough of the common mix of labels and controls"
         return Support(groups, np.zeros(len(mix), dtype=np.bool_), left_out, 0.0, reason)
     cells = has[groups].all(axis=0)
-    own = faces[groups].sum(axis=0)
-    kept = float(own[cells].sum() / max(own.sum(), 1))
+    compared = faces[groups].sum(axis=0)
+    kept = float(compared[cells].sum() / max(compared.sum(), 1))
     reason = None
     if kept < least_kept:
         reason = f"the groups share cells that hold {kept:.0%} of their faces; {least_kept:.0%} are needed"
@@ -99,6 +108,8 @@ class Weighed:
         reweighted: value by the common mix, shape (groups,).
         of_observed: influence of each person on the first.
         of_reweighted: influence of each person on the second.
+        squares_observed: sum of the squared weights of the faces behind each observed value, shape (groups,).
+        squares_reweighted: the same of the reweighted value.
         faces: faces behind each denominator, shape (groups,).
         people: people behind it, shape (groups,).
     """
@@ -107,8 +118,28 @@ class Weighed:
     reweighted: Floats
     of_observed: Floats
     of_reweighted: Floats
+    squares_observed: Floats
+    squares_reweighted: Floats
     faces: Integers
     people: Integers
+
+    def covariance(self, which: Literal["observed", "reweighted"]) -> Floats:
+        """Return the covariance of the values, shape (groups, groups).
+
+        As elsewhere the error of a group rests on its own people and on all groups together, whichever says more: the
+        variance of one face is ``p q`` times one design effect for all groups, and no group has a smaller one.
+        """
+        if which == "observed":
+            value, influence, squares = self.observed, self.of_observed, self.squares_observed
+        else:
+            value, influence, squares = self.reweighted, self.of_reweighted, self.squares_reweighted
+        covariance = group_covariance(influence, self.people)
+        own, alone = np.diag(covariance), value * (1 - value) * squares
+        size = np.square(self.faces.astype(np.float64))
+        below = float(size @ alone)
+        pooled = alone * (float(size @ own) / below if below > 0 else 0.0)
+        scale = np.sqrt(np.maximum(1.0, np.divide(pooled, own, out=np.ones_like(own), where=own > 0)))
+        return np.asarray(covariance * np.outer(scale, scale))
 
 
 def weigh(
@@ -151,11 +182,13 @@ def weigh(
     at = person * groups + group
     counted = below > 0
     with_faces = np.unique(at[counted])
+    shares = (below / whole[1][group], weight * below / mixed[1][group])
     return Weighed(
         observed,
         reweighted,
         total_at(at, own, people * groups).reshape(people, groups),
         total_at(at, moved, people * groups).reshape(people, groups),
+        *(total_at(group, np.square(share), groups) for share in shares),
         np.bincount(group[counted], minlength=groups).astype(np.int64),
         np.bincount(with_faces % groups, minlength=groups).astype(np.int64),
     )

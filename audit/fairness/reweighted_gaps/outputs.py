@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,31 +13,16 @@ from ....core.keys import format_key
 from ....core.probes import ProbeContext
 from ....core.results import Direction, Estimate, Finding, Measurement
 from ....core.statistics.correlated_gaps import answer_correlated, ask_correlated
-from ....core.statistics.gap_questions import (
-    ATTRIBUTE,
-    METHOD_GAP,
-    METHOD_JOINT,
-    METHOD_NULL,
-    METHOD_PEOPLE,
-    METHOD_WITHIN,
-    METHOD_WORST,
-    GroupQuestion,
-)
+from ....core.statistics.gap_questions import ATTRIBUTE, GroupQuestion
 from ....core.statistics.gaps import Asked, NoGap
-from ....core.statistics.reweighting import group_covariance, value_limits
+from ....core.statistics.reweighting import value_limits
 from .questions import Question
 
-OBSERVED, REWEIGHTED = "observed", "reweighted"
+Which = Literal["observed", "reweighted"]
+OBSERVED: Which = "observed"
+REWEIGHTED: Which = "reweighted"
 METHOD_VALUE = "wilson_influence"
 METHOD_AWAY = "simultaneous_pairs"
-_METHODS = {
-    METHOD_GAP: "max_pair_normal",
-    METHOD_WORST: "group_against_rest_normal",
-    METHOD_NULL: "normal_draws",
-    METHOD_PEOPLE: "normal_draws",
-    METHOD_WITHIN: "normal_draws",
-    METHOD_JOINT: METHOD_JOINT,
-}
 DIRECTIONS: dict[str, Direction] = {"accuracy": "higher", "recall": "higher", "precision": "higher", "fpr": "lower"}
 TITLES = {"fpr": "FPR"}
 MOVED = 0.02
@@ -52,11 +38,8 @@ def value_measurements(context: ProbeContext, question: Question) -> Iterator[Me
         yield context.measurement(f"{question.metric}.explained", estimate, slice=place)
         return
     weighed = question.weighed
-    for name, values, influence in (
-        (OBSERVED, weighed.observed, weighed.of_observed),
-        (REWEIGHTED, weighed.reweighted, weighed.of_reweighted),
-    ):
-        variance = np.diag(group_covariance(influence, weighed.people))
+    for name, values in ((OBSERVED, weighed.observed), (REWEIGHTED, weighed.reweighted)):
+        variance = np.diag(weighed.covariance(name))
         low, high = value_limits(values, variance, float(ndtri(0.5 + level / 2)))
         for group, code in enumerate(question.support.groups):
             bounded = bool(np.isfinite(low[group]))
@@ -81,13 +64,7 @@ def value_measurements(context: ProbeContext, question: Question) -> Iterator[Me
     yield context.measurement(f"{question.metric}.faces_kept", Estimate(value=kept, n=n), slice=place)
 
 
-def as_drawn(item: Measurement) -> Measurement:
-    """Name the methods as they are here: draws with the covariance of the values, not permutations."""
-    method = _METHODS.get(item.estimate.method or "", item.estimate.method)
-    return item.model_copy(update={"estimate": item.estimate.model_copy(update={"method": method})})
-
-
-def answered(context: ProbeContext, questions: Sequence[Question], name: str) -> list[GroupQuestion]:
+def answered(context: ProbeContext, questions: Sequence[Question], name: Which) -> list[GroupQuestion]:
     """Answer together how far the groups differ, as observed or reweighted."""
     asked: list[Asked | NoGap] = []
     for one in questions:
@@ -95,13 +72,10 @@ def answered(context: ProbeContext, questions: Sequence[Question], name: str) ->
         if one.weighed is None:
             asked.append(NoGap(one.reason, left_out))
             continue
-        values, influence = one.weighed.observed, one.weighed.of_observed
-        if name == REWEIGHTED:
-            values, influence = one.weighed.reweighted, one.weighed.of_reweighted
         asked.append(
             ask_correlated(
-                values,
-                group_covariance(influence, one.weighed.people),
+                one.weighed.observed if name == OBSERVED else one.weighed.reweighted,
+                one.weighed.covariance(name),
                 one.weighed.faces.astype(np.float64),
                 one.names,
                 context.rules,

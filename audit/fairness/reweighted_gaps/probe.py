@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ....core.probes import Note, Output, ProbeContext, TableOutput, probe
+from ....core.statistics.correlated_gaps import told_as_drawn
 from ....core.statistics.gap_findings import gap_findings
-from .outputs import OBSERVED, REWEIGHTED, answered, as_drawn, mix_findings, table_of, value_measurements
+from .outputs import OBSERVED, REWEIGHTED, answered, mix_findings, table_of, value_measurements
 from .params import ReweightedGapsParams
 from .questions import cells_of, controls_of, questions_of
 
@@ -49,9 +50,9 @@ def reweighted_gaps(context: ProbeContext, params: ReweightedGapsParams) -> Iter
         yield from value_measurements(context, one)
     yield TableOutput("gaps", table_of(questions), "Largest gaps as observed, and what of them goes away")
     for question in answered(context, questions, OBSERVED):
-        yield as_drawn(question.measurements()[0])
+        yield told_as_drawn(question.measurements())[0]
     left = answered(context, questions, REWEIGHTED)
     for question in left:
-        yield from map(as_drawn, question.measurements())
+        yield from told_as_drawn(question.measurements())
     yield from gap_findings(left)
     yield from mix_findings(context, questions)

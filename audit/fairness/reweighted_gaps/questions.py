@@ -17,7 +17,6 @@ from ....core.statistics.reweighting import (
     Weighed,
     common_support,
     explained,
-    group_covariance,
     weigh,
 )
 from .params import ReweightedGapsParams
@@ -140,6 +139,7 @@ def _weighed(
     support = common_support(
         people,
         counted,
+        np.bincount(np.unique(faces.person[use] * len(groups) + code[use]) % len(groups), minlength=len(groups)),
         faces.cell_names,
         least_people=params.cell_people,
         least_kept=params.least_kept,
@@ -178,7 +178,7 @@ def _weighed(
 def _too_few(context: ProbeContext, weighed: Weighed, names: Sequence[str]) -> str:
     """Say which group's reweighted value rests on too few independent faces; empty where none does."""
     overall = float(weighed.faces @ weighed.reweighted / weighed.faces.sum())
-    variance = np.diag(group_covariance(weighed.of_reweighted, weighed.people))
+    variance = np.diag(weighed.covariance("reweighted"))
     unit = overall * (1 - overall)
     needed = context.rules.effective_needed(unit)
     for group, name in enumerate(names):
