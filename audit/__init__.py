@@ -3,7 +3,29 @@
 from __future__ import annotations
 
 from . import performance
-from .fairness import group_indices, group_metrics, leakage, skin_tone
+from .fairness import (
+    counterfactual_pairs,
+    group_indices,
+    group_metrics,
+    hidden_slices,
+    leakage,
+    representation,
+    reweighted_gaps,
+    skin_tone,
+    uncertain_attributes,
+)
 from .robustness import adversarial
 
-__all__ = ["adversarial", "group_indices", "group_metrics", "leakage", "performance", "skin_tone"]
+__all__ = [
+    "adversarial",
+    "counterfactual_pairs",
+    "group_indices",
+    "group_metrics",
+    "hidden_slices",
+    "leakage",
+    "performance",
+    "representation",
+    "reweighted_gaps",
+    "skin_tone",
+    "uncertain_attributes",
+]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .explaining_texts import EXPLAINING_TEXTS
 from .index_texts import INDEX_TEXTS
+from .task_texts import TASK_TEXTS
 from .uncertain_texts import UNCERTAIN_TEXTS
 
 
@@ -46,9 +47,11 @@ METRICS: Mapping[str, MetricText] = {
     ),
     "ece.null": MetricText("ECE of a calibrated model", "what a calibrated model scores on a sample of this size"),
     "confidence_minus_accuracy": MetricText(
-        "confidence minus accuracy", "mean confidence less accuracy; above zero means overconfident"
+        "confidence minus accuracy",
+        "mean confidence less accuracy, of a class mean probability less the share with the label; above zero means "
+        "overconfident",
     ),
-    "auroc": MetricText("AUROC", "chance that a forged face scores above a genuine one"),
+    "auroc": MetricText("AUROC", "chance that a face of the class (a forged one, an active unit) scores above another"),
     "ita": MetricText(
         "individual typology angle",
         "mean over pictures of the angle of lightness and yellowness of the cheeks in degrees, uncalibrated; larger is "
@@ -234,7 +237,28 @@ METRICS: Mapping[str, MetricText] = {
         "p of group read beyond controls", "p-value of telling no more than chance and than either control, adjusted"
     ),
     **{name: MetricText(*text) for name, text in INDEX_TEXTS.items()},
+    **{name: MetricText(*text) for name, text in TASK_TEXTS.items()},
     **{name: MetricText(*text) for name, text in EXPLAINING_TEXTS.items()},
+    "flip_rate": MetricText(
+        "flips", "share of pairs whose two pictures, alike but for one thing, are answered otherwise"
+    ),
+    "flip_rate.over_control": MetricText(
+        "flips beyond the control", "flips less those of pairs alike in all that matters"
+    ),
+    "flip_rate.over_control.p": MetricText("p of flips", "p-value of flipping no more than the control, over people"),
+    "flip_rate.over_control.p_adjusted": MetricText("p of flips, adjusted", "the same, adjusted over the changes"),
+    "drift": MetricText("drift of the scores", "mean share of probability that moves with the change"),
+    "drift.over_control": MetricText("drift beyond the control", "drift less that of pairs alike in all that matters"),
+    "score_change": MetricText("change of a score", "mean change of the class's probability, signed"),
+    "absolute_score_change": MetricText(
+        "size of the change of a score", "mean change of the class's probability, unsigned"
+    ),
+    "selection_change": MetricText("change of an answer", "how much more often the class is answered after the change"),
+    "selection_change.p": MetricText("p of a change of an answer", "p-value that the class comes as often as it goes"),
+    "selection_change.p_adjusted": MetricText(
+        "p of a change of an answer, adjusted", "the same, adjusted over all changes and classes"
+    ),
+    "pairs_set_aside": MetricText("pairs set aside", "pairs with a picture that could not be used"),
 }
 """Metrics by name, as most probes use it."""
 
@@ -258,6 +282,9 @@ METHODS: Mapping[str, str] = {
     "sandwich_t": "t interval with a standard error clustered by person",
     "mover_clopper_pearson": "limits of each class joined by the square-and-add rule",
     "null_quantile_and_contrasts": "what calibrated models give, joined with contrasts between bins",
+    "mover_of_threshold": "limits of the rate and of its threshold joined by the square-and-add rule",
+    "max_pair_of_log_rates": "limits of the logarithms of rates over all pairs of groups",
+    "drawn_at_common_rate": "2.5 % and 97.5 % of groups drawn at one common rate",
     "calibrated_null": "spread over samples of a calibrated model",
     "jackknife_of_people": "t interval from leaving out each person and half of them, drawn out by the bias",
     "max_pair_permutation": "bounds from permuting people between groups, over all pairs",
@@ -277,6 +304,9 @@ METHODS: Mapping[str, str] = {
     "exchange_of_labels_holm": "permutation test, adjusted by Holm",
     "t_of_random_nets": "t interval over random nets",
     "t_of_people": "t interval over people",
+    "mover_of_people": "limits of both joined by the square-and-add rule, with their correlation over people",
+    "sign_test_of_people": "sign test over people",
+    "sign_test_of_people_holm": "sign test over people, adjusted by Holm",
     "intersection_union_holm": "largest of several p-values, adjusted by Holm",
     "every_shift": "spread over every placement of the same area",
     "no_variation": "no interval, for lack of variation",

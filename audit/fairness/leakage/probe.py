@@ -14,13 +14,14 @@ from ....core.statistics.class_means import balanced_accuracy
 from ....core.statistics.groups import MISSING, build_groups
 from ....core.statistics.slicing import slice_scores
 from ....core.statistics.sums import Floats, Integers
+from ....explain.units.exchange import holm
 from .attribute_probe import deal_folds, deal_labels, read_attribute, share_right
 from .excess import mean_auroc
 from .features import FaceFeatures, draw_people, embeddings_of, outputs_of
 from .findings import ALPHA, findings
 from .identity_probe import read_identity, split_identity
 from .params import LeakageParams
-from .questions import Answer, Question, answer, holm, measurements
+from .questions import Answer, Question, answer, measurements
 from .sessions import sessions_of
 
 IDENTITY, ATTRIBUTE, AUROC = "identity_accuracy", "attribute_accuracy", "attribute_auroc"
@@ -98,7 +99,7 @@ def _settings(context: ProbeContext, params: LeakageParams, found: FaceFeatures)
 def _adjust(answers: list[Answer]) -> list[float | None]:
     """Adjust over the questions the p of reading no more than chance and both controls, where there are controls."""
     p_values = [each.p_beyond for each in answers]
-    adjusted = iter(holm([p for p in p_values if p is not None]))
+    adjusted = iter(holm(np.asarray([p for p in p_values if p is not None], dtype=np.float64)).tolist())
     return [None if p is None else next(adjusted) for p in p_values]
 
 

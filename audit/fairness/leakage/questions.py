@@ -169,12 +169,3 @@ def measurements(context: ProbeContext, found: Answer, permuted: Floats, p_adjus
     else:
         estimate = Estimate(value=p_adjusted, method="intersection_union_holm", n=n, subjects=subjects)
     yield context.measurement(f"{metric}.over_controls.p_adjusted", estimate, slice=slice)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted by Holm (1979), Scandinavian Journal of Statistics 6:65."""
-    adjusted, running = [0.0] * len(p_values), 0.0
-    for step, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
-        running = max(running, min(1.0, (len(p_values) - step) * p_values[place]))
-        adjusted[place] = running
-    return adjusted

@@ -16,7 +16,6 @@ from countenance.audit.fairness.leakage.attribute_probe import (
 from countenance.audit.fairness.leakage.excess import group_mean, mean_auroc
 from countenance.audit.fairness.leakage.features import draw_people
 from countenance.audit.fairness.leakage.identity_probe import read_identity, split_identity
-from countenance.audit.fairness.leakage.questions import holm
 from countenance.audit.fairness.leakage.ridge import Ridge
 from countenance.audit.fairness.leakage.sessions import near_duplicates
 
@@ -226,8 +225,3 @@ def test_auroc_is_the_mean_of_one_against_the_others():
     assert found.low < expected < found.high
     two = mean_auroc(scores[:, :2], labels % 2, np.arange(90), 0.95)
     assert two.value == pytest.approx(roc_auc_score(labels % 2, scores[:, 1]))
-
-
-def test_holm():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([]) == []
