@@ -119,6 +119,7 @@ def evaluation_data(results: AuditResults, statements: Statements) -> tuple[Item
     )
     if data.sha256:
         facts.append(f"SHA-256 of the manifest: {data.sha256}.")
+    facts += data.notes
     blocks = []
     if data.labels:
         rows = tuple((label, f"{count:,}") for label, count in data.labels.items())

@@ -60,7 +60,7 @@ def print_summary(results: AuditResults) -> None:
         print_table("Findings", ["severity", "claim"], told, [styles[finding.severity] for finding in findings])
     if len(found) > len(findings):
         say(f"and {len(found) - len(findings)} notes, in the report")
-    for text in results.data.not_measured:
+    for text in (*results.data.not_measured, *results.data.notes):
         say(text)
     print_gates(results.gates)
 

@@ -222,7 +222,10 @@ class AttributeSummary(Record):
 
 
 class DataSummary(Record):
-    """The audited data: sizes, labels, attributes, what was set aside and what could not be measured from it."""
+    """The audited data: sizes, labels, attributes, what was set aside and what could not be measured from it.
+
+    ``notes`` say how attributes were derived, what is odd about them, and which limits these faces could never pass.
+    """
 
     name: str = ""
     faces: int
@@ -235,6 +238,7 @@ class DataSummary(Record):
     boxes_padded: int = 0
     quarantined: list[Quarantined] = Field(default_factory=list)
     not_measured: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
 
 
 class TargetSummary(Record):

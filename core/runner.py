@@ -300,7 +300,8 @@ class Runner:
             landmarks=faces.landmarks_kind,
             boxes_padded=ready.padded,
             quarantined=list(ready.quarantined),
-            not_measured=[*not_measurable(faces, ready.predictions), *ready.notes],
+            not_measured=not_measurable(faces, ready.predictions),
+            notes=list(ready.notes),
         )
 
     def _write(self, results: AuditResults) -> None:

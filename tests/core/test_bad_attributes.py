@@ -27,7 +27,7 @@ def audited(study: Any, column: list[Any], **spec: Any) -> Any:
 
 def told(results: Any, text: str) -> str:
     """The one note that holds a text."""
-    (note,) = [note for note in results.data.not_measured if text in note]
+    (note,) = [note for note in results.data.notes if text in note]
     return str(note)
 
 
@@ -99,7 +99,7 @@ def test_numbers_without_bins_get_bins_suggested(study: Any) -> None:
     assert "extra holds 14 different numbers" in note
     assert "bins: [18, " in note
     few = audited(study, [row % 3 for row in range(24)], of="image")
-    assert not any("different numbers" in note for note in few.data.not_measured)
+    assert not any("different numbers" in note for note in few.data.notes)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_person_in_two_groups_is_counted_with_an_example_and_without_an_id(stu
     for identity in (*study.table["subject"], *study.table["path"]):
         assert identity not in note
     assert any("e.g. in rows 1, 2" in line for line in log)
-    assert not any("more than one group" in note for note in audited(study, column, of="image").data.not_measured)
+    assert not any("more than one group" in note for note in audited(study, column, of="image").data.notes)
 
 
 def test_a_table_of_predictions_is_looked_at_as_a_manifest_is(study: Any) -> None:
@@ -186,7 +186,7 @@ def test_a_table_of_predictions_is_looked_at_as_a_manifest_is(study: Any) -> Non
     assert told(results, "more than one group").startswith("1 person stands in more than one group of extra")
     assert "2 of 24 faces (8.3%)" in told(results, "extra is missing")
     assert "was assigned by a model" in told(results, "Monk")
-    assert "secret" not in " ".join(results.data.not_measured)
+    assert "secret" not in " ".join(results.data.notes)
 
 
 def test_labels_in_one_group_only_and_groups_without_a_label(study: Any) -> None:

@@ -55,7 +55,7 @@ def foreseen(study: Any, faces: int, gates: list[dict[str, Any]], *, probes: Any
     plan = study.changed(target=PREDICTIONS, data=data, probes=probes, gates=gates)
     reporter = Listening()
     results = study.run(plan=plan, reporter=reporter)
-    return results.data.not_measured, reporter.heard
+    return results.data.notes, reporter.heard
 
 
 def gate(at_most: float, metric: str = "accuracy.worst_vs_rest", **where: str) -> dict[str, Any]:
@@ -129,4 +129,4 @@ def test_action_units_count_the_faces_that_have_the_unit(study: Any) -> None:
     probe = {"probe": "group_metrics", "metrics": ["recall"], "gaps": []}
     limits = [gate(0.05, "recall.gap", label="AU1")]
     results = study.run(plan=study.changed(target=target, data=data, probes=[probe], gates=limits))
-    assert any("from the 30 faces of a" in note for note in results.data.not_measured)
+    assert any("from the 30 faces of a" in note for note in results.data.notes)

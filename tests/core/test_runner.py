@@ -642,7 +642,7 @@ def test_what_these_data_cannot_tell_is_said(study: Any) -> None:
 def test_a_person_in_two_groups_is_told_in_the_results(study: Any) -> None:
     study.table.loc[0, "gender"] = "m"
     study.write_manifest()
-    assert any("1 person stands in more than one group of gender" in note for note in study.run().data.not_measured)
+    assert any("1 person stands in more than one group of gender" in note for note in study.run().data.notes)
 
 
 def test_the_data_and_the_target_are_described(study: Any) -> None:

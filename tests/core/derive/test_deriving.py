@@ -71,7 +71,7 @@ def test_the_error_stands_with_every_use(toned: Any) -> None:
     about = results.data.attributes["skin_tone"]
     assert (about.assigned_by, about.derive, about.of) == ("derived", "ita", "image")
     assert "people stand in another group in another picture" in about.reliability
-    (note,) = [note for note in results.data.not_measured if note.startswith("skin_tone was derived")]
+    (note,) = [note for note in results.data.notes if note.startswith("skin_tone was derived")]
     assert "no measured skin colour" in note
     assert about.reliability in note
     by_group = results.probe("group_metrics")
@@ -157,7 +157,7 @@ def test_a_table_of_predictions_has_no_pictures(toned: Any) -> None:
     results = toned.run(plan=plan)
     assert "skin_tone" not in results.data.attributes
     assert results.data.intersections == []
-    (note,) = [note for note in results.data.not_measured if note.startswith("skin_tone was not derived")]
+    (note,) = [note for note in results.data.notes if note.startswith("skin_tone was not derived")]
     assert "table of predictions, without pictures" in note
     assert results.probe("skin_tone").status == "skipped"
 
