@@ -61,8 +61,9 @@ def pairs_performance(context: ProbeContext, threshold: float | None, fmr: float
     for metric, kind, wrong in (("fmr", IMPOSTOR, matches), ("fnmr", GENUINE, ~matches)):
         rows = comparisons.rows(kind)
         pairs = comparisons.grouped(rows)
-        estimate = rates(pairs, wrong[rows].astype(float), context.rules, kind, overall=True).estimates[0]
-        yield context.measurement(metric, estimate, direction="lower")
+        nearest = comparisons.similarity[rows] * (1 if kind == IMPOSTOR else -1)
+        found_rates = rates(pairs, wrong[rows].astype(float), context.rules, kind, overall=True, nearest=nearest)
+        yield context.measurement(metric, found_rates.estimates[0], direction="lower")
     yield context.measurement("threshold", Estimate(value=found.value, n=found.impostors))
 
 

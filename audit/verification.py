@@ -20,12 +20,13 @@ from ..core.faces import Faces
 from ..core.predictions import Predictions
 from ..core.results import Estimate
 from ..core.statistics.dyads import Pairs
-from ..core.statistics.intervals import Intervals, rate_intervals
+from ..core.statistics.intervals import KORN_GRAUBARD, Intervals, clopper_pearson, rate_intervals, t_quantile
 from ..core.statistics.rules import StatisticsRules
 from ..core.statistics.sums import Floats, GroupSums, Integers
 
 METHOD_TPR = "mover_of_threshold"
 IMPOSTORS_PER_FPR = 10
+SHARE_OF_NEAREST = 0.05
 IMPOSTOR, GENUINE, ALL = "impostor", "genuine", ""
 
 
@@ -130,8 +131,19 @@ class GroupRates:
         return np.flatnonzero([estimate.value is not None for estimate in self.estimates]).astype(np.int64)
 
 
-def rates(pairs: Pairs, values: Floats, rules: StatisticsRules, what: str, *, overall: bool = False) -> GroupRates:
+def rates(
+    pairs: Pairs,
+    values: Floats,
+    rules: StatisticsRules,
+    what: str,
+    *,
+    overall: bool = False,
+    nearest: Floats | None = None,
+) -> GroupRates:
     """Return the rate of each group with its interval.
+
+    Where all values are alike they do not say how alike pairs of one person are. The pairs nearest to an error do:
+    a twentieth of them, taken for errors, gives the effective number of pairs, which for events this rare is larger.
 
     Args:
         pairs: the pairs in their groups.
@@ -139,13 +151,28 @@ def rates(pairs: Pairs, values: Floats, rules: StatisticsRules, what: str, *, ov
         rules: level and smallest groups.
         what: which pairs these are: ``impostor``, ``genuine`` or nothing.
         overall: whether there is one group of all, which needs people only.
+        nearest: how near each pair is to an error, shape (pairs,); larger is nearer.
     """
     sums = pairs.sums(values)
     found = rate_intervals(sums, rules.level, exact=True)
+    if nearest is not None and len(values) and values.min() == values.max():
+        found = _without_variation(pairs, sums, nearest, rules.level)
     p = float(values.mean()) if len(values) else 0.0
     needed = 0.0 if overall else rules.effective_needed(p * (1 - p))
     estimates = [_estimate(found, sums, group, needed, rules, what) for group in range(pairs.groups)]
     return GroupRates(estimates, values, pairs, found.n_effective)
+
+
+def _without_variation(pairs: Pairs, sums: GroupSums, nearest: Floats, level: float) -> Intervals:
+    """Return the limits of rates that are all 0 or all 1, with the effective n of the pairs nearest to an error."""
+    close = (nearest >= threshold_at(nearest, SHARE_OF_NEAREST)).astype(np.float64)
+    n_effective = rate_intervals(pairs.sums(close), level, exact=True).n_effective
+    p = np.nan_to_num(sums.value)
+    people = np.maximum(sums.subjects - 1, 1).astype(np.float64)
+    ratio = t_quantile(level, np.maximum(sums.n - 1, 1)) / t_quantile(level, people)
+    safe = np.maximum(n_effective * np.square(ratio), 1e-9)
+    low, high = clopper_pearson(p * safe, safe, level)
+    return Intervals(sums.value, np.minimum(low, p), np.maximum(high, p), n_effective, [KORN_GRAUBARD] * pairs.groups)
 
 
 def _estimate(
@@ -196,26 +223,26 @@ def tpr_at_fpr(comparisons: Comparisons, fpr: float, rules: StatisticsRules) -> 
         return Estimate.not_measured(reason, n=len(genuine))
     threshold = threshold_at(impostors, fpr)
     rows = comparisons.rows(GENUINE)
-    own = rates(comparisons.grouped(rows), (genuine >= threshold).astype(float), rules, GENUINE, overall=True)
+    matched = (genuine >= threshold).astype(np.float64)
+    own = rates(comparisons.grouped(rows), matched, rules, GENUINE, overall=True, nearest=-genuine)
     of_genuine = own.estimates[0]
     if of_genuine.value is None or of_genuine.low is None or of_genuine.high is None:
         return of_genuine
-    others = comparisons.rows(IMPOSTOR)
-    matched = (impostors >= threshold).astype(float)
-    worth = float(rate_intervals(comparisons.grouped(others).sums(matched), rules.level, exact=True).n_effective[0])
+    others = comparisons.grouped(comparisons.rows(IMPOSTOR)).sums((impostors >= threshold).astype(np.float64))
+    worth = float(rate_intervals(others, rules.level, exact=True).n_effective[0])
     whole = max(round(worth), 1)
     fewest, most = (float(binom.ppf((1 + side * rules.level) / 2, whole, fpr)) / whole for side in (-1, 1))
     strict = float((genuine >= threshold_at(impostors, fewest)).mean())
     lenient = float((genuine >= threshold_at(impostors, min(most, 1.0))).mean())
     value = of_genuine.value
-    return replace_limits(
+    return _with_limits(
         of_genuine,
         value - math.hypot(value - of_genuine.low, value - min(strict, value)),
         value + math.hypot(of_genuine.high - value, max(lenient, value) - value),
     )
 
 
-def replace_limits(estimate: Estimate, low: float, high: float) -> Estimate:
+def _with_limits(estimate: Estimate, low: float, high: float) -> Estimate:
     """Return the estimate with these limits, kept between 0 and 1."""
     return estimate.model_copy(update={"low": max(low, 0.0), "high": min(high, 1.0), "method": METHOD_TPR})
 

@@ -37,7 +37,7 @@ from .choice import Catalogue, Choice
 from .rates import Floats, Rows
 from .spread import error_ratio, spread_of_accuracy
 
-SPREADS = ("ser", "accuracy_std")
+SPREADS = ("skewed_error_ratio", "accuracy_std")
 PAIRS = Catalogue(
     "verification",
     ("fmr", "fnmr", "accuracy", "base_rate", "tpr_at_fpr", *SPREADS),
@@ -155,7 +155,15 @@ class _PairMetrics:
         rows = np.intersect1d(self.comparisons.rows(rate.kind), within)
         codes, count = (None, 1) if groups is None else (groups.codes, len(groups))
         pairs = self.comparisons.grouped(rows, codes, count)
-        return rates(pairs, self.counted[metric][rows], self.context.rules, rate.kind, overall=groups is None)
+        nearest = self.comparisons.similarity[rows] * (-1 if rate.kind == GENUINE else 1)
+        return rates(
+            pairs,
+            self.counted[metric][rows],
+            self.context.rules,
+            rate.kind,
+            overall=groups is None,
+            nearest=nearest if rate.kind != ALL else None,
+        )
 
     def by_group(
         self, groups: Groups, metrics: Sequence[str], level: Mapping[str, str], within: Rows | None = None
@@ -193,7 +201,7 @@ class _PairMetrics:
         pairs = sum(found.estimates[code].n or 0 for code in kept)
         random = self.context.random("spread", groups.name)
         for metric in metrics:
-            how = error_ratio if metric == "ser" else spread_of_accuracy
+            how = error_ratio if metric == "skewed_error_ratio" else spread_of_accuracy
             for name, estimate in how(values, n_effective, pairs, random, self.context.rules.level):
                 yield self.context.measurement(
                     f"{metric}{name}",
