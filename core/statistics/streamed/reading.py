@@ -115,7 +115,8 @@ class TableReader:
             texts = [
                 each.name for each in pq.read_schema(self.path) if pa.types.is_string(each.type) or _large(each.type)
             ]
-            file = pq.ParquetFile(self.path, read_dictionary=texts)
+            # buffered row groups would be kept until the file is closed, all of them in the end
+            file = pq.ParquetFile(self.path, read_dictionary=texts, pre_buffer=False)
         except FileNotFoundError:
             raise ManifestError(f"expected a table at {self.path}, but there is no such file") from None
         except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
