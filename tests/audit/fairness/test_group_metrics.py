@@ -240,7 +240,7 @@ def test_coverage_counts_faces_and_people():
     context = context_of(
         [0] * 6, truth, {"g": ["x", "x", "x", "y", "y", "y"], "h": ["k"] * 6}, [["g", "h"]], [1, 1, 2, 3, 3, 3]
     )
-    (table,) = [output for output in measure(context)[1] if isinstance(output, TableOutput)]
+    table = next(o for o in measure(context)[1] if isinstance(o, TableOutput) and o.name == "coverage")
     assert table.name == "coverage"
     assert table.frame.to_dict("records") == [
         {"attributes": "g", "group": "x", "label": "happy", "faces": 1, "people": 1},
