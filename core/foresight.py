@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .derive.deriving import with_derived
+from .derive.kept import kept_file
 from .faces import Faces
 from .keys import parse_key
 from .plan import GateSpec
 from .plan_file import LoadedPlan
+from .predict import hash_of_data, package_versions
 from .predictions import Predictions, truth_of
+from .probes import Advance
 from .progress import Reporter
 from .setup import Material
 from .statistics.faces_needed import Question, passable
@@ -35,7 +40,9 @@ RATES = _OF_POSITIVES | _OF_OTHERS | _OF_ALL
 MOST_GROUPS = 400
 
 
-def prepared(material: Material, loaded: LoadedPlan, rules: StatisticsRules, reporter: Reporter) -> Material:
+def prepared(
+    material: Material, loaded: LoadedPlan, rules: StatisticsRules, reporter: Reporter, cache: Path | None = None
+) -> Material:
     """Derive the attributes that the plan asks for, and tell which limits on gaps these faces could never pass.
 
     Args:
@@ -43,13 +50,21 @@ def prepared(material: Material, loaded: LoadedPlan, rules: StatisticsRules, rep
         loaded: the plan.
         rules: level of confidence and smallest number of people.
         reporter: is told what is in vain.
+        cache: folder in which what was measured in the pictures is kept for another run; ``None`` keeps nothing.
 
     Raises:
         PlanError: when the landmarks cannot give what the plan asks to derive.
     """
-    faces, derived = with_derived(
-        material.faces, loaded.plan.data, rules, lambda unit, total: reporter.progress("pictures", unit, total)
-    )
+
+    def kept_at(measures: Sequence[str]) -> Path:
+        assert cache is not None
+        return kept_file(cache, hash_of_data(material.faces), measures, package_versions())
+
+    def progress(unit: str, total: int) -> AbstractContextManager[Advance]:
+        return reporter.progress("pictures", unit, total)
+
+    data = loaded.plan.data
+    faces, derived = with_derived(material.faces, data, rules, progress, None if cache is None else kept_at)
     foreseen = tuple(in_vain(faces, loaded, rules, material.predictions))
     for note in (*material.notes, *derived, *foreseen):
         LOG.info("%s", note)

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from .errors import Problems, nearest
 from .faces import Faces
-from .manifest import group_values
+from .manifest import group_values, with_columns
 from .plan import DataSpec
 from .statistics.groups import MISSING
 
@@ -32,6 +32,8 @@ def check_pair_columns(table: pd.DataFrame, data: DataSpec, problems: Problems) 
         if column not in table.columns:
             problems.add(f"the column {column!r} is not there{nearest(column, table.columns)}")
     for name, spec in data.attributes.items():
+        if spec.derive is not None:
+            continue  # there are no pictures to derive it from, which is told before the probes run
         for column in (f"{spec.column or name}_{side}" for side in SIDES):
             if column not in table.columns:
                 hint = nearest(column, table.columns)
@@ -74,11 +76,14 @@ def read_pairs(
     frame["split"] = ""
     frame["may_publish"] = False
     for name, spec in data.attributes.items():
+        if spec.derive is not None:
+            continue
         sides = [table[f"{spec.column or name}_{side}"] for side in SIDES]
         first, second = (group_values(column, spec, name, problems).astype(str) for column in sides)
         frame[f"{name}_a"], frame[f"{name}_b"] = first, second
         frame[name] = _group_of_pair(first, second)
-    return Faces(frame=frame, has_subjects=named, attributes=data.attributes, intersections=data.intersections)
+    attributes, intersections = with_columns(frame, data)
+    return Faces(frame=frame, has_subjects=named, attributes=attributes, intersections=intersections)
 
 
 def single_faces(faces: Faces) -> pd.DataFrame:

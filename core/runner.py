@@ -130,7 +130,7 @@ class Runner:
             torch.set_num_threads(threads)
 
     def _prepare(self, material: Material, earlier: AuditResults | None) -> _Ready:
-        material = prepared(material, self.loaded, self.rules, self.reporter)
+        material = prepared(material, self.loaded, self.rules, self.reporter, self.cache)
         if material.predictions is not None:
             path = self.loaded.path(self.plan.target.predictions or "")
             given = sha256_of_file(path) if path.is_file() else ""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +12,10 @@ import pandas as pd
 
 from ..errors import PlanError
 from ..plan import AttributeSpec, DataSpec
-from ..probes import Advance, ProgressFactory
+from ..probes import ProgressFactory
 from ..statistics.groups import MISSING
 from .cutting import Cut, cut_derived
+from .kept import keep, read_kept
 from .measuring import BY_LANDMARKS, Measured, measure_pictures
 from .regions import Floats
 from .retest import Retest, retest
@@ -63,7 +64,11 @@ def check_derivable(faces: Faces, data: DataSpec) -> None:
 
 
 def with_derived(
-    faces: Faces, data: DataSpec, rules: StatisticsRules, progress: ProgressFactory
+    faces: Faces,
+    data: DataSpec,
+    rules: StatisticsRules,
+    progress: ProgressFactory,
+    kept_at: Callable[[Sequence[str]], Path] | None = None,
 ) -> tuple[Faces, tuple[str, ...]]:
     """Add the attributes that the plan asks to derive.
 
@@ -72,6 +77,7 @@ def with_derived(
         data: the plan's data block.
         rules: level of confidence and smallest number of people.
         progress: opens a progress bar.
+        kept_at: names the file in which some measures of these faces are kept for another run; ``None`` keeps nothing.
 
     Returns:
         The faces with every attribute that could be derived, and notes on how, on how well it is repeated, and on what
@@ -90,8 +96,7 @@ def with_derived(
             for name in asked
         )
     check_derivable(faces, data)
-    with _bar(progress, len(faces)) as advance:
-        measured = measure_pictures(faces, [spec.derive for spec in asked.values() if spec.derive], advance)
+    measured = _measured(faces, [spec.derive for spec in asked.values() if spec.derive], progress, kept_at)
     frame = faces.frame.copy()
     notes: list[str] = []
     reliability: dict[str, str] = {}
@@ -115,8 +120,23 @@ def with_derived(
     return complete, tuple(notes)
 
 
-def _bar(progress: ProgressFactory, count: int) -> AbstractContextManager[Advance]:
-    return progress("faces", count)
+def _measured(
+    faces: Faces,
+    measures: Sequence[str],
+    progress: ProgressFactory,
+    kept_at: Callable[[Sequence[str]], Path] | None,
+) -> dict[str, Measured]:
+    """Measure the pictures, or take what an earlier run kept of the same ones."""
+    file = kept_at(measures) if kept_at is not None else None
+    with progress("faces", len(faces)) as advance:
+        found = read_kept(file, len(faces)) if file is not None else None
+        if found is not None:
+            advance(len(faces))
+            return found
+        found = measure_pictures(faces, measures, advance)
+    if file is not None:
+        keep(file, found)
+    return found
 
 
 def _of_person(faces: Faces, numbers: Floats) -> Floats:
@@ -163,7 +183,7 @@ def _notes(name: str, spec: AttributeSpec, found: Measured, cut: Cut, repeated: 
         notes[0] += f" {repeated}."
     if cut.thirds:
         edges = " and ".join(f"{edge:.3g}" for edge in cut.thirds)
-        notes.append(f"{name} has no bins in the plan and was cut into thirds of these faces, at {edges}.")
+        notes[0] += f" The plan gives no bins: it was cut into thirds of these faces, at {edges}."
     if found.reasons:
         told = _reasons(found.reasons)
         without = int((cut.places < 0).sum())

@@ -203,8 +203,32 @@ def test_controls_from_the_picture(toned: Any) -> None:
     np.testing.assert_allclose(measured["yaw"], 0, atol=1e-6)
     assert material.faces.groupings == ()  # controls divide no faces
     told = " ".join(material.notes)
-    assert "sharpness has no bins in the plan and was cut into thirds of these faces, at " in told
-    assert "face_size has no bins" not in told
+    assert told.count("The plan gives no bins: it was cut into thirds of these faces, at ") == 3  # not face_size
+
+
+def test_a_second_run_measures_no_picture_again(toned: Any, monkeypatch: pytest.MonkeyPatch, log: list[str]) -> None:
+    from countenance.core.derive import deriving
+
+    asked: list[int] = []
+    measure = deriving.measure_pictures
+
+    def counting(faces: Any, *rest: Any) -> Any:
+        asked.append(len(faces))
+        return measure(faces, *rest)
+
+    monkeypatch.setattr(deriving, "measure_pictures", counting)
+    first = toned.run("first")
+    second = toned.run("second")
+    assert asked == [24]
+    assert first.data == second.data
+    (kept,) = (toned.folder / ".countenance-cache").glob("pictures-*.npz")
+    kept.write_bytes(kept.read_bytes()[:-40])  # damaged
+    assert toned.run("third").data == first.data
+    assert asked == [24, 24]
+    assert any("cannot be read and are made again" in line for line in log)
+    Image.new("RGB", (SIDE, SIDE), (150, 120, 100)).save(toned.folder / toned.table["path"][0])  # another picture
+    toned.run("fourth")
+    assert asked == [24, 24, 24]
 
 
 def test_cutting_by_bins_and_by_thirds() -> None:
