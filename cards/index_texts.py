@@ -8,7 +8,10 @@ _INDICES = {
     "accuracy_difference": ("difference of accuracy", "largest less smallest accuracy of a group"),
     "accuracy_ratio": ("ratio of accuracies", "smallest over largest accuracy of a group; 1 is equality"),
     "accuracy_deviation": ("mean deviation of accuracy", "mean distance of the groups' accuracies from their mean"),
-    "accuracy_std": ("standard deviation of accuracy", "of the groups' accuracies, every group counting alike"),
+    "accuracy_std": (
+        "standard deviation of accuracy",
+        "of the accuracies of a sample of groups, every group counting alike",
+    ),
     "skewed_error_ratio": ("skewed error ratio", "largest over smallest share of wrong answers in a group"),
     "equalized_odds_difference": (
         "equalised odds difference",

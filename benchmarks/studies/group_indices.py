@@ -86,7 +86,7 @@ INDICES: dict[str, tuple[Known, Found]] = {
         lambda a, _, r: bounds.spread_index(a, "mean_absolute_deviation", ALPHA),
     ),
     "standard deviation": (
-        lambda a, _: indices.standard_deviation(a),
+        lambda a, _: indices.standard_deviation(a, ddof=1),
         lambda a, _, r: bounds.spread_index(a, "standard_deviation", ALPHA),
     ),
     "GARBE": (indices.garbe, lambda a, b, r: bounds.spreads_index([a, b], "gini", (0.5, 0.5), ALPHA)),
@@ -170,8 +170,8 @@ STUDY = Study(
     title="Bounds and tests of indices over groups",
     about="Misses with a rate of .3 and false alarms with one of .1. 2,000 people in 6 groups and 5,000 in 14 with one "
     "face each; 400 in 6 and 1,000 in 14 with 2 to 20 faces (log-normal, mean about 8) and intraclass correlation 0.3 "
-    "(beta-binomial); rows are means over these four. The largest group is five times the "
-    "smallest; groups too small are left out. One group off: the second largest has error rates 1.6 times those of the "
-    "others; half off: every second group 1.4 times; spread: from .65 to 1.35 times. 499 permutations.",
+    "(beta-binomial); rows are means over these four. The largest group is five times the smallest; small groups are "
+    "left out. One group off: the second largest has error rates 1.6 times those of the others; half off: every second "
+    "group 1.4 times; spread: from .65 to 1.35 times. 499 permutations.",
     simulate=simulate,
 )

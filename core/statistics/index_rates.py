@@ -177,16 +177,23 @@ def mean_deviation_error(value: Floats, variance: Floats) -> float:
 
 
 def standard_deviation_error(value: Floats, variance: Floats) -> float:
-    """Return the largest error of a contrast that a standard deviation over groups is the largest of."""
+    """Return the largest error of a contrast that the standard deviation of a sample of groups is the largest of.
+
+    Its contrasts sum to 0 and have the length ``1 / sqrt(k - 1)``.
+    """
     k = len(value)
     centred = np.eye(k) - 1 / k
-    return float(np.sqrt(np.linalg.eigvalsh(centred @ np.diag(variance) @ centred)[-1] / k))
+    return float(np.sqrt(np.linalg.eigvalsh(centred @ np.diag(variance) @ centred)[-1] / (k - 1)))
+
+
+def _of_a_sample(values: Floats) -> Floats:
+    return standard_deviation(values, ddof=1)
 
 
 SPREADS: dict[str, tuple[Callable[[Floats], Floats], Callable[[Floats, Floats], float], float]] = {
     "gini": (gini, gini_error, 1.0),
     "mean_absolute_deviation": (mean_absolute_deviation, mean_deviation_error, 0.5),
-    "standard_deviation": (standard_deviation, standard_deviation_error, 0.5),
+    "standard_deviation": (_of_a_sample, standard_deviation_error, 0.5**0.5),
 }
 """Spreads of rates: the index, the largest error of its contrasts, and the largest value it can have."""
 

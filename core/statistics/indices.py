@@ -58,7 +58,7 @@ def standard_deviation(values: Floats, ddof: int = 0) -> Floats:
 
     Args:
         values: shape (..., groups).
-        ddof: 0 divides by the groups, 1 by the groups less one.
+        ddof: 0 divides by the groups, 1 by the groups less one (a sample of groups, as fairness scalars have it).
     """
     return np.asarray(values.std(axis=-1, ddof=ddof))
 

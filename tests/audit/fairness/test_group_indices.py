@@ -79,7 +79,7 @@ def test_values_are_those_of_the_definitions():
         "accuracy_difference": np.ptp(accuracy),
         "accuracy_ratio": accuracy.min() / accuracy.max(),
         "accuracy_deviation": indices.mean_absolute_deviation(accuracy),
-        "accuracy_std": accuracy.std(),
+        "accuracy_std": accuracy.std(ddof=1),
         "skewed_error_ratio": (1 - accuracy.min()) / (1 - accuracy.max()),
         "equalized_odds_difference": max(np.ptp(each) for each in recalls + fprs),
         "demographic_parity_difference": max(np.ptp(each) for each in chosen),

@@ -65,7 +65,7 @@ def truth_of(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
         "max_to_geometric_mean": indices.max_to_geometric_mean(a),
         "gini": indices.gini(a),
         "deviation": indices.mean_absolute_deviation(a),
-        "std": indices.standard_deviation(a),
+        "std": indices.standard_deviation(a, ddof=1),
         "garbe": indices.garbe(a, b, 0.3),
         "sum": indices.sum_of_error_differences(a, b),
         "discrepancy": indices.fairness_discrepancy_rate(a, b, 0.3),
@@ -181,7 +181,7 @@ def test_largest_errors_of_contrasts_against_search():
         assert mean_deviation_error(value, variance) ** 2 == pytest.approx(max(c**2 @ variance for c in contrasts))
         directions = rng.standard_normal((200_000, k))
         directions -= directions.mean(axis=1, keepdims=True)
-        directions /= np.linalg.norm(directions, axis=1, keepdims=True) * np.sqrt(k)
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True) * np.sqrt(k - 1)
         largest = np.sqrt((directions**2 @ variance).max())
         assert standard_deviation_error(value, variance) == pytest.approx(largest, rel=0.01)
         weights = np.square((2 * np.arange(k) - k + 1) / (k * (k - 1) * value.mean()))
