@@ -23,7 +23,11 @@ LIMITS = (55.0, 41.0, 28.0, 10.0, -30.0)
 NO_LANDMARKS = "no landmarks"
 TOO_FEW_PIXELS = "too few pixels of cheek"
 CLIPPED = "the cheeks are over- or underexposed"
+GREY = "the picture has no colour"
 _LEAST_PIXELS = 20
+_LEAST_CHROMA = (
+    2.0  # of the median colour; grey pictures have 0, and on them the angle is +90 or -90 by lightness alone
+)
 _DARKEST, _BRIGHTEST = 1, 254  # values of an 8-bit channel at or beyond which a sensor may have been clipped
 
 # IEC 61966-2-1 (sRGB) to CIE XYZ under D65, and the white point of D65 for the 2 degree observer.
@@ -57,6 +61,12 @@ def to_lab(rgb: NDArray[np.uint8]) -> Floats:
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
 
 
+def chroma_of_pixels(rgb: NDArray[np.uint8]) -> float:
+    """Return how far the median colour of some pixels, shape (n, 3), n > 0, is from grey: the root of a*^2 + b*^2."""
+    _, red, yellow = np.median(to_lab(rgb), axis=0)
+    return float(np.hypot(red, yellow))
+
+
 def ita_of_pixels(rgb: NDArray[np.uint8]) -> float:
     """Return the individual typology angle, in degrees, of the median colour of some pixels, shape (n, 3), n > 0."""
     lightness, _, yellow = np.median(to_lab(rgb), axis=0)
@@ -82,6 +92,8 @@ def cheek_tone(image: Image.Image, points: Floats) -> CheekTone | str:
         return TOO_FEW_PIXELS
     if 2 * sum(map(len, usable)) < found:
         return CLIPPED
+    if chroma_of_pixels(np.concatenate(usable)) < _LEAST_CHROMA:
+        return GREY
     each = [ita_of_pixels(patch) if 2 * len(patch) >= _LEAST_PIXELS else np.nan for patch in usable]
     return CheekTone(ita_of_pixels(np.concatenate(usable)), float(each[0] - each[1]))
 

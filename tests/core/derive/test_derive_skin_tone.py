@@ -11,6 +11,7 @@ from countenance.core.derive.regions import cheek_polygons, turn_of_head
 from countenance.core.derive.skin_tone import (
     BANDS,
     CLIPPED,
+    GREY,
     NO_LANDMARKS,
     TOO_FEW_PIXELS,
     CheekTone,
@@ -111,6 +112,13 @@ def test_why_a_tone_is_not_told() -> None:
     assert cheek_tone(painted((180, 120, 90)), mean_face(68) + SIDE) == TOO_FEW_PIXELS
     assert cheek_tone(painted((255, 254, 250)), mean_face(68)) == CLIPPED
     assert cheek_tone(painted((60, 20, 1)), mean_face(68)) == CLIPPED
+
+
+@pytest.mark.parametrize("colour", [(120, 120, 120), (200, 200, 200), (40, 41, 40)])
+def test_a_grey_picture_has_no_tone(colour: tuple[int, int, int]) -> None:
+    """On grey the angle is 90 or -90 degrees, by lightness alone."""
+    assert cheek_tone(painted(colour), mean_face(68)) == GREY
+    assert abs(ita_of_pixels(np.array([(120, 120, 120)], dtype=np.uint8))) > 80
 
 
 def test_clipped_pixels_are_left_out() -> None:

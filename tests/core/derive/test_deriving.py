@@ -169,6 +169,35 @@ def test_a_table_of_predictions_has_no_pictures(toned: Any) -> None:
     assert {name: group.faces for name, group in about.groups.items()} == counted.to_dict()
 
 
+def test_pairs_have_no_pictures(toned: Any) -> None:
+    table = pd.DataFrame({"pair_id": [f"x{row}" for row in range(12)], "same": [1, 0] * 6, "similarity": 0.5})
+    table["face_a"] = [f"a{row}" for row in range(12)]
+    table["face_b"] = [f"b{row}" for row in range(12)]
+    table.to_csv(toned.folder / "p.csv", index=False)
+    target = {"predictions": "p.csv", "task": "verification"}
+    plan = {**toned.plan, "target": target, "data": {"attributes": toned.plan["data"]["attributes"]}}
+    results = toned.run(plan=plan)
+    assert any(note.startswith("skin_tone was not derived") for note in results.data.notes)
+
+
+def test_a_finding_on_derived_groups_tells_their_error(toned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from countenance.core import collector
+    from countenance.core.results import Finding
+
+    def found(attribute: str) -> Finding:
+        key = f"group_metrics/accuracy.gap[attribute={attribute}]"
+        return Finding(id=attribute, severity="high", claim="x", evidence=[key], caveats=["first"])
+
+    made = [found("skin_tone"), found("gender%26skin_tone"), found("gender")]
+    monkeypatch.setattr(collector, "gap_findings", lambda questions: made)
+    results = toned.run(plan=toned.changed(probes=["group_metrics"]))
+    told = {finding.id: finding.caveats for finding in results.findings() if finding.claim == "x"}
+    reliability = results.data.attributes["skin_tone"].reliability
+    assert told["gender"] == ["first"]
+    for name in ("skin_tone", "gender%26skin_tone"):
+        assert told[name] == ["first", f"skin_tone: {reliability}."]
+
+
 @pytest.mark.parametrize(
     ("attribute", "told"),
     [
