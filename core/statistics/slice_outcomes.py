@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .group_tests import GroupValues, group_values, p_value
+from .group_tests import GroupValues, group_values, in_errors, p_value
 from .intervals import Intervals, mean_intervals, rate_intervals
 from .permutations import Dealer, ScoredFaces, observed_sums
 from .rules import StatisticsRules
@@ -129,8 +129,8 @@ def _test(
         inside=own[0],
         others=own[1],
         excess=difference,
-        excess_low=difference - below,
-        excess_high=difference + above,
+        excess_low=max(difference - below, -1.0),
+        excess_high=min(difference + above, 1.0),
         share_of_faces=float(inside.sum() / len(wrong)),
         share_of_errors=rates(Lines.of(faces.person[errors]), whole[errors], rules.level)[0] if len(errors) else None,
         p=_p_value(person, code, score[among], random, permutations),
@@ -171,9 +171,7 @@ def _p_value(person: Integers, code: Integers, score: Floats, random: np.random.
 
 def _above(values: GroupValues) -> NDArray[np.float64]:
     """Return how far the first group lies above the second, in standard errors of each labelling."""
-    difference, variance = values.value[:, 0] - values.value[:, 1], values.variance.sum(axis=1)
-    known = variance > 0
-    return np.where(known, np.round(difference / np.sqrt(np.where(known, variance, 1.0)), 9), 0.0)
+    return in_errors(values.value[:, 0] - values.value[:, 1], values.variance.sum(axis=1))
 
 
 def _holm(tested: Sequence[SliceOutcome]) -> list[SliceOutcome]:

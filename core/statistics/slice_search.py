@@ -30,6 +30,7 @@ MOST_CELLS = 2_000_000
 CANDIDATES = 200
 OWN_FACES = 0.5
 NEEDLESS = 2.5
+LEAST_EXCESS = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +228,9 @@ def _add(
         code = cell * classes + faces.labels if by_label else cell
         cells = size * classes if by_label else size
         sums = _cell_sums(faces.person, code, cells, excess, variance)
-        use = np.flatnonzero((sums.people >= least_people) & (sums.n >= least_faces) & (sums.x > 0))
+        among = total_at(faces.labels, None, classes)[np.arange(cells) % classes] if by_label else len(code)
+        large = (sums.people >= least_people) & (sums.n >= least_faces) & (among - sums.n >= least_faces)
+        use = np.flatnonzero(large & (sums.x > LEAST_EXCESS * sums.n))
         error = _errors(sums, alike)[use] / sums.n[use]
         places = np.unravel_index(use // classes if by_label else use, shape)
         for row, one in enumerate(use):
