@@ -171,8 +171,8 @@ def told_retest(found: Retest) -> str:
         return f"How well another picture of a person repeats it was not measured: {changed.reason}"
     return (
         f"Pictures of one person do not repeat it exactly: {changed.count or 0:.0f} of {found.people:,} people stand "
-        f"in another group in another picture, by up to {largest.value:.1f} degrees; standard error of measurement "
-        f"{error.value:.1f} degrees"
+        f"in another group in another picture; standard error of measurement {error.value:.1f} degrees, largest "
+        f"difference {largest.value:.1f}"
     )
 
 
