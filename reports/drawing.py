@@ -12,11 +12,13 @@ from .figures.confusion import confusion_figure
 from .figures.curves import curve_figures
 from .figures.explanations import failed_check, main_method, method_figures
 from .figures.gap_forest import gap_figures
+from .figures.group_labels import group_label_figures
 from .figures.groups import group_figures
 from .figures.heatmaps import heatmap_figures
 from .figures.panel import FigureGroup
 from .figures.single_faces import single_face_figures
 from .figures.units import unit_figures
+from .figures.worst_slices import slice_figures
 from .run_files import RunFiles
 
 Drawer = Callable[[RunFiles, ProbeResult], Iterator[FigureGroup]]
@@ -39,6 +41,8 @@ def figures_of(run: RunFiles, probe: ProbeResult) -> list[FigureGroup]:
         _gaps,
         _groups,
         _calibration,
+        _group_labels,
+        _slices,
     )
     return [figure for draw in drawers for figure in draw(run, probe)] if probe.status == "ok" else []
 
@@ -110,3 +114,15 @@ def _calibration(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     table = run.table(probe, "calibration.csv")
     if table:
         yield from calibration_figures(table)
+
+
+def _group_labels(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    table = run.table(probe, "matrix.csv")
+    if table:
+        yield from group_label_figures(table)
+
+
+def _slices(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    table = run.table(probe, "slices.csv")
+    if table:
+        yield from slice_figures(table)
