@@ -1,11 +1,12 @@
 """Calibration error of every group, also when the groups are dealt out anew.
 
 The expected calibration error (ECE) adds up absolute values, so chance alone makes it positive, the more so the smaller
-the group: compared as they are, small groups would look worse calibrated than large ones. What is compared is
-therefore ``sqrt(max(0, ECE^2 - null^2))``, with ``null`` the ECE that a calibrated model would show on the same
-confidences of as many people. In simulations of groups of 12 to 600 people its bias was -0.02 to 0.03 where that of
-the ECE itself was 0 to 0.09, and that of ``ECE - null`` -0.08 to 0: a null taken off whole is too much once a model
-is not calibrated. The study ``paired_gaps`` shows what that does to the gaps.
+the group: compared as they are, small groups would look worse calibrated than large ones. What is compared is the ECE
+*beyond chance*: the root of ``ECE^2 - null^2``, with ``null`` the ECE that a calibrated model would show on the same
+confidences of as many people, their faces as alike as they are. Where the ECE is below its null the root of the
+difference is negative: set to 0, calibrated groups would be above 0 on average, many of them together no less than one,
+and bounds of how far a badly calibrated group is behind all others would miss the truth in up to 15 of 100 data sets.
+The ECE less its null, for comparison, is too small where there is something to compare (study ``calibration_null``).
 
 The error is that of the mean signed gap, confidence less accuracy around the gap that all faces have in a bin: faces
 of one person are alike, so their bins err to the same side, and no other sum of signed bins varies more.
@@ -41,7 +42,7 @@ class CalibrationGap(PairedStatistic):
     def under_labellings(
         self, first: Floats, second: Floats, person: Integers, labels: Integers, groups: int
     ) -> Labelled:
-        """Return the ECE without what chance adds, of every group; see :class:`~.statistic.PairedStatistic`."""
+        """Return the ECE beyond chance, negative below; see :class:`~.statistic.PairedStatistic`."""
         people, bins = labels.shape[1], self.bins
         place = bin_of(second, bins)
         at, size = person * bins + place, people * bins
@@ -57,17 +58,19 @@ class CalibrationGap(PairedStatistic):
         sums = sums_under(labels, np.hstack([shown, noise, moments]), groups)
         m, faces, rest, rr, rn, nn = np.moveaxis(sums[..., 2 * bins :], -1, 0)
         defined, faces = faces > 0, np.maximum(faces, 1.0)
-        index = np.abs(sums[..., :bins]).sum(axis=-1) / faces
-        null = np.sqrt(sums[..., bins : 2 * bins]).sum(axis=-1) / faces
-        value = np.sqrt(np.maximum(index**2 - OF_FOLDED * null**2, 0))
         mean = rest / faces
         squares = np.maximum(rr - 2 * mean * rn + mean**2 * nn, 0)
         own = np.where(m > 1, squares * m / np.maximum(m - 1, 1), 0.0) / faces**2
         worth = faces + alike * np.maximum(nn - faces, 0)
         pooled = pooled_variance(own, np.ones_like(own), faces, worth, defined)
+        noisier = np.divide(own, pooled, out=np.ones_like(own), where=pooled > 0)
+        null = np.sqrt(sums[..., bins : 2 * bins] * np.maximum(noisier, 1.0)[..., None]).sum(axis=-1) / faces
+        index = np.abs(sums[..., :bins]).sum(axis=-1) / faces
+        beyond = index**2 - OF_FOLDED * null**2
+        value = np.sign(beyond) * np.sqrt(np.abs(beyond))
         return moderate(value, faces, own, pooled, np.ones_like, defined)
 
     def limits(self, value: Floats, variance: Floats, quantile: Floats | float) -> tuple[Floats, Floats]:
-        """Return value less and plus quantile times error, within 0 and 1."""
+        """Return value less and plus quantile times error; below 0 too, as the value itself may be."""
         half = quantile * np.sqrt(variance)
-        return np.clip(value - half, 0, value), np.clip(value + half, value, 1)
+        return value - half, np.clip(value + half, value, 1)

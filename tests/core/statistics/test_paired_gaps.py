@@ -122,3 +122,23 @@ def test_the_truth_of_every_design_is_what_endless_data_show(study):
             labels = np.zeros((1, int(person.max()) + 1), dtype=np.int64)
             value = PAIRED[statistic].under_labellings(first, second, person, labels, 1).value[0, 0]
             assert value == pytest.approx(study.truth(statistic, level), abs=0.012)
+
+
+def test_the_studies_of_intervals_and_of_the_calibration_error_give_what_they_say(root, monkeypatch):
+    monkeypatch.syspath_prepend(str(root))
+    intervals = import_module("benchmarks.studies.paired_intervals")
+    monkeypatch.setattr(intervals, "PEOPLE", (50,))
+    monkeypatch.setattr(intervals, "REPLICATES", 49)
+    row = intervals.simulate(0)
+    assert {str(outcome) for outcome in intervals.simulate(1)} == {str(outcome) for outcome in row}
+    assert all(value > 0 for outcome, value in row.items() if outcome.quantity == "mean")
+    calibration = import_module("benchmarks.studies.calibration_null")
+    monkeypatch.setattr(calibration, "PEOPLE", (150,))
+    monkeypatch.setattr(calibration, "TRUTHS", (0.0, 0.16))
+    means = {}
+    for seed in range(20):
+        for outcome, value in calibration.simulate(seed).items():
+            means[outcome.cell, outcome.method] = means.get((outcome.cell, outcome.method), 0) + value / 20
+    assert means["ECE 0.00, 150 people", "this package"] < 0.6 * means["ECE 0.00, 150 people", "the ECE"]
+    assert means["ECE 0.16, 150 people", "this package"] == pytest.approx(0.16, abs=0.015)
+    assert means["ECE 0.16, 150 people", "the ECE less its null"] < 0.145
