@@ -36,6 +36,9 @@ class Faults:
 
     _found: dict[str, tuple[int, str]] = field(default_factory=dict)
 
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
     def add(self, what: str, count: int, example: object = None) -> None:
         """Note that ``what`` holds in ``count`` more rows."""
         if count:
@@ -132,16 +135,19 @@ class TableReader:
         if self.data.subject is not None:
             wanted[self.data.subject] = "data.subject "
         wanted |= {column: f"data.attributes.{name} " for name, column in self._columns.items()}
+        wanted |= {name: "" for name in (self.subject, "condition") if name is not None and name in self._names}
         for column, use in wanted.items():
             if column not in self._names:
                 names = f"{use}names the column {column!r}, which" if use else f"the column {column!r}"
                 problems.add(f"{names} is not there{nearest(column, self._names)}")
             elif self._names.count(column) > 1:
                 problems.add(f"the column {column!r} stands twice")
-        for name in self.numbers:
-            if name in self._names and not _numeric(self._file.schema_arrow.field(name).type):
-                found = self._file.schema_arrow.field(name).type
-                problems.add(f"the column {name!r} holds {found}, expected numbers")
+            else:
+                found = self._file.schema_arrow.field(self._names.index(column)).type
+                if column in self.numbers and not _numeric(found):
+                    problems.add(f"the column {column!r} holds {found}, expected numbers")
+                elif pa.types.is_nested(found) or pa.types.is_binary(found):
+                    problems.add(f"the column {column!r} holds {found}, expected texts or numbers")
         problems.raise_as(ManifestError)
 
     def batches(self) -> Iterator[Rows]:
@@ -172,7 +178,7 @@ class TableReader:
             found[self.label] = place[codes]
         return Rows(people, person, self._cells(batch), found, labels)
 
-    def _people(self, batch: pa.RecordBatch) -> tuple[pa.Array, Integers]:
+    def _people(self, batch: pa.RecordBatch) -> tuple[pa.Array | None, Integers]:
         """Return the people of a batch and the place of each row among them."""
         coded = _encoded(batch.column(str(self.subject)))
         values, codes = coded.dictionary, _codes(coded)
@@ -183,25 +189,30 @@ class TableReader:
                 values, codes = again.dictionary, np.append(_codes(again), -1)[codes]
             empty = pc.index(values, pa.scalar("", values.type)).as_py()
             codes = np.where(codes == empty, -1, codes) if empty >= 0 else codes
+        elif pa.types.is_floating(values.type):
+            number = np.append(np.isnan(values.to_numpy(zero_copy_only=False)), False)
+            codes = np.where(number[codes], -1, codes)
         nobody = codes < 0
         self.faults.add(f"the column {self.subject!r} is empty (every row needs a person)", int(nobody.sum()))
-        used = np.zeros(len(values) + 1, dtype=np.bool_)
+        if nobody.any():  # the table is refused in the end; it is read on for its other faults
+            return None, np.arange(len(batch))
+        used = np.zeros(len(values), dtype=np.bool_)
         used[codes] = True
-        used = used[:-1]
         place = np.cumsum(used) - 1
         people = values.filter(pa.array(used)) if not used.all() else values
-        return people, np.where(nobody, 0, np.append(place, 0)[codes])
+        return people, place[codes]
 
     def _numbers(self, batch: pa.RecordBatch, name: str) -> Floats:
         column = batch.column(name)
         empty = column.null_count
         values = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+        odd = ~np.isfinite(values)
         if name not in self.optional:
-            self.faults.add(f"the column {name!r} holds no finite number", int((~np.isfinite(values)).sum()))
-        else:
-            unread = int((~np.isfinite(values)).sum() - max(empty, int(np.isnan(values).sum())))
-            self.faults.add(f"the column {name!r} holds neither a number nor nothing", unread)
-        return values
+            self.faults.add(f"the column {name!r} holds no finite number", int(odd.sum()))
+            return np.where(odd, 0.0, values) if odd.any() else values  # nothing is measured of a table with faults
+        unread = int(odd.sum() - max(empty, int(np.isnan(values).sum())))
+        self.faults.add(f"the column {name!r} holds neither a number nor nothing", unread)
+        return np.where(odd, np.nan, values) if unread else values
 
     def _cells(self, batch: pa.RecordBatch) -> Integers:
         """Return the cell of each row; combinations met for the first time get the next numbers."""

@@ -108,7 +108,9 @@ def slice_table(
     reader = TableReader(path, data, tally.numbers, label, tally.optional)
     store, squares = LineStore(), _Squares()
     for rows in reader.batches():
-        store.add(_tallied(tally, rows, label, reader, squares))
+        part = _tallied(tally, rows, label, reader, squares)
+        if not reader.faults:
+            store.add(part)
         progress(reader.rows)
     reader.faults.raise_all(path, reader.rows)
     lines = store.finish()

@@ -248,6 +248,51 @@ def test_missing_columns_are_named_with_the_nearest(tmp_path):
         slice_table(tmp_path / "t.csv", TARGETS["expression"], data())
 
 
+@pytest.mark.parametrize("subject", [None, np.nan, " "])
+def test_rows_without_a_person_are_refused(tmp_path, subject):
+    frame = table(4).assign(condition="clean", subject=subject)
+    with pytest.raises(ManifestError, match=r"'subject' is empty \(every row needs a person\) in 900 of 900 rows"):
+        slice_table(written(frame, tmp_path / "t.parquet"), TARGETS["expression"], data("gender"))
+    named = 7.0 if subject is np.nan else "p"
+    part = frame.assign(subject=[named if row < 800 else subject for row in range(900)])
+    with pytest.raises(ManifestError, match="in 100 of 900 rows"):
+        slice_table(written(part, tmp_path / "t.parquet"), TARGETS["expression"], data("gender"))
+
+
+def test_odd_columns_are_told_and_odd_types_read(tmp_path):
+    frame = table(6)[["subject", "gender", "label", "p_neutral", "p_happy", "p_sad"]]
+    whole = pa.Table.from_pandas(frame, preserve_index=False)
+    path, target = tmp_path / "t.parquet", TARGETS["expression"]
+
+    def column(name, values):
+        return whole.set_column(whole.column_names.index(name), name, values)
+
+    twice = pa.Table.from_arrays([*whole.columns, whole.column(1)], names=[*whole.column_names, "gender"])
+    listed = column("gender", pa.array([[1]] * 900))
+    decimal = column("p_sad", whole.column("p_sad").cast(pa.decimal128(5, 3)))
+    infinite = column("p_sad", pa.array([np.inf] + [0.1] * 899))
+    for odd, told in (
+        (twice, "'gender' stands twice"),
+        (listed, "'gender' holds list"),
+        (decimal, "expected numbers"),
+        (infinite, "no finite number in 1 of"),
+        (whole.slice(0, 0), "has no row"),
+    ):
+        pq.write_table(odd, path)
+        with pytest.raises(ManifestError, match=told):
+            slice_table(path, target, data("gender"))
+    pq.write_table(whole, path)
+    expected = slice_table(path, target, data("gender")).to_frame()
+    large = column("subject", whole.column("subject").cast(pa.large_string()))
+    narrow = whole.cast(
+        pa.schema([(each.name, pa.float32()) if each.name[:2] == "p_" else each for each in whole.schema])
+    )
+    for odd in (large, narrow):
+        pq.write_table(odd, path)
+        found = slice_table(path, target, data("gender")).to_frame()
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-3, check_exact=False)
+
+
 def test_nothing_to_measure_is_said(tmp_path):
     blurred = written(table(5).assign(condition="blur"), tmp_path / "a.parquet")
     with pytest.raises(ManifestError, match="no row whose condition is 'clean'"):
