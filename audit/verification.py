@@ -163,6 +163,26 @@ def rates(
     return GroupRates(estimates, values, pairs, found.n_effective)
 
 
+def covariance_of(found: GroupRates, chosen: Integers) -> Floats:
+    """Return the covariance of the rates of these groups, shape (k, k).
+
+    The variances are the steadier ones behind the intervals, those of a rate of 0 or 1 at the rate of all groups; the
+    correlations are those of the people, 0 where people are in one group each.
+    """
+    values = np.asarray([found.estimates[code].value for code in chosen], dtype=np.float64)
+    weights = np.asarray([found.estimates[code].n for code in chosen], dtype=np.float64)
+    common = float(weights @ values / weights.sum())
+    unit = np.where((values > 0) & (values < 1), values * (1 - values), common * (1 - common))
+    error = np.sqrt(unit / found.n_effective[chosen])
+    own = found.pairs.covariance(found.values)[np.ix_(chosen, chosen)]
+    raw = np.sqrt(np.maximum(np.diag(own), 0))
+    scale = np.outer(raw, raw)
+    correlation = np.divide(own, scale, out=np.zeros_like(own), where=scale > 0).clip(-1, 1)
+    np.fill_diagonal(correlation, 1.0)
+    covariance: Floats = correlation * np.outer(error, error)
+    return covariance
+
+
 def _without_variation(pairs: Pairs, sums: GroupSums, nearest: Floats, level: float) -> Intervals:
     """Return the limits of rates that are all 0 or all 1, with the effective n of the pairs nearest to an error."""
     close = (nearest >= threshold_at(nearest, SHARE_OF_NEAREST)).astype(np.float64)

@@ -13,6 +13,7 @@ from .wording import place_title
 Pairs = tuple[tuple[str, str], ...]
 
 _ORDER = (
+    "fmr", "fnmr", "tpr_at_fpr", "ccc", "rmse",
     "accuracy", "balanced_accuracy", "macro_f1", "auroc", "recall", "precision", "f1",
     "fnr", "fpr", "base_rate", "fdr", "for", "selection_rate", "ece", "confidence_minus_accuracy",
     "iou", "specificity", "margin", "energy_in_mask", "energy_outside_face", "face_iou", "face_specificity",

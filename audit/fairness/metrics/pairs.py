@@ -27,6 +27,7 @@ from ...verification import (
     Comparisons,
     GroupRates,
     Threshold,
+    covariance_of,
     find_threshold,
     rates,
     take,
@@ -71,8 +72,7 @@ def measure(context: ProbeContext, choice: Choice, *, threshold: float | None, f
         context: the probe's.
         choice: what is asked.
         threshold: least similarity of a match; where ``fmr`` of all impostor pairs match, unless given.
-        fmr: see above; also the FPR at which each group's TPR is measured, and the tolerance of gaps in FMR where the
-            choice's is larger: of error rates of one in a thousand, a gap of one in twenty says nothing.
+        fmr: see above; also the FPR at which each group's TPR is measured.
     """
     comparisons = Comparisons.of(context.faces, context.predictions)
     found = find_threshold(comparisons, fmr, threshold)
@@ -80,6 +80,12 @@ def measure(context: ProbeContext, choice: Choice, *, threshold: float | None, f
         yield Note("There is no impostor pair to set the threshold by: nothing was measured. Give `threshold`.")
         return
     yield from threshold_notes(found, fmr, given=threshold is not None)
+    overall = found.matched / max(found.impostors, 1)
+    if "fmr" in choice.gaps and choice.tolerance > overall:
+        yield Note(
+            f"A tolerance of {choice.tolerance:g} says little of gaps in FMR, which is {overall:.2g} over all: use the "
+            "probe once more with an id, `gaps: [fmr]` and a tolerance of that size."
+        )
     probe = _PairMetrics(context, choice, comparisons, found, fmr)
     yield probe.coverage()
     for groups in context.faces.groupings:
@@ -128,7 +134,6 @@ class _OpenQuestion:
     chosen: Rows
     left_out: Mapping[str, str]
     out_of_scope: Sequence[str]
-    tolerance: float
 
 
 class _PairMetrics:
@@ -232,12 +237,11 @@ class _PairMetrics:
                     chosen=np.asarray(chosen, dtype=np.int64),
                     left_out=left_out,
                     out_of_scope=[names[code] for code in groups.out_of_scope],
-                    tolerance=min(self.choice.tolerance, self.fmr) if metric == "fmr" else self.choice.tolerance,
                 )
 
     def answered(self, questions: Sequence[_OpenQuestion]) -> Iterator[Output]:
         """Yield the answers to all questions together: measurements, findings, notes."""
-        can = [question for question in questions if len(question.chosen) > 1]
+        can = [question for question in questions if not _why_not(question)]
         parts = [question.rates.pairs.influence(question.rates.values, self.comparisons.people) for question in can]
         influences = [part[:, question.chosen] for part, question in zip(parts, can, strict=True)]
         random = self.context.random("gaps")
@@ -249,7 +253,7 @@ class _PairMetrics:
                 probe_id=self.context.probe_id,
                 metric=question.metric,
                 attribute=question.attribute,
-                gap=answers.get(id(question)) or NoGap(_too_few(question), dict(question.left_out)),
+                gap=answers.get(id(question)) or NoGap(_why_not(question), dict(question.left_out)),
                 slice=question.slice,
                 direction=question.direction,
                 title=question.metric.upper(),
@@ -268,19 +272,10 @@ class _PairMetrics:
         values = np.asarray([found.estimates[code].value for code in chosen], dtype=np.float64)
         weights = np.asarray([found.estimates[code].n for code in chosen], dtype=np.float64)
         people = np.asarray([found.estimates[code].subjects for code in chosen], dtype=np.int64)
-        common = float(weights @ values / weights.sum())
-        unit = np.where((values > 0) & (values < 1), values * (1 - values), common * (1 - common))
-        variance = unit / found.n_effective[chosen]
-        own = found.pairs.covariance(found.values)[np.ix_(chosen, chosen)]
-        # The variances are the steadier ones behind the intervals; the correlations those of the people.
-        error, raw = np.sqrt(variance), np.sqrt(np.maximum(np.diag(own), 0))
-        scale = np.outer(raw, raw)
-        correlation = np.divide(own, scale, out=np.zeros_like(own), where=scale > 0).clip(-1, 1)
-        np.fill_diagonal(correlation, 1.0)
         in_group = found.pairs.only(np.flatnonzero(np.isin(found.pairs.group, chosen)).astype(np.int64))
         return ask_correlated(
             values,
-            correlation * np.outer(error, error),
+            covariance_of(found, chosen),
             weights,
             [question.names[code] for code in chosen],
             self.context.rules,
@@ -291,7 +286,7 @@ class _PairMetrics:
             left_out=question.left_out,
             out_of_scope=question.out_of_scope,
             direction=question.direction,
-            tolerance=question.tolerance,
+            tolerance=self.choice.tolerance,
             draws=DRAWS,
             normal=normal,
         )
@@ -319,7 +314,14 @@ def _is_across(groups: Groups, code: int) -> bool:
     return ACROSS in groups.values[code].values()
 
 
-def _too_few(question: _OpenQuestion) -> str:
+def _why_not(question: _OpenQuestion) -> str:
+    """Say why the gap is not measured; an empty text where it is."""
+    if len(question.chosen) > 1:
+        values = question.rates.values[np.isin(question.rates.pairs.group, question.chosen)]
+        right = (
+            "no pair of any group is wrong" if question.direction == "lower" else "every pair of every group is alike"
+        )
+        return f"{right}, so nothing can be compared; read the limits of the groups" if len(set(values)) < 2 else ""
     inside = [name for name in question.names if ACROSS not in name]
     if len(inside) < 2:
         return f"there is one group only, {inside[0]}" if inside else "there is no group"
