@@ -150,8 +150,10 @@ def _print(found: Slices, all_shown: bool) -> None:
     lacking = sum(item.estimate.value is None for item in found.measurements)
     if lacking:
         say(f"{lacking:,} of {len(found.measurements):,} estimates were not measured; each says what it lacks.")
-    for name, reason in found.absent.items():
-        say(f"{name} is not measured in batches: {reason}.")
+    reasons = dict.fromkeys(found.absent.values())
+    for reason in reasons:
+        names = [name for name, why in found.absent.items() if why == reason]
+        say(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not measured in batches: {reason}.")
     for note in found.notes:
         say(note)
     say("Each row stands alone: whether two groups differ is not tested here (countenance run does it).")

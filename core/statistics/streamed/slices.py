@@ -103,6 +103,7 @@ def slice_table(
         UsageError: for a metric or label that there is not.
     """
     path, rules = Path(path), rules or StatisticsRules(min_subjects=data.min_subjects)
+    data = _without_controls(data)
     tally = tally_of(target)
     label = (data.label or "label") if tally.label else None
     reader = TableReader(path, data, tally.numbers, label, tally.optional)
@@ -126,6 +127,13 @@ def slice_table(
     measurements = _measure(lines, blocks, groupings, squares, rules, words)
     faces, people = clean - tally.unlabelled, int((np.diff(lines.person) != 0).sum()) + 1
     return Slices(measurements, faces, people, tally.absent, tuple(_notes(reader, tally, lines, groupings)))
+
+
+def _without_controls(data: DataSpec) -> DataSpec:
+    """Return the data block without control attributes: groups are compared within their levels, not by them."""
+    sliced = {name: spec for name, spec in data.attributes.items() if spec.role == "group"}
+    combined = [names for names in data.intersections if set(names) <= set(sliced)]
+    return data.model_copy(update={"attributes": sliced, "intersections": combined})
 
 
 class _Squares:

@@ -17,7 +17,8 @@ from .measures import Block, Measure, binary_measures
 from .reading import Faults, Rows
 
 RANKS = "it needs the faces in the order of their scores, which one line of sums per person does not keep"
-BINS = "its interval needs the faces of each bin of confidence; a table that fits into memory has it"
+BINS = "its interval needs the faces of each bin of confidence"
+AVERAGE = "an average over classes; the classes themselves are measured"
 WITHOUT_LABEL = frozenset({"fpr", "selection_rate"})
 HALF = 0.5
 OVER = "confidence_minus_accuracy"
@@ -75,7 +76,7 @@ class ClassTally:
         self.classes = target.class_names
         self.task = target.task
         self.numbers = ["p_forged"] if self.task == "forgery" else [f"p_{name}" for name in self.classes]
-        self.absent = {"auroc": RANKS, "ece": BINS}
+        self.absent = {"auroc": RANKS, "ece": BINS, "balanced_accuracy": AVERAGE, "macro_f1": AVERAGE}
         self.unlabelled = 0
 
     def _probabilities(self, rows: Rows, faults: Faults) -> Floats:
@@ -151,7 +152,7 @@ class UnitTally:
         self.units = target.class_names
         self.optional = frozenset(f"y_{name}" for name in self.units)
         self.numbers = [f"{letter}_{name}" for name in self.units for letter in "yp"]
-        self.absent = {"auroc": RANKS, "ece": BINS}
+        self.absent = {"auroc": RANKS, "ece": BINS, "macro_recall": AVERAGE, "macro_f1": AVERAGE}
         self.unlabelled = 0
 
     def count(self, rows: Rows, label: str, line: Integers, lines: int, faults: Faults) -> Tallied:

@@ -315,6 +315,15 @@ def test_only_the_metrics_and_labels_asked_for(tmp_path):
         assert words in str(told.value)
 
 
+def test_controls_divide_no_faces(tmp_path):
+    path = written(table(6), tmp_path / "t.parquet")
+    spec = data("gender", "age")
+    control = spec.attributes["age"].model_copy(update={"role": "control"})
+    spec = spec.model_copy(update={"attributes": {**spec.attributes, "age": control}})
+    found = slice_table(path, TARGETS["expression"], spec, metrics=["accuracy"]).to_frame()
+    assert set(found["attributes"]) == {"", "gender"}
+
+
 def test_an_attribute_with_a_value_per_face_is_refused(tmp_path):
     path = written(table(7).assign(gender=[f"g{row}" for row in range(900)]), tmp_path / "t.parquet")
     with pytest.raises(ManifestError, match="more than 50 different values"):
