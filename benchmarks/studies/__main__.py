@@ -16,12 +16,15 @@ from . import (
     alignment_loss,
     calibration_null,
     class_orders,
+    counterfactual_pairs,
     explained_gaps,
     gap_verdicts,
     group_indices,
     heatmaps_drawn,
     heatmaps_london,
     label_randomisation,
+    leakage,
+    leakage_nets,
     many_questions,
     pair_intervals,
     paired_gaps,
@@ -56,6 +59,9 @@ MODULES = (
     planted_gaps,
     planted_explanations,
     wrong_attributes,
+    leakage,
+    leakage_nets,
+    counterfactual_pairs,
 )
 STUDIES = {module.STUDY.name: module.STUDY for module in MODULES}
 

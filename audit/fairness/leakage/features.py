@@ -86,7 +86,7 @@ def embeddings_of(context: ProbeContext, rows: Integers, layer: str | None, nets
 def outputs_of(context: ProbeContext, rows: Integers, nets: int, side: int) -> FaceFeatures:
     """Return logarithms of the predictions as features, with controls where there is a model to run."""
     own = _as_features(context.predictions.values[rows], context.predictions.task)
-    place = f"its outputs ({own.shape[1]:,} values)"
+    place = f"the model's outputs ({own.shape[1]:,} values)"
     target = context.target
     if target is None:
         return FaceFeatures(rows, own, place=place)

@@ -261,7 +261,7 @@ def test_outputs_are_read_with_controls_where_there_is_a_net(pictures):
     assert found.status == "ok", found.reason
     measured = {item.key: item.estimate for item in found.measurements}
     assert measured["leakage/attribute_accuracy.null_random_net[attribute=group]"].value is not None
-    assert "its outputs (2 values)" in found.notes[0]
+    assert "the model's outputs (2 values)" in found.notes[0]
 
 
 def test_a_table_of_predictions_is_read_without_controls(tmp_path):
