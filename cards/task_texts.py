@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-TASK_TEXTS: Mapping[str, tuple[str, str]] = {
+_TEXTS = {
     "brier": (
         "Brier score",
         "mean squared distance of the probabilities from what is true; 0 is best, 2 the worst for several classes",
@@ -20,12 +20,24 @@ TASK_TEXTS: Mapping[str, tuple[str, str]] = {
     "fnmr": ("FNMR", "share of genuine pairs (one person) that do not match: false non-match rate"),
     "tpr_at_fpr": ("TPR at an FPR", "share of genuine pairs that match where this share of impostor pairs does"),
     "threshold": ("threshold", "similarity from which a pair matches"),
-    "skewed_error_ratio.null_drawn": (
-        "skewed error ratio by chance",
-        "the same for groups of these sizes with one common error rate",
+    "fmr_to_geometric_mean": (
+        "largest FMR over the geometric mean",
+        "false match rate of the worst group over the geometric mean of the groups; 1 is equality",
     ),
-    "accuracy_std.null_drawn": (
-        "standard deviation of accuracy by chance",
-        "the same for groups of these sizes with one common error rate",
+    "fmr_to_geometric_mean.p": (
+        "p of the largest FMR over the geometric mean",
+        "share of draws of equal groups that are at least as unequal",
     ),
+}
+_DRAWN = {
+    "skewed_error_ratio": "skewed error ratio",
+    "accuracy_std": "standard deviation of accuracy",
+    "fmr_to_geometric_mean": "largest FMR over the geometric mean",
+    "inequity_ratio": "inequity ratio",
+    "garbe": "GARBE",
+    "fairness_discrepancy_rate": "fairness discrepancy rate",
+}
+TASK_TEXTS: Mapping[str, tuple[str, str]] = _TEXTS | {
+    f"{name}.null_drawn": (f"{title} by chance", "the same for groups of these sizes that have one rate in common")
+    for name, title in _DRAWN.items()
 }

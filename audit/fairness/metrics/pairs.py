@@ -36,13 +36,12 @@ from ...verification import (
 from ..controls import control_levels
 from .choice import Catalogue, Choice
 from .rates import Floats, Rows
-from .spread import error_ratio, spread_of_accuracy
+from .spread import INDICES, GroupRate, index_estimates
 
-SPREADS = ("skewed_error_ratio", "accuracy_std")
 PAIRS = Catalogue(
     "verification",
-    ("fmr", "fnmr", "accuracy", "base_rate", "tpr_at_fpr", *SPREADS),
-    ("tpr_at_fpr", *SPREADS),
+    ("fmr", "fnmr", "accuracy", "base_rate", "tpr_at_fpr", *INDICES),
+    ("tpr_at_fpr", *INDICES),
     ("fmr", "fnmr"),
     "",
 )
@@ -187,9 +186,9 @@ class _PairMetrics:
                     at = {"fpr": f"{self.fmr:g}"}
                     place = {**level, **value}
                     yield self.context.measurement(metric, estimate, slice=place, condition=at, direction="higher")
-        spreads = [metric for metric in metrics if metric in SPREADS]
-        if spreads:
-            yield from self._spreads(groups, rows, spreads)
+        indices = [metric for metric in metrics if metric in INDICES]
+        if indices:
+            yield from self._indices(groups, rows, indices)
 
     def over_all(self, metrics: Sequence[str], level: Mapping[str, str], within: Rows) -> Iterator[Output]:
         """Yield these rates of all pairs at ``within``."""
@@ -197,23 +196,19 @@ class _PairMetrics:
             estimate = self.rates(metric, within).estimates[0]
             yield self.context.measurement(metric, estimate, slice=dict(level), direction=_RATES[metric].direction)
 
-    def _spreads(self, groups: Groups, rows: Rows, metrics: Sequence[str]) -> Iterator[Output]:
-        """Yield how far the accuracies of groups are spread, beside what equal groups would show."""
-        found = self.rates("accuracy", rows, groups)
-        kept = [code for code in found.measured if not _is_across(groups, int(code))]
-        values = np.asarray([found.estimates[code].value for code in kept], dtype=np.float64)
-        n_effective = found.n_effective[kept]
-        pairs = sum(found.estimates[code].n or 0 for code in kept)
-        random = self.context.random("spread", groups.name)
-        for metric in metrics:
-            how = error_ratio if metric == "skewed_error_ratio" else spread_of_accuracy
-            for name, estimate in how(values, n_effective, pairs, random, self.context.rules.level):
-                yield self.context.measurement(
-                    f"{metric}{name}",
-                    estimate,
-                    slice={ATTRIBUTE: groups.name},
-                    direction="none" if name else "lower",
-                )
+    def _indices(self, groups: Groups, rows: Rows, names: Sequence[str]) -> Iterator[Output]:
+        """Yield how unequal the groups are, beside what equal groups would show."""
+        found = {metric: self.rates(metric, rows, groups) for metric in ("accuracy", "fmr", "fnmr")}
+        for name in names:
+            index = INDICES[name]
+            measured = [set(found[metric].measured.tolist()) for metric in index.rates]
+            kept = [code for code in sorted(set.intersection(*measured)) if not _is_across(groups, code)]
+            parts = [_group_rate(found[metric], np.asarray(kept, dtype=np.int64)) for metric in index.rates]
+            random = self.context.random("index", groups.name, name)
+            for suffix, estimate in index_estimates(name, parts, random, self.context.rules.level):
+                place = {ATTRIBUTE: groups.name}
+                direction: Direction = "none" if suffix else index.direction
+                yield self.context.measurement(f"{name}{suffix}", estimate, slice=place, direction=direction)
 
     def questions(self, within: Rows, level: Mapping[str, str]) -> Iterator[_OpenQuestion]:
         """Yield how far the groups of each attribute differ in each tested metric."""
@@ -308,6 +303,18 @@ class _PairMetrics:
                     }
                 )
         return TableOutput("coverage", pd.DataFrame(parts), "Pairs and people by group")
+
+
+def _group_rate(found: GroupRates, chosen: Rows) -> GroupRate:
+    """Return a rate of these groups as the indices take it."""
+    estimates = [found.estimates[code] for code in chosen]
+    return GroupRate(
+        values=np.asarray([estimate.value for estimate in estimates], dtype=np.float64),
+        covariance=covariance_of(found, chosen) if len(chosen) > 1 else np.zeros((len(chosen),) * 2),
+        n_effective=found.n_effective[chosen],
+        pairs=np.asarray([estimate.n for estimate in estimates], dtype=np.int64),
+        people=np.asarray([estimate.subjects for estimate in estimates], dtype=np.int64),
+    )
 
 
 def _is_across(groups: Groups, code: int) -> bool:

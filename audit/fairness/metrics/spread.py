@@ -1,113 +1,129 @@
-"""How far the accuracies of groups are spread: the skewed error ratio and their standard deviation.
+"""Indices over groups of pairs: how unequal accuracies and error rates are, beside what equal groups would show.
 
-Both are positive for groups that are all alike, so each stands with what groups of the same sizes and one common error
-rate show. Wang and Deng 2020, CVPR, report both for face verification: SER is the largest error rate over the smallest,
-the standard deviation that of the sample of groups.
+Every such number is above its best value for groups that are all alike, so each stands with its mean and range for
+groups of the same sizes that have one rate in common, drawn from binomial distributions of the effective number of
+pairs. Formulas and bounds: :mod:`countenance.core.statistics.index_bounds`, with the groups' own limits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
-from scipy.special import ndtri
 
-from ....core.results import Estimate
-from ....core.statistics.indices import skewed_error_ratio, standard_deviation
-from ....core.statistics.sums import Floats
+from ....core.results import Direction, Estimate
+from ....core.statistics.correlated_values import CorrelatedLimits, correlated_values
+from ....core.statistics.gap_data import SummedData
+from ....core.statistics.group_tests import GroupValues
+from ....core.statistics.index_bounds import (
+    Index,
+    fairness_discrepancy_index,
+    inequity_index,
+    max_to_geometric_mean_index,
+    max_to_min_index,
+    spread_index,
+    spreads_index,
+)
+from ....core.statistics.index_rates import Rate
+from ....core.statistics.sums import Floats, Integers
 
-METHOD_RATIO = "max_pair_of_log_rates"
-METHOD_SPREAD = "null_quantile_and_contrasts"
 METHOD_NULL = "drawn_at_common_rate"
-DRAWS = 4000
+METHOD_P = "draws_at_common_rate"
+DRAWS = 2000
+HALF = 0.5
 
 
-def error_ratio(
-    accuracies: Floats, n_effective: Floats, n: int, random: np.random.Generator, level: float
+@dataclass(frozen=True, eq=False)
+class GroupRate:
+    """A rate of several groups that are large enough, arrays of shape (groups,).
+
+    Attributes:
+        values: the rates.
+        covariance: of the rates, shape (groups, groups).
+        n_effective: independent pairs behind each.
+        pairs: pairs behind each.
+        people: people behind each.
+    """
+
+    values: Floats
+    covariance: Floats
+    n_effective: Floats
+    pairs: Integers
+    people: Integers
+
+    def as_rate(self, random: np.random.Generator) -> Rate:
+        """Return the rate as the indices take it, with draws of groups that have one rate in common."""
+        weights = self.pairs.astype(np.float64)
+        known = correlated_values(
+            self.values,
+            self.covariance,
+            weights,
+            people=int(self.people.sum()),
+            faces=int(self.pairs.sum()),
+            group_people=self.people,
+        )
+        common = float(np.average(self.values, weights=weights))
+        whole = np.maximum(np.round(self.n_effective), 1).astype(np.int64)
+        drawn = random.binomial(whole, common, (DRAWS, len(whole))) / whole
+        alike = np.broadcast_to(self.n_effective, drawn.shape)
+        unit = np.full((DRAWS, 1), common * (1 - common))
+        dealt = GroupValues(drawn, np.broadcast_to(weights, drawn.shape), alike, unit)
+        # Indices ask of the data for quantiles only, which these have; pairs cannot be dealt out anew.
+        return Rate(cast(SummedData, known), known.observed(), dealt, CorrelatedLimits(known))
+
+
+@dataclass(frozen=True)
+class IndexOfPairs:
+    """An index of rates of pairs: of which rates, which way is better, and its formula."""
+
+    rates: tuple[str, ...]
+    direction: Direction
+    make: Callable[[Sequence[Rate], float], Index]
+
+
+INDICES: Mapping[str, IndexOfPairs] = {
+    "skewed_error_ratio": IndexOfPairs(("accuracy",), "lower", lambda r, a: max_to_min_index(r[0].complement(), a)),
+    "accuracy_std": IndexOfPairs(("accuracy",), "lower", lambda r, a: spread_index(r[0], "standard_deviation", a)),
+    "fmr_to_geometric_mean": IndexOfPairs(("fmr",), "lower", lambda r, a: max_to_geometric_mean_index(r[0], a)),
+    "inequity_ratio": IndexOfPairs(("fmr", "fnmr"), "lower", lambda r, a: inequity_index(r, HALF, a)),
+    "garbe": IndexOfPairs(("fmr", "fnmr"), "lower", lambda r, a: spreads_index(r, "gini", (HALF, HALF), a)),
+    "fairness_discrepancy_rate": IndexOfPairs(
+        ("fmr", "fnmr"), "higher", lambda r, a: fairness_discrepancy_index(r, HALF, a)
+    ),
+}
+
+
+def index_estimates(
+    name: str, rates: Sequence[GroupRate], random: np.random.Generator, level: float
 ) -> Iterator[tuple[str, Estimate]]:
-    """Yield the suffix and estimate of the skewed error ratio and of its null.
-
-    Limits come from the logarithms of the error rates, with half an error and one face added to each group: the lower
-    one is the largest lower limit over pairs that hold together, the upper one the largest of single ones.
+    """Yield suffix and estimate of an index, of its null and of the p-value against it.
 
     Args:
-        accuracies: of each group, shape (groups,).
-        n_effective: independent faces or pairs behind each, shape (groups,).
-        n: how many there are in all.
+        name: one of :data:`INDICES`.
+        rates: the rates it is made of, of the same groups.
         random: source of the draws.
         level: confidence level.
     """
-    if len(accuracies) < 2:
-        yield "", Estimate.not_measured(_few(len(accuracies)), n=n)
+    n = int(sum(rate.pairs.sum() for rate in rates))
+    groups = len(rates[0].values)
+    if groups < 2:
+        have = f"{groups} {'group is' if groups == 1 else 'groups are'} large enough; two are needed"
+        yield "", Estimate.not_measured(have, n=n)
         return
-    value = float(skewed_error_ratio(accuracies))
-    if not np.isfinite(value):
-        yield "", Estimate.not_measured("a group has no error at all, so the ratio has no finite value", n=n)
+    if any(len(set(rate.values.tolist())) == 1 and rate.values[0] in (0.0, 1.0) for rate in rates):
+        yield "", Estimate.not_measured("no pair of any group is wrong, so nothing can be compared", n=n)
         return
-    errors = 1 - accuracies
-    shrunk = (errors * n_effective + 0.5) / (n_effective + 1)
-    log, error = np.log(shrunk), np.sqrt((1 - shrunk) / (shrunk * n_effective))
-    apart = np.hypot(error[:, None], error[None, :])
-    off = ~np.eye(len(errors), dtype=np.bool_)
-    difference = log[:, None] - log[None, :]
-    drawn = random.standard_normal((DRAWS, len(errors))) * error
-    largest = np.abs((drawn[:, :, None] - drawn[:, None, :]) / apart)[:, off].max(axis=1)
-    together, single = float(np.quantile(largest, (1 + level) / 2)), float(ndtri((1 + level) / 2))
-    low = float(np.exp(max((difference - together * apart)[off].max(), 0.0)))
-    high = float(np.exp((difference + single * apart)[off].max()))
-    yield "", Estimate(value=value, low=min(low, value), high=max(high, value), level=level, method=METHOD_RATIO, n=n)
-    counts = _drawn(errors, n_effective, random)
-    rate = (counts + 0.5) / (n_effective + 1)
-    yield ".null_drawn", _null(rate.max(axis=1) / rate.min(axis=1), level, n)
-
-
-def spread_of_accuracy(
-    accuracies: Floats, n_effective: Floats, n: int, random: np.random.Generator, level: float
-) -> Iterator[tuple[str, Estimate]]:
-    """Yield the suffix and estimate of the standard deviation of accuracies (of a sample) and of its null.
-
-    The deviation is the largest of the contrasts ``c (accuracies - mean)`` of length ``1 / sqrt(groups - 1)``: the
-    lower limit subtracts the upper quantile of pure noise, the upper adds the largest standard error of a contrast.
-    Arguments as in :func:`error_ratio`.
-    """
-    if len(accuracies) < 2:
-        yield "", Estimate.not_measured(_few(len(accuracies)), n=n)
-        return
-    value = float(standard_deviation(accuracies, ddof=1))
-    errors = 1 - accuracies
-    noise = np.std(_drawn(errors, n_effective, random) / n_effective, axis=1, ddof=1)
-    common = float(np.average(errors, weights=n_effective))
-    unit = np.maximum(errors * (1 - errors), common * (1 - common) * (errors * (1 - errors) == 0))
-    centred = np.eye(len(errors)) - 1 / len(errors)
-    variance = centred @ np.diag(unit / n_effective) @ centred / (len(errors) - 1)
-    widest = float(np.sqrt(np.linalg.eigvalsh(variance).max()))
-    tail = (1 + level) / 2
+    found = INDICES[name].make([rate.as_rate(random) for rate in rates], (1 - level) / 2)
     yield (
         "",
         Estimate(
-            value=value,
-            low=max(value - float(np.quantile(noise, tail)), 0.0),
-            high=value + float(ndtri(tail)) * widest,
-            level=level,
-            method=METHOD_SPREAD,
-            n=n,
+            value=found.value, low=found.low, high=found.high, level=level, method=found.method, n=n, groups=groups
         ),
     )
-    yield ".null_drawn", _null(noise, level, n)
-
-
-def _drawn(errors: Floats, n_effective: Floats, random: np.random.Generator) -> Floats:
-    """Return numbers of errors if every group had the common error rate, shape (draws, groups)."""
-    common = float(np.average(errors, weights=n_effective))
-    whole = np.maximum(np.round(n_effective), 1).astype(np.int64)
-    counts = random.binomial(whole, common, (DRAWS, len(whole)))
-    return np.asarray(counts * (n_effective / whole), dtype=np.float64)
-
-
-def _null(drawn: Floats, level: float, n: int) -> Estimate:
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value=float(drawn.mean()), low=float(low), high=float(high), level=level, method=METHOD_NULL, n=n)
-
-
-def _few(groups: int) -> str:
-    return f"{groups} {'group has' if groups == 1 else 'groups have'} a measured accuracy; two are needed"
+    null = Estimate(
+        value=found.null_mean, low=found.null_low, high=found.null_high, level=level, method=METHOD_NULL, n=n
+    )
+    yield ".null_drawn", null
+    yield ".p", Estimate(value=found.p, method=METHOD_P, n=n)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from countenance.audit.fairness.group_metrics import GroupMetricsParams, group_metrics
-from countenance.audit.fairness.metrics.spread import error_ratio, spread_of_accuracy
+from countenance.audit.fairness.metrics.spread import INDICES, GroupRate, index_estimates
 from countenance.core.errors import AuditError
 from countenance.core.faces import Faces
 from countenance.core.pair_tables import ACROSS
@@ -159,7 +159,7 @@ def test_without_impostor_pairs_there_is_no_threshold():
 def test_one_group_only_has_no_gap_and_says_so():
     found, _ = measure(context_of(groups=("x",)), fmr=0.01)
     assert found["fmr.gap[attribute=group]"].reason == "there is one group only, x"
-    assert found["skewed_error_ratio[attribute=group]"].reason == "1 group has a measured accuracy; two are needed"
+    assert found["skewed_error_ratio[attribute=group]"].reason == "1 group is large enough; two are needed"
 
 
 def test_small_groups_are_left_out_of_gaps_with_their_reason():
@@ -193,28 +193,59 @@ def test_parameters_that_do_not_fit_are_told():
     assert "gaps: 'fnmr' is tested only where metrics names it too" in told
 
 
-def test_spreads_stand_beside_what_equal_groups_show():
+def rate_of(values, n=6000.0, people=300):
+    values = np.asarray(values)
+    each = np.full(len(values), n)
+    return GroupRate(
+        values, np.diag(values * (1 - values) / each), each, each.astype(int), np.full(len(values), people)
+    )
+
+
+def test_indices_stand_beside_what_equal_groups_show():
     rng = np.random.default_rng(0)
-    n = np.full(4, 6000.0)
-    microsoft = np.asarray([0.8760, 0.8283, 0.7967, 0.7583])
-    ratio = dict(error_ratio(microsoft, n, 24_000, rng, 0.95))
+    microsoft = [0.8760, 0.8283, 0.7967, 0.7583]  # published accuracies on RFW
+    ratio = dict(index_estimates("skewed_error_ratio", [rate_of(microsoft)], rng, 0.95))
     assert ratio[""].value == pytest.approx(24.17 / 12.40)
     assert ratio[""].low < ratio[""].value < ratio[""].high
     assert 1 < ratio[".null_drawn"].value < ratio[".null_drawn"].high < ratio[""].low
-    spread = dict(spread_of_accuracy(microsoft, n, 24_000, rng, 0.95))
+    assert ratio[".p"].value < 0.01
+    spread = dict(index_estimates("accuracy_std", [rate_of(microsoft)], rng, 0.95))
     assert spread[""].value == pytest.approx(np.std(microsoft, ddof=1))
     assert 0 < spread[".null_drawn"].value < spread[".null_drawn"].high < spread[""].low
-    perfect = dict(error_ratio(np.asarray([1.0, 0.9]), n[:2], 2, rng, 0.95))
-    assert "no error at all" in perfect[""].reason
+    errors = [rate_of([0.001, 0.004, 0.002]), rate_of([0.05, 0.06, 0.10])]
+    expected = {
+        "inequity_ratio": np.sqrt(4 * 2),
+        "fairness_discrepancy_rate": 1 - (0.003 + 0.05) / 2,
+        "fmr_to_geometric_mean": 0.004 / 0.002,
+    }
+    for name, value in expected.items():
+        rates = errors[: len(INDICES[name].rates)]
+        found = dict(index_estimates(name, rates, rng, 0.95))
+        assert found[""].value == pytest.approx(value), name
+        assert found[""].low <= found[""].value <= found[""].high
+        assert found[".null_drawn"].low <= found[".null_drawn"].value <= found[".null_drawn"].high
+    ginis = [np.abs(np.subtract.outer(r.values, r.values)).sum() / (2 * 3 * 2 * r.values.mean()) for r in errors]
+    assert dict(index_estimates("garbe", errors, rng, 0.95))[""].value == pytest.approx(np.mean(ginis))
+    perfect = dict(index_estimates("skewed_error_ratio", [rate_of([1.0, 1.0])], rng, 0.95))
+    assert "no pair of any group is wrong" in perfect[""].reason
+    alone = dict(index_estimates("accuracy_std", [rate_of([0.9])], rng, 0.95))
+    assert alone[""].reason == "1 group is large enough; two are needed"
 
 
-def test_spreads_of_equal_groups_hold_the_truth():
+def test_indices_of_equal_groups_hold_the_truth():
     rng = np.random.default_rng(1)
-    n = np.asarray([400.0, 900.0, 2000.0, 700.0])
-    runs, held = 150, {"ratio": 0, "spread": 0}
+    n = np.asarray([400, 900, 2000, 700])
+    truth = {"skewed_error_ratio": 1.0, "accuracy_std": 0.0, "inequity_ratio": 1.0, "garbe": 0.0}
+    runs, held, chance = 120, dict.fromkeys(truth, 0), dict.fromkeys(truth, 0)
     for _ in range(runs):
-        accuracies = rng.binomial(n.astype(int), 0.9) / n
-        held["ratio"] += dict(error_ratio(accuracies, n, 4000, rng, 0.95))[""].low <= 1.0
-        held["spread"] += dict(spread_of_accuracy(accuracies, n, 4000, rng, 0.95))[""].low <= 0.0
-    for name, count in held.items():
-        assert count / runs >= 0.93 - 2.6 * np.sqrt(0.93 * 0.07 / runs), name
+        for name, value in truth.items():
+            parts = []
+            for metric in INDICES[name].rates:
+                rates = rng.binomial(n, 0.9 if metric == "accuracy" else 0.1) / n
+                parts.append(GroupRate(rates, np.diag(rates * (1 - rates) / n), n.astype(float), n, n // 2))
+            found = dict(index_estimates(name, parts, rng, 0.95))
+            held[name] += found[""].low <= value + 1e-9
+            chance[name] += found[".p"].value <= 0.05
+    for name in truth:
+        assert held[name] / runs >= 0.93 - 2.6 * np.sqrt(0.93 * 0.07 / runs), name
+        assert chance[name] / runs <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / runs), name
