@@ -22,8 +22,8 @@ from .pictures import read_pictures
 SIGNIFICANT = 0.05
 LARGE = 0.1
 MOST_COMBINATIONS = 20_000
-METHOD_TEST = "permutation_of_people"
-METHOD_EXCESS = "mover_sandwich"
+METHOD_TEST = "permutation_and_t_of_people"
+METHOD_EXCESS = "sandwich_t"
 CAVEATS = [
     "Found by a search on half of the people; the numbers are of the other half, who took no part in it.",
     "It tells where the model is worse, not why: what the faces have in common may go with the true cause.",
