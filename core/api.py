@@ -25,6 +25,11 @@ CACHE_FOLDER = ".countenance-cache"
 DEFAULT_PROBES = (
     "performance",
     "group_metrics",
+    "group_indices",
+    "representation",
+    "reweighted_gaps",
+    "hidden_slices",
+    "leakage",
     "global_heatmaps",
     "au_alignment",
     "explanation_checks",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .errors import CountenanceError, UsageError
 from .manifest import MOST_GROUPS, read_table
+from .probes import CLASSIFICATION
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -223,9 +224,12 @@ def _attribute_lines(table: pd.DataFrame, faces: pd.DataFrame | None = None, man
 
 
 def _rest_lines(is_table: bool, task: str) -> list[str]:
+    classes = task in CLASSIFICATION
     probes = ["performance", "group_metrics"]
+    probes += ["group_indices", "representation", "reweighted_gaps", "hidden_slices"] if classes else []
     lines = ["probes:", *(f"  - {name}" for name in probes)]
     if not is_table:
+        lines.append("  - leakage")
         lines.append("  - {probe: global_heatmaps, method: gradcam, also: [layercam], per_class: 100}")
         lines.append("  - au_alignment")
         lines.append("  - {probe: explanation_checks, methods: [gradcam, layercam], faces: 64}")

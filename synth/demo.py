@@ -47,7 +47,9 @@ data:
     - [skin_tone, gender_presentation]
 probes:
   - performance
-  - group_metrics
+  - {probe: group_metrics, tolerance: 0.1}
+  - representation
+  - hidden_slices
   - {probe: global_heatmaps, method: gradcam, also: [layercam], per_class: 100}
   - au_alignment
   - {probe: explanation_checks, methods: [gradcam, layercam], faces: 16}
@@ -59,6 +61,11 @@ gates:
     where: {skin_tone: "*", label: happy}
     at_least: 0.75
     group: people of each skin tone
+    hazard: a smile is read as no expression
+  - measure: group_metrics/recall.worst_vs_rest
+    where: {attribute: skin_tone, label: happy}
+    at_most: 0.10
+    group: people of the skin tone whose smiles are read worst
     hazard: a smile is read as no expression
   - measure: group_metrics/recall
     where: {tag: "*", label: angry}
