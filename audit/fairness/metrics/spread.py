@@ -66,12 +66,24 @@ class GroupRate:
         )
         common = float(np.average(self.values, weights=weights))
         whole = np.maximum(np.round(self.n_effective), 1).astype(np.int64)
-        drawn = random.binomial(whole, common, (DRAWS, len(whole))) / whole
+        drawn = _drawn(whole, common, random)
         alike = np.broadcast_to(self.n_effective, drawn.shape)
         unit = np.full((DRAWS, 1), common * (1 - common))
         dealt = GroupValues(drawn, np.broadcast_to(weights, drawn.shape), alike, unit)
         # Indices ask of the data for quantiles only, which these have; pairs cannot be dealt out anew.
         return Rate(cast(SummedData, known), known.observed(), dealt, CorrelatedLimits(known))
+
+
+def _drawn(n: Integers, rate: float, random: np.random.Generator) -> Floats:
+    """Return rates of groups that have one rate in common, shape (draws, groups), at least one of them above 0.
+
+    What is observed has an event too; an index of rates that are all 0 is 0 over 0.
+    """
+    kept: list[Floats] = []
+    while sum(map(len, kept)) < DRAWS:
+        drawn = random.binomial(n, max(rate, 1 / float(n.sum())), (DRAWS, len(n))) / n
+        kept.append(drawn[drawn.any(axis=1)])
+    return np.concatenate(kept)[:DRAWS]
 
 
 @dataclass(frozen=True)

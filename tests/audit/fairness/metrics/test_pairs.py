@@ -232,6 +232,14 @@ def test_indices_stand_beside_what_equal_groups_show():
     assert alone[""].reason == "1 group is large enough; two are needed"
 
 
+def test_indices_of_very_rare_errors_have_a_null():
+    rates = [rate_of([0.0, 0.001, 0.0], n=1000.0), rate_of([0.05, 0.06, 0.10], n=1000.0)]
+    for name in ("garbe", "inequity_ratio", "fairness_discrepancy_rate", "fmr_to_geometric_mean"):
+        found = dict(index_estimates(name, rates[: len(INDICES[name].rates)], np.random.default_rng(0), 0.95))
+        assert found[""].low <= found[""].value <= found[""].high
+        assert found[".null_drawn"].value is not None
+
+
 def test_indices_of_equal_groups_hold_the_truth():
     rng = np.random.default_rng(1)
     n = np.asarray([400, 900, 2000, 700])
