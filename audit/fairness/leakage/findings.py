@@ -69,7 +69,8 @@ def _finding(context: ProbeContext, found: Answer, p: float | None, place: str) 
         caveats = [ONLY_LINEAR, f"At this size a rate up to {_upper(found.rate)} would not be ruled out."]
         return context.finding(name, "note", claim, evidence=evidence, caveats=caveats, p_adjusted=p)
     if found.missing:
-        claim = f"{what} can be read from {place} beyond chance: {told}. No control could be made."
+        lacking = " and ".join(f"{CONTROLS[name]} ({reason})" for name, reason in found.missing.items())
+        claim = f"{what} can be read from {place} beyond chance: {told}. There is no control of {lacking}."
     else:
         less = [CONTROLS[each] for each in (RANDOM_NET, PIXELS) if _below(found.over[each].estimate)]
         claim = f"{what} can be read from {place}, but it could not be shown that training put it there: {told}." + (

@@ -88,11 +88,11 @@ def _attributes(context: ProbeContext, params: LeakageParams) -> list[str]:
 
 def _settings(context: ProbeContext, params: LeakageParams, found: FaceFeatures) -> str:
     faces, people = len(found.rows), len(np.unique(context.faces.subject_codes[found.rows]))
-    nets = len(found.random_nets)
-    control = f"{nets} nets with the weights in random order and {params.pixels} x {params.pixels} pixels"
+    controls = [f"{len(found.random_nets)} nets with the weights in random order"] if found.random_nets else []
+    controls += [f"{params.pixels} x {params.pixels} pixels"] if found.pixels is not None else []
     return (
         f"Read from {found.place}: {faces:,} of {len(context.faces):,} faces of {people:,} people; beside it "
-        f"{control if nets else 'no control'}; {params.permutations} permutations of people."
+        f"{' and '.join(controls) or 'no control'}; {params.permutations} permutations of people."
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -124,6 +125,15 @@ def test_measurements_stand_beside_their_controls():
     assert scores.gaps
     table = next(out.frame for out in outputs if isinstance(out, TableOutput))
     assert table["faces"].sum() == 2 * PEOPLE
+
+
+def test_without_random_nets_pixels_alone_claim_nothing():
+    context, found = drawn(1, of_group=4.0)
+    findings, measured, _ = told(context, replace(found, random_nets=[]))
+    assert findings["attribute.group"].severity == "note"
+    assert "the weights of the model cannot be replaced" in findings["attribute.group"].claim
+    assert measured["attribute_accuracy.over_pixels[attribute=group]"].value > 0
+    assert measured["attribute_accuracy.over_random_net[attribute=group]"].value is None
 
 
 def test_the_same_seed_gives_the_same():
@@ -297,7 +307,7 @@ probes:
     assert measured["leakage/attribute_accuracy[attribute=group]"].value > 0.8
     assert "no model" in measured["leakage/attribute_accuracy.over_pixels[attribute=group]"].reason
     assert measured["leakage/attribute_accuracy.over_controls.p_adjusted[attribute=group]"].value is None
-    assert "No control could be made" in next(f for f in found.findings if "group" in f.id).claim
+    assert "There is no control of the same net" in next(f for f in found.findings if "group" in f.id).claim
     assert (skipped.status, skipped.reason) == (
         "skipped",
         "the target is a table of predictions: there is no model to run",
