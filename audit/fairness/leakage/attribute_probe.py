@@ -32,11 +32,14 @@ class Reading:
         predicted: (n,) group of each face.
         scores: (n, groups) log odds of each group against the others.
         permuted: balanced accuracy of each permuted labelling.
+        inflation: by which factor, at least 1, balanced accuracy varies more over permuted labellings than the error by
+            person says: folds share the people they are trained on. 1 without permutations.
     """
 
     predicted: Integers
     scores: Floats
     permuted: Floats
+    inflation: float = 1.0
 
 
 def read_attribute(
@@ -68,7 +71,26 @@ def read_attribute(
                 if start + place == 0:
                     scores[test] = _odds(found)
     rates = balanced(predicted[1:], labellings[1:], groups)
-    return Reading(predicted[0], scores, rates)
+    return Reading(predicted[0], scores, rates, _inflation(predicted[1:], labellings[1:], people, groups))
+
+
+def _inflation(predicted: Integers, labellings: Integers, people: Integers, groups: int) -> float:
+    """Return the variance of balanced accuracy over labellings (p, n) over its mean variance by person, at least 1."""
+    if len(predicted) < 2:
+        return 1.0
+    order = np.argsort(people, kind="stable")
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(people[order])) + 1))
+    right = (predicted == labellings).astype(np.float64)
+    influence = np.zeros_like(right)
+    for group in range(groups):
+        there = labellings == group
+        count = np.maximum(there.sum(1, keepdims=True), 1)
+        rate = (right * there).sum(1, keepdims=True) / count
+        influence += there * (right - rate) / (count * groups)
+    by_person = np.add.reduceat(influence[:, order], starts, axis=1)
+    expected = float(np.square(by_person).sum(1).mean()) * len(starts) / max(len(starts) - 1, 1)
+    seen = float(balanced(predicted, labellings, groups).var(ddof=1))
+    return max(1.0, seen / expected) if expected > 0 else 1.0
 
 
 def _fitted(ridge: Ridge, labellings: Integers, groups: int, people: Integers, others: Floats) -> tuple[Floats, Floats]:

@@ -42,6 +42,7 @@ def group_mean(
     weights: Floats | None = None,
     between: float = 0.0,
     nets: int = 0,
+    inflation: float = 1.0,
     bounds: tuple[float, float] = (-1.0, 1.0),
 ) -> Excess:
     """Return the mean over groups of the (weighted) mean of ``values`` over their faces.
@@ -56,6 +57,7 @@ def group_mean(
         weights: (n,) how much each face counts in its group.
         between: variance that the choice of random nets adds.
         nets: how many there were.
+        inflation: factor of the variance over people, for what they have in common through training.
         bounds: smallest and largest possible value.
     """
     weights = np.ones(len(values)) if weights is None else weights
@@ -69,10 +71,10 @@ def group_mean(
         influence[rows] = weights[rows] * (values[rows] - mean) / total / len(present)
         own = by_person(people[rows], influence[rows])
         means.append(mean)
-        variances.append(influence_variance(own))
+        variances.append(inflation * influence_variance(own))
         degrees.append(max(len(own) - 1, 1))
     value = float(np.mean(means))
-    variance = influence_variance(by_person(people, influence))
+    variance = inflation * influence_variance(by_person(people, influence))
     parts, free = [*variances, between], [*degrees, max(nets - 1, 1)]
     below = sum(part**2 / each for part, each in zip(parts, free, strict=True))
     degree = sum(parts) ** 2 / below if below > 0 else float(len(np.unique(people)) - 1)
@@ -89,7 +91,7 @@ def group_mean(
     return Excess(estimate, float(t.sf(value / error, degree)))
 
 
-def mean_auroc(scores: Floats, labels: Integers, people: Integers, level: float) -> Estimate:
+def mean_auroc(scores: Floats, labels: Integers, people: Integers, level: float, inflation: float = 1.0) -> Estimate:
     """Return the AUROC of two groups, or of more the mean of each against the others, with limits by person.
 
     Standard error from the influence of each person (Obuchowski 1997, Biometrics 53:567).
@@ -99,6 +101,7 @@ def mean_auroc(scores: Floats, labels: Integers, people: Integers, level: float)
         labels: (n,) group of each face.
         people: (n,).
         level: of the interval.
+        inflation: factor of the variance over people, for what they have in common through training.
     """
     groups = scores.shape[1]
     chosen = [1] if groups == 2 else list(range(groups))
@@ -111,7 +114,8 @@ def mean_auroc(scores: Floats, labels: Integers, people: Integers, level: float)
     value = min(max(value, 0.0), 1.0)
     if not 1e-9 < value < 1 - 1e-9:
         return Estimate(value=value, method="no_variation", n=len(labels), subjects=subjects)
-    low, high = logit_limits(value, influence_variance(by_person(people, influence)), subjects, level)
+    variance = inflation * influence_variance(by_person(people, influence))
+    low, high = logit_limits(value, variance, subjects, level)
     return Estimate(
         value=value, low=low, high=high, level=level, method="cluster_influence_logit", n=len(labels), subjects=subjects
     )

@@ -15,7 +15,7 @@ NOT_USED = (
     "such as gaps between groups or counterfactual pairs."
 )
 ONLY_LINEAR = "A probe that is not linear, or has more people to learn from, may read more."
-SHARED = "Parts share most of the people they were trained on, which the interval does not count."
+SHARED = "Parts share most of the people they were trained on, which the rate's own interval does not count."
 REACH = {
     "identity": "Whoever holds stored embeddings can recognise people in them, also those who agreed to be read for "
     "their expression only; they need the care of biometric data.",

@@ -180,14 +180,14 @@ def _attribute(context: ProbeContext, params: LeakageParams, found: FaceFeatures
     own = read_attribute(found.own[kept], labels, people, folds, dealt)
     rate = balanced_accuracy(labels, own.predicted, people, len(chosen), context.rules)
     yield context.measurement(ATTRIBUTE, rate, slice=slice, direction="lower")
-    auroc = mean_auroc(own.scores, labels, people, context.rules.level)
+    auroc = mean_auroc(own.scores, labels, people, context.rules.level, own.inflation)
     yield context.measurement(AUROC, auroc, slice=slice, direction="lower")
     yield _read_as(name, [names[code] for code in chosen], labels, own.predicted, people)
 
     def right(features: Floats) -> Floats:
         return share_right(read_attribute(features[kept], labels, people, folds).predicted, labels)
 
-    question = Question(ATTRIBUTE, name, slice, labels, people, np.ones(len(labels)), 1 / len(chosen))
+    question = Question(ATTRIBUTE, name, slice, labels, people, np.ones(len(labels)), 1 / len(chosen), own.inflation)
     nets = [right(features) for features in found.random_nets]
     pixels = None if found.pixels is None else right(found.pixels)
     read = share_right(own.predicted, labels)

@@ -30,6 +30,7 @@ class Question:
         people: (n,) person of each face.
         weights: (n,) how much a face counts within its group.
         chance: what guessing gives.
+        inflation: factor of variances over people, for what they have in common through training.
     """
 
     metric: str
@@ -39,6 +40,7 @@ class Question:
     people: Integers
     weights: Floats
     chance: float
+    inflation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def _mean(
         weights=question.weights,
         between=between,
         nets=nets,
+        inflation=question.inflation,
         bounds=bounds,
     )
 

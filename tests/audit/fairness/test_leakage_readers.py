@@ -115,6 +115,32 @@ def test_noise_is_read_at_chance_and_p_values_are_even():
     assert np.mean(np.asarray(p_values) <= 0.1) <= 0.1 + 2.6 * np.sqrt(0.09 / 60)
 
 
+def test_variance_is_raised_as_far_as_permutations_vary_more():
+    rng = np.random.default_rng(8)
+    people = np.repeat(np.arange(40), 4)
+    labels = np.repeat(rng.permutation(np.arange(40) % 2), 4)
+    features = rng.normal(size=(160, 20))
+    folds = deal_folds(labels, people, 5, rng)
+    dealt = deal_labels(labels, people, folds, 60, rng)
+    found = read_attribute(features, labels, people, folds, dealt)
+    variances = []
+    for labelling in dealt:
+        right = (read_attribute(features, labelling, people, folds).predicted == labelling).astype(float)
+        estimate = group_mean(right, labelling, people, 0.95).estimate
+        errors = []
+        for group in (0, 1):
+            there = labelling == group
+            own = np.bincount(people[there], right[there] - right[there].mean(), minlength=40) / there.sum() / 2
+            errors.append(own)
+        variances.append(np.square(np.sum(errors, axis=0)).sum() * 40 / 39)
+        assert estimate.value is not None
+    assert found.inflation == pytest.approx(max(1.0, found.permuted.var(ddof=1) / np.mean(variances)))
+    assert read_attribute(features, labels, people, folds).inflation == 1.0
+    args = (rng.normal(size=160), labels, people, 0.95)
+    plain, raised = (group_mean(*args, inflation=factor).estimate for factor in (1.0, 4.0))
+    assert raised.high - raised.value == pytest.approx(2 * (plain.high - plain.value), rel=0.01)
+
+
 def test_folds_keep_people_whole_and_groups_even():
     rng = np.random.default_rng(1)
     people = np.repeat(np.arange(50), rng.integers(1, 6, 50))
