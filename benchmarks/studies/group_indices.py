@@ -155,7 +155,8 @@ def simulate(seed: int) -> Row:
     for design in designs():
         for (name, judged), value in judge(seed, design).items():
             quantity = "rate" if judged in (HOLDS, TEST) else "mean"
-            found.setdefault(Outcome(f"{name}, {design.truth}", judged, quantity), []).append(value)
+            method = HOLDS if judged == WIDTH else judged
+            found.setdefault(Outcome(f"{name}, {design.truth}", method, quantity), []).append(value)
     return {outcome: _mean(values) for outcome, values in found.items()}
 
 

@@ -263,3 +263,19 @@ def test_an_attribute_of_the_picture():
     assert estimate.value == pytest.approx(np.ptp(accuracy))
     assert estimate.low == 0
     assert not any(isinstance(each, Finding) for each in outputs)
+
+
+@pytest.mark.slow
+def test_findings_over_many_models():
+    """What the page says of the whole probe: even models with a finding, models with a planted gap without one."""
+    even, planted = 0, 0
+    for seed in range(200):
+        answer, truth, attributes, person = model(seed=9000 + seed, people=300, groups=4)
+        context = context_of(np.eye(3)[answer], truth, attributes, subjects=person, seed=seed)
+        even += any(isinstance(each, Finding) for each in outcomes(context)[1])
+    for seed in range(100):
+        answer, truth, attributes, person = model(seed=9000 + seed, people=300, groups=4, planted=0.2)
+        context = context_of(np.eye(3)[answer], truth, attributes, subjects=person, seed=seed)
+        planted += any(isinstance(each, Finding) for each in outcomes(context)[1])
+    assert even / 200 <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 200)
+    assert planted >= 80
