@@ -18,19 +18,36 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "compare", "load_results", "run", "write_card", "write_report"]
+__all__ = [
+    "__version__",
+    "compare",
+    "from_metric_frame",
+    "load_results",
+    "metrics_by_group",
+    "run",
+    "slice_table",
+    "to_metric_frame",
+    "write_card",
+    "write_report",
+]
 
 if TYPE_CHECKING:
     from .cards import write_card
     from .core.api import run
     from .core.compare import compare
+    from .core.fairlearn_bridge import from_metric_frame, metrics_by_group, to_metric_frame
     from .core.results_file import load_results
+    from .core.statistics.streamed.slices import slice_table
     from .reports import write_report
 
 _HOMES = {
     "run": "core.api",
     "compare": "core.compare",
     "load_results": "core.results_file",
+    "metrics_by_group": "core.fairlearn_bridge",
+    "to_metric_frame": "core.fairlearn_bridge",
+    "from_metric_frame": "core.fairlearn_bridge",
+    "slice_table": "core.statistics.streamed.slices",
     "write_card": "cards",
     "write_report": "reports",
 }

@@ -88,7 +88,8 @@ def size_text(results: AuditResults) -> str:
         if data.subjects is not None
         else "of an unknown number of people"
     )
-    return f"{plural(data.faces, 'face')} {people}"
+    rows = "pair of faces" if results.target.task == "verification" else "face"
+    return f"{plural(data.faces, rows, 'pairs of faces' if rows != 'face' else None)} {people}"
 
 
 def _summary(results: AuditResults) -> Paragraph:

@@ -204,6 +204,12 @@ class DataSpec(Spec):
             unknown = [name for name in combined if name not in self.attributes]
             if unknown:
                 raise ValueError(f"intersection {combined} names {unknown}, which attributes does not list")
+            controls = [name for name in combined if self.attributes[name].role == "control"]
+            if controls:
+                raise ValueError(
+                    f"intersection {combined} names {controls}, whose role is control: groups are compared within its "
+                    "levels anyway; give it the role group to slice by it"
+                )
         return self
 
 

@@ -276,7 +276,7 @@ def _findings(
         caveats.append(f"Too small to take part: {'; '.join(first.left_out[:NAMED])}.")
     yield context.finding(
         f"beyond_chance.{grouping}",
-        "medium",
+        "low",  # which group is worse off, and in what, is told by the metrics by group
         f"Grouped by {' and '.join(grouping.split('&'))}, the {first.title} is {found.value:.3f} "
         f"[{found.low:.3f}, {found.high:.3f}]. Groups of these sizes dealt out at random over people give "
         f"{found.null_mean:.3f} on average; p = {joint[id(first)]:.2g} after adjustment for {asked} indices.{others}",

@@ -165,10 +165,6 @@ def _notes(context: ProbeContext, choice: Choice) -> Iterator[Note]:
         yield Note(
             f"The gap of {', '.join(choice.dropped)} is not tested: it is that of another tested metric turned round."
         )
-    controls = {name for name, spec in context.faces.attributes.items() if spec.role == "control"}
-    mixed = [names for names in context.faces.intersections if set(names) & controls]
-    for names in mixed:
-        yield Note(f"The intersection {' & '.join(names)} is not measured: groups are compared within its control.")
 
 
 def _check_size(context: ProbeContext, choice: Choice) -> None:

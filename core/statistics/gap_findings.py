@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..keys import format_key
-from ..results import Finding, Severity
+from ..results import SEVERITIES, Finding, Severity
 from .gap_questions import GAP, WORST, GroupQuestion
 from .gaps import Difference, Gap
 
@@ -59,7 +59,9 @@ class _Held:
         return [format_key(of.probe_id, f"{of.metric}.{name}", of.full_slice, of.condition) for name in names]
 
 
-def gap_findings(questions: Sequence[GroupQuestion]) -> list[Finding]:
+def gap_findings(
+    questions: Sequence[GroupQuestion], *, drawn: bool = False, gravest: Severity = "high"
+) -> list[Finding]:
     """Return a finding for every attribute with a gap that holds after adjustment over all the questions.
 
     The finding tells the gap that is beyond the tolerance, or has the smallest p-value, and names the others. A
@@ -67,6 +69,8 @@ def gap_findings(questions: Sequence[GroupQuestion]) -> list[Finding]:
 
     Args:
         questions: everything that was asked of one probe's scores, answered or not.
+        drawn: what chance gives was drawn from the errors of the values, and no group was dealt out.
+        gravest: how grave a finding may be; lower where it repeats what another probe tells.
     """
     answered = [(question, question.gap) for question in questions if isinstance(question.gap, Gap)]
     held = [each for each in (_Held(*pair) for pair in answered) if each.p <= SIGNIFICANT]
@@ -94,7 +98,7 @@ def gap_findings(questions: Sequence[GroupQuestion]) -> list[Finding]:
                     and attribute in each.question.attribute.split("&")
                     and _score(each.question) in {_score(one.question) for one in alike}
                 ]
-                found.append(_finding(alike[0], alike[1:], combined, len(answered)))
+                found.append(_finding(alike[0], alike[1:], combined, len(answered), drawn, gravest))
     return found
 
 
@@ -102,7 +106,9 @@ def _score(question: GroupQuestion) -> tuple[object, ...]:
     return question.metric, tuple(sorted(question.slice.items())), tuple(sorted(question.condition.items()))
 
 
-def _finding(first: _Held, others: Sequence[_Held], combined: Sequence[_Held], asked: int) -> Finding:
+def _finding(
+    first: _Held, others: Sequence[_Held], combined: Sequence[_Held], asked: int, drawn: bool, gravest: Severity
+) -> Finding:
     gap, found, question = first.gap, first.gap.largest, first.question
     bounds = "" if found.low is None or found.high is None else f" [{found.low:.3f}, {found.high:.3f}]"
     several = f" after adjustment for {asked} questions asked together" if asked > 1 else ""
@@ -110,10 +116,10 @@ def _finding(first: _Held, others: Sequence[_Held], combined: Sequence[_Held], a
     compared = (
         f"higher for {high} than for {low}" if question.direction == "lower" else f"lower for {low} than for {high}"
     )
+    chance = "Equal groups with these errors" if drawn else "Groups of these sizes dealt out at random over people"
     claim = (
         f"Grouped by {' and '.join(question.attribute.split('&'))}, the {first.name} is {compared}: a difference of "
-        f"{found.value:.3f}{bounds}. Groups of these sizes dealt out at random over people differ by "
-        f"{found.null_mean:.3f} on average; p = {first.p:.2g}{several}."
+        f"{found.value:.3f}{bounds}. {chance} differ by {found.null_mean:.3f} on average; p = {first.p:.2g}{several}."
     )
     beyond = first.beyond
     if beyond is not None and gap.tolerance is not None:
@@ -143,7 +149,7 @@ def _finding(first: _Held, others: Sequence[_Held], combined: Sequence[_Held], a
     further = [each.keys()[0] for each in (*others, *combined)]
     return Finding(
         id=key.replace("/", ".", 1),
-        severity=severity,
+        severity=max(severity, gravest, key=SEVERITIES.index),
         claim=claim,
         evidence=[*first.keys(), *further],
         p_adjusted=first.p,

@@ -54,5 +54,5 @@ def reweighted_gaps(context: ProbeContext, params: ReweightedGapsParams) -> Iter
     left = answered(context, questions, REWEIGHTED)
     for question in left:
         yield from told_as_drawn(question.measurements())
-    yield from gap_findings(left)
+    yield from gap_findings(left, drawn=True, gravest="low")
     yield from mix_findings(context, questions)

@@ -167,6 +167,12 @@ def test_beyond_the_tolerance_is_grave():
     assert finding.claim.endswith("The true difference exceeds the tolerance of 0.05: it is at least 0.060.")
 
 
+def test_a_gap_that_repeats_another_probes_is_less_grave_and_a_drawn_null_is_called_so():
+    (finding,) = gap_findings([question(0.01, tolerance=0.05, direction="higher")], drawn=True, gravest="low")
+    assert finding.severity == "low"
+    assert "Equal groups with these errors differ by 0.040 on average" in finding.claim
+
+
 def test_a_combination_is_told_only_where_none_of_its_attributes_shows_the_score_to_differ():
     directed = {"direction": "higher"}
     both = question(0.01, "gender&tone", **directed)
