@@ -65,11 +65,12 @@ class GroupQuestion:
         - ``METRIC.worst_vs_rest`` and the like, where a direction is better: how much worse the group that does
           worst is than all others together.
 
-        A gap that was not measured has the first alone, with the reason.
+        A gap that was not measured has the difference itself alone, with the reason.
         """
         gap = self.gap
         if isinstance(gap, NoGap):
-            return [self._measurement(GAP, Estimate.not_measured(gap.reason))]
+            names = [GAP] if self.direction == "none" else [GAP, WORST]
+            return [self._measurement(name, Estimate.not_measured(gap.reason)) for name in names]
         found = self._difference(GAP, gap.largest, METHOD_GAP, gap, f"{gap.lowest} below {gap.highest}")
         if gap.worst_vs_rest is not None:
             found += self._difference(WORST, gap.worst_vs_rest, METHOD_WORST, gap, gap.worst or "")

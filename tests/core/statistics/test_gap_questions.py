@@ -85,7 +85,7 @@ def test_an_attribute_of_the_picture_and_one_with_one_group():
     assert (within.method, within.subjects) == ("permutation_within_people", 120)
     one = by_key(slicer().gaps(scores(), "maps"))
     camera = [item.estimate for key, item in one.items() if "attribute=camera" in key]
-    assert [each.reason for each in camera] == ["there is one group only, one"]
+    assert [each.reason for each in camera] == ["there is one group only, one"] * 2
 
 
 def test_groups_too_small_are_left_out_by_the_rule_of_the_groups():
