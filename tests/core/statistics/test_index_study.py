@@ -46,9 +46,12 @@ def test_one_data_set_per_index(study):
 @pytest.mark.slow
 def test_bounds_hold_and_even_models_show_no_more_than_chance(study):
     rows = [study.simulate(seed) for seed in range(40)]
+    error, flagged = np.sqrt(0.05 * 0.95 / 160), []
     for outcome in (each for each in rows[0] if each.quantity == "rate"):
         mean = np.nanmean([row[outcome] for row in rows])
         if outcome.method == study.HOLDS:
-            assert mean >= 0.93 - 2.6 * np.sqrt(0.05 * 0.95 / 160), outcome
+            assert mean >= 0.93 - 2.6 * error, outcome
         elif outcome.cell.endswith("even"):
-            assert mean <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 160), outcome
+            assert mean <= 0.05 + 3.5 * error, outcome  # the largest of twelve
+            flagged.append(mean)
+    assert np.mean(flagged) <= 0.05 + 2.6 * error
