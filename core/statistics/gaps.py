@@ -15,8 +15,8 @@ have to hold over all the questions of one probe. How often they hold in simulat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -151,6 +151,8 @@ class Asked:
         level: level of the bounds.
         tolerance: largest gap that is accepted, if somebody said.
         cross_fitted: the largest difference and that of the worst group against the rest, cross-fitted.
+        guard: the same question with the errors of people in several groups worked out from these people; the more
+            cautious of the two answers stands.
     """
 
     names: tuple[str, ...]
@@ -164,6 +166,7 @@ class Asked:
     level: float
     tolerance: float | None = None
     cross_fitted: tuple[float, float] | None = None
+    guard: Asked | None = None
 
     @property
     def sign(self) -> Literal[-1, 1]:
@@ -276,9 +279,9 @@ def gap_of(
 
 def answer(asked: Sequence[Asked]) -> list[Gap]:
     """Return the answers to questions that are judged together, in the order given."""
-    largest = _judge([_Largest(question) for question in asked])
+    largest = _guarded(asked, _Largest)
     directed = [question for question in asked if question.direction != "none"]
-    worst = iter(_judge([_Worst(question) for question in directed]))
+    worst = iter(_guarded(directed, _Worst))
     return [
         _gap(question, found, next(worst) if question.direction != "none" else None)
         for question, found in zip(asked, largest, strict=True)
@@ -395,6 +398,39 @@ class _Worst:
         data, sign = self.limits.data, self.asked.sign
         size = detectable(self.limits.own, data.kind, critical[0], tolerance=tolerance, sign=sign, bounds=data.bounds)
         return size.any_group
+
+
+def _guarded(asked: Sequence[Asked], kind: Callable[[Asked], _Question]) -> list[Difference]:
+    """Judge questions, and the guards of those that have one among themselves; keep the more cautious answer."""
+    found = _judge([kind(question) for question in asked])
+    guards = iter(_judge([kind(question.guard) for question in asked if question.guard is not None]))
+    return [
+        each if question.guard is None else _more_cautious(each, next(guards))
+        for question, each in zip(asked, found, strict=True)
+    ]
+
+
+def _more_cautious(one: Difference, guard: Difference) -> Difference:
+    """Return the first answer with the larger p-values and the wider bounds of both."""
+
+    def lower(name: str) -> float | None:
+        first, second = getattr(one, name), getattr(guard, name)
+        return None if first is None or second is None else min(first, second)
+
+    def upper(name: str) -> float | None:
+        first, second = getattr(one, name), getattr(guard, name)
+        return None if first is None or second is None else max(first, second)
+
+    return replace(
+        one,
+        low=lower("low"),
+        high=upper("high"),
+        p=max(one.p, guard.p),
+        p_adjusted=upper("p_adjusted"),
+        bound_low=lower("bound_low"),
+        bound_high=upper("bound_high"),
+        detectable=upper("detectable"),
+    )
 
 
 def _judge(questions: Sequence[_Question]) -> list[Difference]:

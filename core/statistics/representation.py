@@ -111,7 +111,7 @@ def group_evenness(
     counts = csr_array((given, (person, codes)), shape=(people, groups))
     own, whole = total_at(person, given, people), total_at(codes, given, groups)
     value, scale = float(normalised_deviation(whole)), np.sqrt(groups / (groups - 1))
-    shares, with_own = whole / whole.sum(), counts.T @ own
+    shares, with_own = whole / whole.sum(), np.asarray(counts.T @ own, dtype=np.float64)
     products = (counts.T @ counts).toarray() - np.outer(with_own, shares) - np.outer(shares, with_own)
     products += float(np.square(own).sum()) * np.outer(shares, shares)
     spread = np.maximum(np.linalg.eigvalsh(products * people / max(people - 1, 1)), 0) / whole.sum() ** 2
@@ -128,8 +128,9 @@ def group_evenness(
         max(0.0, value - scale * float(np.quantile(noise, 1 - alpha))) if known else 0.0,
         min(1.0, value + scale * float(ndtri(1 - alpha)) * float(np.sqrt(spread[-1]))) if known else 1.0,
         float(null.mean()),
-        *(float(limit) for limit in np.quantile(null, [alpha, 1 - alpha])),
-        p=float((1 + np.count_nonzero(null >= value - 1e-12)) / (draws + 1)),
+        float(np.quantile(null, alpha)),
+        float(np.quantile(null, 1 - alpha)),
+        float((1 + np.count_nonzero(null >= value - 1e-12)) / (draws + 1)),
     )
 
 

@@ -88,12 +88,12 @@ def common_support(
             )
     groups = np.asarray([group for group in range(len(people)) if group not in left_out], dtype=np.int64)
     if len(groups) < 2:
-        reason = "fewer than two groups have enough of the common mix of labels and controls"
-        return Support(groups, np.zeros(len(mix), dtype=np.bool_), left_out, 0.0, reason)
-    cells = has[groups].all(axis=0)
+        few = "fewer than two groups have enough of the common mix of labels and controls"
+        return Support(groups, np.zeros(len(mix), dtype=np.bool_), left_out, 0.0, few)
+    cells = np.asarray(has[groups].all(axis=0), dtype=np.bool_)
     compared = faces[groups].sum(axis=0)
     kept = float(compared[cells].sum() / max(compared.sum(), 1))
-    reason = None
+    reason: str | None = None
     if kept < least_kept:
         reason = f"the groups share cells that hold {kept:.0%} of their faces; {least_kept:.0%} are needed"
     return Support(groups, cells, left_out, kept, reason)
@@ -188,7 +188,8 @@ def weigh(
         reweighted,
         total_at(at, own, people * groups).reshape(people, groups),
         total_at(at, moved, people * groups).reshape(people, groups),
-        *(total_at(group, np.square(share), groups) for share in shares),
+        total_at(group, np.square(shares[0]), groups),
+        total_at(group, np.square(shares[1]), groups),
         np.bincount(group[counted], minlength=groups).astype(np.int64),
         np.bincount(with_faces % groups, minlength=groups).astype(np.int64),
     )

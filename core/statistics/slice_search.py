@@ -292,7 +292,8 @@ def _distinct(
 ) -> list[FoundSlice]:
     """Take the worst candidate, then the worst by the faces that are left, and so on."""
     free = np.ones(len(faces.person), dtype=np.bool_)
-    left, chosen = list(candidates), []
+    left = list(candidates)
+    chosen: list[FoundSlice] = []
     while left and len(chosen) < wanted:
         best: tuple[float, int] | None = None
         keep = []

@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..keys import format_key
 from ..probes import PairedScores, Scores, StatisticName
 from ..results import Direction, Estimate, Measurement
+from .correlated_gaps import ask_correlated, people_covariance
 from .cross_fit import cross_fitted_gap, cross_fitted_worst
 from .deals import Deals
 from .gap_data import GapData, PairedData, PairedFaces, SummedData
@@ -23,7 +24,7 @@ from .groups import Groups
 from .intervals import Intervals, mean_intervals, rate_intervals
 from .permutations import ScoredFaces
 from .rules import StatisticsRules
-from .sums import Floats, GroupSums, Integers, Lines, add_up, divide, squared_residuals
+from .sums import Floats, GroupSums, Integers, Lines, add_up, divide, squared_residuals, total_at
 
 if TYPE_CHECKING:
     from .paired import PairedStatistic
@@ -148,7 +149,7 @@ class Slicer:
                     f"{scores.statistic} are tested only where everyone is in one group"
                 )
                 return NoGap(reason, {names[code]: why for code, why in left_out.items()})
-        return ask(
+        asked = ask(
             data,
             [names[code] for code in chosen],
             {names[code]: why for code, why in sorted(left_out.items())},
@@ -160,6 +161,40 @@ class Slicer:
             tolerance=scores.tolerance,
             cross_fitted=cross_fitted,
             out_of_scope=[names[code] for code in groups.out_of_scope],
+        )
+        if isinstance(data, SummedData) and data.people_in_several:
+            return replace(asked, guard=self._guard(asked, data, random))
+        return asked
+
+    def _guard(self, asked: Asked, data: SummedData, random: np.random.Generator) -> Asked:
+        """Ask again with the covariance of the groups' values that people in several groups make.
+
+        Shuffling groups within people takes it that a difference is the same for everyone. Where it is larger in some
+        people than in others, their differences vary more than the shuffled ones.
+        """
+        x, n, group, person = data.lines()
+        codes, at = np.unique(person, return_inverse=True)
+        groups = len(asked.names)
+        total = total_at(group, n, groups)
+        value = total_at(group, x, groups) / total
+        influence = np.zeros((len(codes), groups))
+        influence[at.reshape(-1), group] = (x - value[group] * n) / total[group]
+        return ask_correlated(
+            value,
+            people_covariance(influence),
+            total,
+            asked.names,
+            self.rules,
+            random,
+            people=data.people,
+            faces=data.faces,
+            group_people=np.bincount(group, minlength=groups).astype(np.int64),
+            people_in_several=data.people_in_several,
+            bounds=data.bounds if data.bounds is not None else None,
+            kind=data.kind,
+            direction=asked.direction,
+            tolerance=asked.tolerance,
+            draws=self.permutations,
         )
 
     @staticmethod

@@ -21,6 +21,7 @@ from .pictures import read_pictures
 
 SIGNIFICANT = 0.05
 LARGE = 0.1
+TOLD_APART = 0.02  # a difference of rates and an excess beyond the labels that differ by less are told as one
 MOST_COMBINATIONS = 20_000
 METHOD_TEST = "permutation_and_t_of_people"
 METHOD_EXCESS = "sandwich_t"
@@ -128,7 +129,8 @@ def hidden_slices(context: ProbeContext, params: HiddenSlicesParams) -> Iterator
     yield TableOutput("slices", _table(looked, outcomes), "Worst slices, on people who took no part in the search")
     for outcome in outcomes:
         yield from _measurements(context, looked, outcome)
-    for rank, outcome in enumerate(one for one in outcomes if one.p_adjusted <= SIGNIFICANT):
+    worse = (one for one in outcomes if one.p_adjusted <= SIGNIFICANT and one.excess_low > 0)
+    for rank, outcome in enumerate(worse):
         yield _finding(context, looked, outcome, rank)
 
 
@@ -265,18 +267,26 @@ def _finding(context: ProbeContext, looked: _Looked, outcome: SliceOutcome, rank
     label, about = looked.label(found), looked.about(found)
     labelled = f" labelled {label}" if label else ""
     common = f" (more common there: {about})" if about else ""
+    at_confidence = looked.features.all[found.conditions[0][0]].at_confidence
+    plain = outcome.inside.value - outcome.others.value
+    beyond = ""
+    if abs(plain - outcome.excess) > TOLD_APART:
+        beyond = (
+            f": {outcome.excess:.1%} [{outcome.excess_low:.1%}, {outcome.excess_high:.1%}] more than "
+            f"{'its labels and the confidence of the model' if at_confidence else 'its labels'} would let expect"
+        )
     p = f"{outcome.p_adjusted:.3f}" if outcome.p_adjusted >= 0.0015 else "at most 0.001"
     caveats = [*CAVEATS]
     if looked.is_planned(found):
         caveats.append(PLANNED)
-    if looked.features.all[found.conditions[0][0]].at_confidence:
+    if at_confidence:
         caveats.append(EMBEDDING)
     return context.finding(
         f"slice.{rank + 1}",
         "medium" if outcome.excess >= LARGE else "low",
         f"The model is wrong on {outcome.inside.value:.1%} of the faces{labelled} with {looked.name(found)}{common}, "
         f"and on {outcome.others.value:.1%} of all others{labelled} ({outcome.inside.faces:,} faces of "
-        f"{outcome.inside.people:,} people; p {p}). They are {outcome.share_of_faces:.1%} of the faces and have "
+        f"{outcome.inside.people:,} people; p {p}){beyond}. They are {outcome.share_of_faces:.1%} of the faces and have "
         f"{outcome.share_of_errors.value:.1%} of the errors.",
         evidence=[
             format_key(context.probe_id, metric, looked.place(found)) for metric in ("error_rate", "error_excess")
