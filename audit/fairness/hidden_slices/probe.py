@@ -286,8 +286,8 @@ def _finding(context: ProbeContext, looked: _Looked, outcome: SliceOutcome, rank
         "medium" if outcome.excess >= LARGE else "low",
         f"The model is wrong on {outcome.inside.value:.1%} of the faces{labelled} with {looked.name(found)}{common}, "
         f"and on {outcome.others.value:.1%} of all others{labelled} ({outcome.inside.faces:,} faces of "
-        f"{outcome.inside.people:,} people; p {p}){beyond}. They are {outcome.share_of_faces:.1%} of the faces and have "
-        f"{outcome.share_of_errors.value:.1%} of the errors.",
+        f"{outcome.inside.people:,} people; p {p}){beyond}. They are {outcome.share_of_faces:.1%} of the faces and "
+        f"have {outcome.share_of_errors.value:.1%} of the errors.",
         evidence=[
             format_key(context.probe_id, metric, looked.place(found)) for metric in ("error_rate", "error_excess")
         ],
