@@ -36,7 +36,8 @@ class Design:
         gap: how much lower the second largest group lies.
         faces: ``2-20 faces`` or ``1 face`` of each person.
         more: ``""``; ``smallest group twice as spread``; ``smallest group twice as alike``; ``half the people in
-            several groups``.
+            several groups``; ``an effect of 0.25 within people``, up in half of them and down in the others, of an
+            attribute that every picture has anew.
     """
 
     score: str
@@ -75,6 +76,7 @@ def designs() -> list[Design]:
             for more in ("smallest group twice as spread", "smallest group twice as alike"):
                 found.append(Design("overlap 0.25", people, groups, 0.0, more=more))
         found.append(Design("overlap 0.25", people, 4, 0.0, more="half the people in several groups"))
+        found.append(Design("rate 0.7", people, 2, 0.0, more="an effect of 0.25 within people"))
     return found
 
 
@@ -85,6 +87,10 @@ def draw(rng: np.random.Generator, design: Design) -> tuple[Integers, Integers, 
     if design.more == "half the people in several groups":
         several = (rng.random(design.people) < 0.5)[person]
         group = np.where(several, rng.choice(design.groups, len(person), p=SHARES[design.groups]), group)
+    if design.more == "an effect of 0.25 within people":
+        group = rng.integers(0, 2, len(person))
+        effect = rng.choice([-0.25, 0.25], design.people)[person] * np.where(group == 0, 1, -1)
+        return person, group, (rng.random(len(person)) < design.level_of(0) + effect).astype(np.float64)
     values = np.empty(len(person))
     alike = np.full(design.groups, 0.3)
     spread = np.ones(design.groups)
@@ -177,7 +183,7 @@ def simulate(seed: int) -> Row:
 
 STUDY = Study(
     name="score_gaps",
-    version=1,
+    version=2,
     title="Test and bounds of the largest difference between groups",
     about="People have 2 to 20 faces (log-normal, mean about 8), or one each. A rate has intraclass correlation 0.3 "
     "(beta-binomial); an overlap is a beta variable with mean 0.25 and standard deviation 0.14, alike within a person "
