@@ -42,7 +42,8 @@ def judge(gate: GateSpec, results: AuditResults) -> GateOutcome:
         why = f"{_count(len(unmeasured))} matched and none was measured: {first.reason}"
         return GateOutcome(gate=written, verdict="not measured", why=why, evidence=[item.key for item in unmeasured])
     judged = [_judge_one(gate, item, len(measured)) for item in measured]
-    verdict = _overall(gate, [one.verdict for one in judged], bool(unmeasured))
+    blocked = bool(unmeasured) if gate.require == "all" else any(item.estimate.groups_left_out for item in unmeasured)
+    verdict = _overall([one.verdict for one in judged], blocked)
     deciding = [one for one in judged if one.verdict == verdict] or judged
     worst = min(deciding, key=lambda one: one.margin)
     return GateOutcome(
@@ -118,6 +119,7 @@ def _judge_one(gate: GateSpec, item: Measurement, count: int) -> _Judged:
     else:
         failed = estimate.value + (high - estimate.value) * widening < limit
         passed = low >= limit
+    passed = passed and not estimate.groups_left_out  # an index of groups is about all of them
     return _Judged(item, "fail" if failed else "pass" if passed else "inconclusive", margin)
 
 
@@ -158,8 +160,7 @@ def told_gap(estimate: Estimate, limit: float, detectable: Estimate | None, tole
         return f"no gap above {limit:g}: it is at most {high:.3f} ({level}, n = {estimate.n or 0:,})"
     left = estimate.groups_left_out or 0
     if high <= limit:
-        groups = "1 group is" if left == 1 else f"{left} groups are"
-        return f"at most {high:.3f} between {estimate.groups} groups, but {groups} too small to be judged"
+        return f"at most {high:.3f} between {estimate.groups} groups, but {_too_small(left)}"
     told = f"no gap above {limit:g} could be shown"
     if detectable is not None and detectable.value is not None:
         size = detectable.value + limit - (limit if tolerance is None else tolerance)
@@ -169,16 +170,21 @@ def told_gap(estimate: Estimate, limit: float, detectable: Estimate | None, tole
     return f"{told}; it may be as large as {high:.3f}"
 
 
+def _too_small(groups: int) -> str:
+    return f"{'1 group is' if groups == 1 else f'{groups} groups are'} too small to be judged"
+
+
 def _widening(level: float, count: int) -> float:
     """Return by how much a bound moves out so that all of ``count`` hold together at ``level``."""
     tail = (1 - level) / 2
     return float(ndtri(tail / count) / ndtri(tail))
 
 
-def _overall(gate: GateSpec, verdicts: Sequence[Verdict], unmeasured: bool) -> Verdict:
+def _overall(verdicts: Sequence[Verdict], blocked: bool) -> Verdict:
+    """Return one verdict; a pass is blocked by what had to be measured and could not, or by groups too small for it."""
     if "fail" in verdicts:
         return "fail"
-    if "inconclusive" in verdicts or (unmeasured and gate.require == "all"):
+    if "inconclusive" in verdicts or blocked:
         return "inconclusive"
     return "pass"
 
@@ -199,10 +205,15 @@ def _tell(
     elif worst.verdict == "inconclusive":
         if worst.item.estimate.low is None:
             told += "; it has no interval, so no bound can be tested"
+        elif worst.item.estimate.groups_left_out:
+            told += f"; {_too_small(worst.item.estimate.groups_left_out)}, which blocks a pass"
         else:
             told += "; the limit lies inside the interval, so these faces cannot settle it"
     if verdict == "inconclusive" and worst.verdict == "pass":
-        told += "; the gate requires every group to be measured"
+        if gate.require == "all":
+            told += "; the gate requires every group to be measured"
+        else:
+            told += "; a difference of which groups too small to be judged are part blocks a pass"
     if count > 1:
         told = f"of {count} judged, {'the worst' if verdict != 'pass' else 'the nearest to the limit'}: {told}"
     if unmeasured:

@@ -179,7 +179,7 @@ class _Maker:
             people=max((part.data.people for part in parts), default=0),
             groups=max(map(len, used.values()), default=0),
             left_out=tuple(rates.names[code] for code in sorted(small)),
-            blocking=len(small - rates.groups.out_of_scope),
+            blocking=len(small - rates.groups.out_of_scope) if total > 1 else 0,
         )
 
 
@@ -202,7 +202,10 @@ def _measurements(context: ProbeContext, answer: _Answer, p_adjusted: float) -> 
 
     found = answer.index
     if found is None:
-        yield one("", Estimate.not_measured(answer.reason), "own")
+        none = Estimate.not_measured(answer.reason)
+        if answer.blocking:
+            none = none.model_copy(update={"groups_left_out": answer.blocking})
+        yield one("", none, "own")
         return
     seen = number(found.value, found.method, found.low, found.high)
     yield one("", seen.model_copy(update={"groups": answer.groups, "groups_left_out": answer.blocking}), "own")

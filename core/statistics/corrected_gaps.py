@@ -215,16 +215,18 @@ def ask_together(
             )
         )
     answers = iter(answer_correlated(asked))
-    return [next(answers) if len(question.prepared.chosen) > 1 else _none(question.prepared) for question in questions]
+    return [next(answers) if len(question.prepared.chosen) > 1 else _none(question) for question in questions]
 
 
-def _none(prepared: Prepared) -> NoGap:
-    if prepared.reason:
-        return NoGap(prepared.reason, prepared.left_out)
-    if len(prepared.chosen) == 0:
-        return NoGap(f"none of {len(prepared.names)} groups could be measured; two are needed", prepared.left_out)
-    only = prepared.names[prepared.chosen[0]]
-    return NoGap(f"only one of {len(prepared.names)} groups, {only}, could be measured", prepared.left_out)
+def _none(question: Question) -> NoGap:
+    prepared = question.prepared
+    told = prepared.reason
+    if not told and len(prepared.chosen) == 0:
+        told = f"none of {len(prepared.names)} groups could be measured; two are needed"
+    elif not told:
+        only = prepared.names[prepared.chosen[0]]
+        told = f"only one of {len(prepared.names)} groups, {only}, could be measured"
+    return NoGap(told, prepared.left_out, len(set(prepared.left_out) - set(question.out_of_scope)))
 
 
 def _influences(questions: Sequence[Question]) -> list[Floats]:

@@ -70,7 +70,10 @@ class GroupQuestion:
         gap = self.gap
         if isinstance(gap, NoGap):
             names = [GAP] if self.direction == "none" else [GAP, WORST]
-            return [self._measurement(name, Estimate.not_measured(gap.reason)) for name in names]
+            none = Estimate.not_measured(gap.reason)
+            if gap.blocking:
+                none = none.model_copy(update={"groups_left_out": gap.blocking})
+            return [self._measurement(name, none) for name in names]
         found = self._difference(GAP, gap.largest, METHOD_GAP, gap, f"{gap.lowest} below {gap.highest}")
         if gap.worst_vs_rest is not None:
             found += self._difference(WORST, gap.worst_vs_rest, METHOD_WORST, gap, gap.worst or "")

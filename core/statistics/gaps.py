@@ -15,7 +15,7 @@ have to hold over all the questions of one probe. How often they hold in simulat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -129,10 +129,17 @@ class Gap:
 
 @dataclass(frozen=True)
 class NoGap:
-    """Why differences between groups were not measured."""
+    """Why differences between groups were not measured.
+
+    Attributes:
+        reason: in words.
+        left_out: groups that could not take part, with the reason.
+        blocking: how many of them count and were too small: as with a gap that was measured, they block a pass.
+    """
 
     reason: str
     left_out: Mapping[str, str]
+    blocking: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,21 +181,28 @@ class Asked:
         return 1 if self.direction == "higher" else -1
 
 
-def too_few(names: Sequence[str], left_out: Mapping[int, str]) -> NoGap | None:
-    """Return why there is nothing to compare, or ``None`` when two groups or more take part."""
+def too_few(
+    names: Sequence[str], left_out: Mapping[int, str], out_of_scope: Collection[int] = frozenset()
+) -> NoGap | None:
+    """Return why there is nothing to compare, or ``None`` when two groups or more take part.
+
+    Args:
+        names: name of every group.
+        left_out: groups that are too small to be measured, with the reason.
+        out_of_scope: groups that block no verdict when they are too small.
+    """
     chosen = [group for group in range(len(names)) if group not in left_out]
     if len(chosen) >= 2:
         return None
     absent = {names[group]: reason for group, reason in sorted(left_out.items())}
     if len(names) < 2:
         return NoGap(f"there is one group only, {names[0]}" if names else "there is no group", absent)
+    blocking = len(set(left_out) - set(out_of_scope))
     if not chosen:
-        return NoGap(
-            f"none of {len(names)} groups has enough of the faces that have this score; two are needed", absent
-        )
-    return NoGap(
-        f"only one of {len(names)} groups, {names[chosen[0]]}, has enough of the faces that have this score", absent
-    )
+        told = f"none of {len(names)} groups has enough of the faces that have this score; two are needed"
+    else:
+        told = f"only one of {len(names)} groups, {names[chosen[0]]}, has enough of the faces that have this score"
+    return NoGap(told, absent, blocking)
 
 
 def ask(

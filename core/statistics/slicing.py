@@ -126,7 +126,7 @@ class Slicer:
         estimates = self._by_group(scores, groups, lines) if len(groups) else []
         left_out = {code: each.reason or "" for code, each in enumerate(estimates) if each.value is None}
         names = [", ".join(value.values()) for value in groups.values]
-        none = too_few(names, left_out)
+        none = too_few(names, left_out, groups.out_of_scope)
         if none is not None:
             return none
         chosen = np.asarray([code for code in range(len(groups)) if code not in left_out], dtype=np.int64)

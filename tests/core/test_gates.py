@@ -251,7 +251,8 @@ def gap_run(
 ) -> AuditResults:
     """Results of a probe ``p`` with ``p/recall.gap[attribute=gender]``, its bounds and its detectable size."""
     if value is None:
-        estimate_of = Estimate.not_measured("only one of 3 groups has enough")
+        none = Estimate.not_measured("only one of 3 groups has enough")
+        estimate_of = none.model_copy(update={"groups_left_out": left_out or None})
     else:
         low, high = bounds or (None, None)
         estimate_of = Estimate(
@@ -295,6 +296,27 @@ def test_the_lower_bound_of_a_gap_is_not_widened_for_several_attributes():
     outcome = judge(gate("p/recall.gap", where={"attribute": "*"}, at_most=0.05), results)
     assert outcome.verdict == "fail"
     assert outcome.evidence[0] == "p/recall.gap[attribute=gender]"
+
+
+@pytest.mark.parametrize(("left_out", "verdict"), [(2, "inconclusive"), (0, "pass")])
+def test_groups_too_small_block_a_pass_also_where_too_few_are_left_to_compare(left_out, verdict):
+    one, other = gap_run(None, None, left_out), gap_run(0.01, (0.0, 0.04), attribute="age")
+    both = [*one.probes[0].measurements, *other.probes[0].measurements]
+    results = one.model_copy(update={"probes": [one.probes[0].model_copy(update={"measurements": both})]})
+    outcome = judge(gate("p/recall.gap", where={"attribute": "*"}, at_most=0.05), results)
+    assert outcome.verdict == verdict
+    assert ("groups too small to be judged are part blocks a pass" in outcome.why) == (left_out > 0)
+
+
+@pytest.mark.parametrize(("left_out", "verdict"), [(1, "inconclusive"), (0, "pass")])
+def test_groups_too_small_block_a_pass_of_an_index_of_groups(left_out, verdict):
+    index = Estimate(value=0.02, low=0.0, high=0.04, level=0.95, groups=2, groups_left_out=left_out)
+    results = gap_run()
+    measured = [Measurement.of("p", "garbe", index, slice={"attribute": "gender"})]
+    results = results.model_copy(update={"probes": [results.probes[0].model_copy(update={"measurements": measured})]})
+    outcome = judge(gate("p/garbe", where={"attribute": "gender"}, at_most=0.05), results)
+    assert outcome.verdict == verdict
+    assert ("1 group is too small to be judged, which blocks a pass" in outcome.why) == (left_out > 0)
 
 
 def test_words_of_a_gap_say_what_would_have_been_shown():

@@ -203,11 +203,15 @@ class _PairMetrics:
             index = INDICES[name]
             measured = [set(found[metric].measured.tolist()) for metric in index.rates]
             kept = [code for code in sorted(set.intersection(*measured)) if not _is_across(groups, code)]
+            small = [code for code in range(len(groups)) if code not in kept and not _is_across(groups, code)]
+            blocking = len(set(small) - groups.out_of_scope) if len(small) + len(kept) > 1 else 0
             parts = [_group_rate(found[metric], np.asarray(kept, dtype=np.int64)) for metric in index.rates]
             random = self.context.random("index", groups.name, name)
             for suffix, estimate in index_estimates(name, parts, random, self.context.rules.level):
                 place = {ATTRIBUTE: groups.name}
                 direction: Direction = "none" if suffix else index.direction
+                if not suffix and blocking:
+                    estimate = estimate.model_copy(update={"groups_left_out": blocking})
                 yield self.context.measurement(f"{name}{suffix}", estimate, slice=place, direction=direction)
 
     def questions(self, within: Rows, level: Mapping[str, str]) -> Iterator[_OpenQuestion]:
@@ -248,7 +252,7 @@ class _PairMetrics:
                 probe_id=self.context.probe_id,
                 metric=question.metric,
                 attribute=question.attribute,
-                gap=answers.get(id(question)) or NoGap(_why_not(question), dict(question.left_out)),
+                gap=answers.get(id(question)) or _no_gap(question),
                 slice=question.slice,
                 direction=question.direction,
                 title=question.metric.upper(),
@@ -315,6 +319,12 @@ def _group_rate(found: GroupRates, chosen: Rows) -> GroupRate:
         pairs=np.asarray([estimate.n for estimate in estimates], dtype=np.int64),
         people=np.asarray([estimate.subjects for estimate in estimates], dtype=np.int64),
     )
+
+
+def _no_gap(question: _OpenQuestion) -> NoGap:
+    several = sum(ACROSS not in name for name in question.names) > 1
+    blocking = len(set(question.left_out) - set(question.out_of_scope)) if several else 0
+    return NoGap(_why_not(question), dict(question.left_out), blocking)
 
 
 def _is_across(groups: Groups, code: int) -> bool:

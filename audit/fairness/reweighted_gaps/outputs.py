@@ -69,8 +69,9 @@ def answered(context: ProbeContext, questions: Sequence[Question], name: Which) 
     asked: list[Asked | NoGap] = []
     for one in questions:
         left_out = {", ".join(one.groups.values[group].values()): why for group, why in one.support.left_out.items()}
+        out_of_scope = [", ".join(one.groups.values[code].values()) for code in one.groups.out_of_scope]
         if one.weighed is None:
-            asked.append(NoGap(one.reason, left_out))
+            asked.append(NoGap(one.reason, left_out, len(set(left_out) - set(out_of_scope))))
             continue
         asked.append(
             ask_correlated(
@@ -84,6 +85,7 @@ def answered(context: ProbeContext, questions: Sequence[Question], name: Which) 
                 faces=int(one.weighed.faces.sum()),
                 group_people=one.weighed.people,
                 left_out=left_out,
+                out_of_scope=out_of_scope,
                 direction=DIRECTIONS[one.metric],
             )
         )

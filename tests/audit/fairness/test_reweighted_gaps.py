@@ -175,6 +175,7 @@ def test_what_was_not_measured_says_why():
     reason = measured["accuracy.explained[attribute=g]"].reason
     assert reason == "fewer than two groups have enough of the common mix of labels and controls"
     assert measured["accuracy.reweighted.gap[attribute=g]"].value is None
+    assert measured["accuracy.reweighted.gap[attribute=g]"].groups_left_out == 1
     (table,) = [item.frame for item in outputs if isinstance(item, TableOutput)]
     row = table[table.metric == "accuracy"].iloc[0]
     assert "y (fewer than 3 people with sad" in row.groups_left_out

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from countenance.core.statistics.gaps import Gap, NoGap, gap_of
+from countenance.core.statistics.gaps import Gap, NoGap, gap_of, too_few
 from countenance.core.statistics.group_tests import (
     combined_p_value,
     critical_values,
@@ -416,8 +416,10 @@ def test_groups_left_out_take_no_part():
 def test_fewer_than_two_groups_are_not_measured():
     faces = draw(12, groups=2)
     assert gap(faces, names=["a", "b"], left_out={0: "few"}) == NoGap(
-        "only one of 2 groups, b, has enough of the faces that have this score", {"a": "few"}
+        "only one of 2 groups, b, has enough of the faces that have this score", {"a": "few"}, blocking=1
     )
+    assert too_few(["a", "b"], {0: "few", 1: "few"}, {1}).blocking == 1  # the plan names b as out of scope
+    assert too_few(["a"], {0: "few"}).blocking == 0  # a group alone has no other to differ from
     assert gap(faces, left_out={0: "few", 1: "few"}).reason.startswith("none of 2 groups")
     one = ScoredFaces(faces.person, np.zeros_like(faces.group), 1, faces.values, faces.weights)
     assert gap(one, names=["x"]).reason == "there is one group only, x"

@@ -164,6 +164,16 @@ def test_scores_that_do_not_fit_are_refused():
         slicer.measure(Scores("x", np.arange(10), np.ones(10), slice={"label": "a"}), "p")
 
 
+@pytest.mark.parametrize(("out_of_scope", "blocking"), [([], 2), (["small"], 1), (["small", "tiny"], None)])
+def test_groups_too_small_to_leave_two_are_counted_unless_out_of_scope(out_of_scope, blocking):
+    frame = pd.DataFrame({"tone": ["large"] * 80 + ["small"] * 8 + ["tiny"] * 2})
+    groups = plan_groups(frame, ["tone"], [], {"tone": out_of_scope})
+    question = Slicer(np.arange(90), groups, RULES).gaps(accuracy(np.arange(90) % 2, gaps=True), "p")[0]
+    gap, worst = question.measurements()
+    assert gap.estimate.reason.startswith("only one of 3 groups, large,")
+    assert gap.estimate.groups_left_out == worst.estimate.groups_left_out == blocking
+
+
 def test_a_score_of_no_face_is_not_measured():
     none = Scores("x", np.zeros(0, dtype=np.int64), np.zeros(0), kind="rate")
     told = slice_scores(none, np.arange(20), plan_groups({"g": ["a"] * 20}, ["g"]), RULES, "p")

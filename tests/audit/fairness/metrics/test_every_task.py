@@ -175,7 +175,9 @@ def started(task, folder):
 @pytest.mark.parametrize("task", list(TABLES))
 def test_the_plan_that_init_writes_runs(task, tmp_path):
     results = run(started(task, tmp_path))
-    assert {probe.id: probe.status for probe in results.probes} == {"performance": "ok", "group_metrics": "ok"}
+    status = {probe.id: probe.status for probe in results.probes}
+    assert {"performance", "group_metrics"} <= set(status)
+    assert set(status.values()) == {"ok"}
     assert {gate.verdict for gate in results.gates} <= {"pass", "fail", "inconclusive"}
     assert set(results.data.attributes) == {"gender", "skin_tone"}
     assert results.data.subjects == PEOPLE

@@ -171,6 +171,7 @@ def test_small_groups_are_left_out_of_gaps_with_their_reason():
     found, outputs = measure(context, fmr=0.01)
     assert "people in impostor pairs; 10 are needed" in found["fmr[group=rare]"].reason
     assert found["fmr.gap[attribute=group]"].groups_left_out == 1
+    assert found["garbe[attribute=group]"].groups_left_out == 1
     assert "leave out, in all or some scores, groups too small: rare" in notes(outputs)
 
 
