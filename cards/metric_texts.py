@@ -307,6 +307,8 @@ METHODS: Mapping[str, str] = {
     "mover_of_people": "limits of both joined by the square-and-add rule, with their correlation over people",
     "sign_test_of_people": "sign test over people",
     "sign_test_of_people_holm": "sign test over people, adjusted by Holm",
+    "exact_and_t_of_people": "exact test within people and t-test over them, the larger",
+    "exact_and_t_of_people_holm": "exact test within people and t-test over them, the larger, adjusted by Holm",
     "intersection_union_holm": "largest of several p-values, adjusted by Holm",
     "every_shift": "spread over every placement of the same area",
     "no_variation": "no interval, for lack of variation",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, hypergeom, t
 
 from ....core.results import Estimate
 from ....core.statistics.intervals import mean_intervals, rate_intervals
@@ -85,26 +86,58 @@ def _correlation(first: Changed, other: Changed, count: int, people: Integers) -
 
 
 def p_more(first: Changed, other: Changed) -> float:
-    """Return the one-sided p-value that no more changes under the first than under the other, by a sign test.
+    """Return the one-sided p-value that no more flips under the first than under the other.
 
-    Only people with pairs of both count, each once: by which mean is larger; ties are left out. With one pair each of
-    0 and 1 that is McNemar's exact test (McNemar 1947, Psychometrika 12:153).
+    Only people with pairs of both count, each compared with herself, in two ways of which the larger p-value counts:
+
+    - Exactly within people: if changes were alike, any of a person's flips would be as likely on any of her pairs
+      (hypergeometric; with one pair each McNemar's exact test, 1947, Psychometrika 12:153). Counting by which mean is
+      larger would not do: who has ten pairs of one and one of the other flips in the ten more often.
+    - Over people, by the t-test of the differences of their means: an effect that differs between people is not taken
+      for one on the average.
+
+    Args:
+        first: values of 0 and 1.
+        other: values of 0 and 1.
     """
     both = np.intersect1d(first.people, other.people)
-    means = []
+    if not len(both):
+        return 1.0
+    flips, pairs = [], []
     for each in (first, other):
         inside = np.isin(each.people, both)
         place = np.searchsorted(both, each.people[inside])
-        means.append(total_at(place, each.values[inside], len(both)) / total_at(place, None, len(both)))
-    return _sign_test(means[0] - means[1], "greater") if len(both) else 1.0
+        flips.append(total_at(place, each.values[inside], len(both)))
+        pairs.append(total_at(place, None, len(both)))
+    return max(_exact_within(flips, pairs), _over_people(flips[0] / pairs[0] - flips[1] / pairs[1]))
+
+
+def _exact_within(flips: Sequence[Floats], pairs: Sequence[Floats]) -> float:
+    """Return how likely so many flips fall on the first pairs, each person's dealt out over all her pairs."""
+    count, size = flips[0] + flips[1], pairs[0] + pairs[1]
+    kinds, times = np.unique(np.stack([size, count, pairs[0]]).astype(np.int64), axis=1, return_counts=True)
+    chances = []
+    for (whole, some, drawn), people in zip(kinds.T.tolist(), times.tolist(), strict=True):
+        one = np.asarray(hypergeom.pmf(np.arange(drawn + 1), whole, some, drawn))
+        chances += [one] * people
+    while len(chances) > 1:  # neighbours first, so that long ones meet seldom
+        odd = [chances[-1]] if len(chances) % 2 else []
+        chances = [np.convolve(*two) for two in zip(chances[::2], chances[1::2], strict=False)] + odd
+    return float(min(chances[0][int(flips[0].sum()) :].sum(), 1.0))
+
+
+def _over_people(differences: Floats) -> float:
+    """Return the one-sided p-value of the t-test that differences of people are 0 on average, or below."""
+    mean = float(differences.mean())
+    error = float(differences.std(ddof=1)) / np.sqrt(len(differences)) if len(differences) > 1 else 0.0
+    if error <= 0:
+        return 1.0 if mean <= 0 else 0.0  # all alike: the exact test alone tells
+    return float(t.sf(mean / error, len(differences) - 1))
 
 
 def p_one_way(steps: Floats, people: Integers) -> float:
     """Return the two-sided p-value that steps of +1 and -1 balance, each person counting once, by a sign test."""
     codes = np.unique(people, return_inverse=True)[1].reshape(-1)
-    return _sign_test(total_at(codes, steps, int(codes.max(initial=-1)) + 1), "two-sided")
-
-
-def _sign_test(balance: Floats, alternative: Literal["greater", "two-sided"]) -> float:
+    balance = total_at(codes, steps, int(codes.max(initial=-1)) + 1)
     up, down = int((balance > 1e-12).sum()), int((balance < -1e-12).sum())
-    return float(binomtest(up, up + down, 0.5, alternative=alternative).pvalue) if up + down else 1.0
+    return float(binomtest(up, up + down, 0.5).pvalue) if up + down else 1.0

@@ -101,8 +101,8 @@ def _measurements(
     def told(value: float | None, method: str) -> Estimate:
         return nothing if value is None else Estimate(value=value, method=method, n=n, subjects=subjects)
 
-    yield context.measurement("flip_rate.over_control.p", told(p, "sign_test_of_people"), slice=slice)
-    holmed = told(p_adjusted, "sign_test_of_people_holm")
+    yield context.measurement("flip_rate.over_control.p", told(p, "exact_and_t_of_people"), slice=slice)
+    holmed = told(p_adjusted, "exact_and_t_of_people_holm")
     yield context.measurement("flip_rate.over_control.p_adjusted", holmed, slice=slice)
     for name, one, adjusted in zip(context.predictions.classes, ways, ways_adjusted, strict=True):
         of_class = {**slice, "label": name}

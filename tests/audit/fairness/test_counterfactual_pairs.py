@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 from pydantic import ValidationError
-from scipy.stats import binomtest
+from scipy.stats import binomtest, fisher_exact
 from torch import Tensor, nn
 
 from countenance.audit.fairness.counterfactual_pairs.comparisons import Changed, difference, p_more, p_one_way
@@ -254,6 +254,34 @@ def test_a_person_with_many_pairs_counts_once():
     assert p_more(Changed(flips, people), Changed(np.zeros(20), people + 100)) == 1.0
     steps = np.repeat(np.r_[np.ones(7), -np.ones(1), np.zeros(12)], 3)
     assert p_one_way(steps, np.repeat(people, 3)) == pytest.approx(binomtest(7, 8).pvalue)
+
+
+def test_a_person_with_more_pairs_of_the_change_than_of_the_control_is_no_evidence():
+    people = np.arange(60)
+    many, few = np.repeat(people, 10), people
+    low = 0
+    for seed in range(100):  # as many flips under the change as under the control; a sign test finds one nearly always
+        rng = np.random.default_rng(seed)
+        rate = rng.beta(0.5, 4.5, len(people))
+        change, control = (Changed((rng.random(len(of)) < rate[of]).astype(float), of) for of in (many, few))
+        low += p_more(change, control) <= 0.05
+    assert low <= 11  # 5 and 2.6 standard errors
+    rng = np.random.default_rng(0)
+    flipped = Changed((rng.random(len(many)) < 0.25).astype(float), many)
+    assert p_more(flipped, Changed((rng.random(len(few)) < 0.05).astype(float), few)) < 0.01
+
+
+def test_the_exact_part_is_fishers_test_for_one_person_and_mcnemars_for_many():
+    flips = np.array([1.0] * 6 + [0.0] * 2)
+    one = Changed(flips, np.zeros(8, int))
+    other = Changed(np.array([1.0, 0, 0, 0, 0, 0]), np.zeros(6, int))
+    assert p_more(one, other) == pytest.approx(fisher_exact([[6, 2], [1, 5]], "greater").pvalue)
+    people = np.arange(30)
+    first, second = np.zeros(30), np.zeros(30)
+    first[:9], second[7:11] = 1, 1
+    exact = binomtest(7, 9, alternative="greater").pvalue
+    assert p_more(Changed(first, people), Changed(second, people)) == pytest.approx(exact, rel=0.3)
+    assert p_more(Changed(first, people), Changed(second, people)) >= exact - 1e-12
 
 
 def test_a_difference_covers_the_truth():
