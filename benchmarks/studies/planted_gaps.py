@@ -114,7 +114,7 @@ def simulate(seed: int) -> Row:
 
 STUDY = Study(
     name="planted_gaps",
-    version=1,
+    version=2,
     title="A planted gap, biased labels, a hidden slice, and nothing",
     about="For each seed 600 people with 2 to 20 faces are drawn, and four tables of predictions of them: with a gap "
     "(accuracy 15 points lower on dark skin), with biased labels (80 % of the mild smiles of women called neutral), "
