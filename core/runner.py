@@ -35,6 +35,7 @@ from .probes import (
     find_probe,
 )
 from .progress import Reporter, SilentReporter
+from .publishable import without_paths
 from .results import AuditResults, DataSummary, ProbeResult, Quarantined
 from .results_file import write_results
 from .run_folder import RunFolder
@@ -243,6 +244,7 @@ class Runner:
             LOG.error("%s failed:\n%s", probe_id, traceback.format_exc())
         seconds = round(time.perf_counter() - start, 3)
         if failure is not None:
+            failure = without_paths(failure, frozenset(ready.faces.frame["path"].astype(str)) - {""})
             return ProbeResult(**about, status="failed", reason=failure, seconds=seconds)
         LOG.info("%s took %.1f s", probe_id, seconds)
         return ProbeResult(

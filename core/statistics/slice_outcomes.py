@@ -126,7 +126,7 @@ def _test(
     whole[np.flatnonzero(among)[inside]] = 1
     excess = _means(lines, np.arange(len(person)), score[among], rules.level)
     difference, error = _difference(person, inside, score[among])
-    degrees = len(np.unique(person[inside])) - 1
+    degrees = min(len(np.unique(person[part])) for part in (inside, ~inside)) - 1
     if error > 0:
         below = above = error * float(t.ppf(0.5 + rules.level / 2, degrees))
     else:

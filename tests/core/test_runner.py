@@ -241,6 +241,14 @@ def test_a_failing_probe_is_recorded_and_the_others_go_on(three: Any, probes: di
     assert scores["probe_id"].unique().tolist() == ["first", "third"]
 
 
+def test_why_a_probe_failed_names_no_picture_but_the_log_does(three: Any, probes: dict[str, Any]) -> None:
+    probes["during"]["second"] = raises(FileNotFoundError(2, "No such file", "/data/ann/1.png"))
+    second = three.run("run").probe("second")
+    assert second.reason == "FileNotFoundError: [Errno 2] No such file: '…'"
+    assert "/data/ann/1.png" not in (three.folder / "run" / "results.json").read_text()
+    assert "/data/ann/1.png" in (three.folder / "run" / "log.txt").read_text()
+
+
 def test_an_error_for_the_user_is_told_without_its_type(three: Any, probes: dict[str, Any]) -> None:
     probes["during"]["second"] = raises(AuditError("row 3 became unusable"))
     second = three.run().probe("second")

@@ -275,7 +275,7 @@ def _finding(context: ProbeContext, looked: _Looked, outcome: SliceOutcome, rank
             f": {outcome.excess:.1%} [{outcome.excess_low:.1%}, {outcome.excess_high:.1%}] more than "
             f"{'its labels and the confidence of the model' if at_confidence else 'its labels'} would let expect"
         )
-    p = f"{outcome.p_adjusted:.3f}" if outcome.p_adjusted >= 0.0015 else "at most 0.001"
+    p = f"{outcome.p_adjusted:.3f}" if outcome.p_adjusted > 0.001 else "at most 0.001"
     caveats = [*CAVEATS]
     if looked.is_planned(found):
         caveats.append(PLANNED)

@@ -48,7 +48,7 @@ def sessions_of(
     """
     frame = faces.frame.iloc[rows]
     if in_path is not None:
-        return _from_paths(frame["path"], in_path)
+        return _from_paths(frame["path"], in_path, faces.rows_of_source[rows])
     if session is not None:
         known = ["label", "split", *faces.attributes]
         if session not in known:
@@ -72,13 +72,13 @@ def sessions_of(
     )
 
 
-def _from_paths(paths: pd.Series[str], pattern: str) -> Sessions:
+def _from_paths(paths: pd.Series[str], pattern: str, rows: Integers) -> Sessions:
     found = paths.str.extract(re.compile(pattern), expand=True)[0]
     if found.isna().any():
-        example = paths[found.isna()].iloc[0]
+        example = int(rows[found.isna().to_numpy()][0]) + 1  # a path may name a person, and reasons are published
         raise AuditError(
             f"leakage: session_in_path is {pattern!r}, which is not found in {int(found.isna().sum())} paths, "
-            f"e.g. {example!r}"
+            f"e.g. in row {example}"
         )
     codes = pd.factorize(found)[0].astype(np.int64)
     return Sessions(codes, "Sessions were read from the paths of the pictures", True)

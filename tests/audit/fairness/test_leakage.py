@@ -173,7 +173,7 @@ def test_sessions_come_from_the_path_too():
     by_path = next(out for out in outputs if isinstance(out, Scores))
     by_label = next(out for out in told(context, found, attributes=())[2] if isinstance(out, Scores))
     assert (by_path.values == by_label.values).all()
-    with pytest.raises(AuditError, match="not found in 120 paths"):
+    with pytest.raises(AuditError, match=r"not found in 120 paths, e\.g\. in row 1$"):
         list(read_all(context, LeakageParams(session_in_path="(w)/", attributes=()), found))
 
 

@@ -110,6 +110,18 @@ def test_what_was_found_is_tested_on_others():
     assert np.isnan(none.p_adjusted)
 
 
+def test_few_others_make_an_excess_as_unsure_as_few_in_the_slice():
+    rng = np.random.default_rng(6)
+    person = np.repeat(np.arange(300), 5)
+    wrong = (rng.random(len(person)) < 0.3).astype(float)
+    faces = SearchedFaces.of(person, np.zeros(len(person), np.int64), wrong, rng.random(len(person)))
+    features = (Feature("a", ("few", "most"), (person >= 12).astype(np.int64)),)
+    both = [FoundSlice(((0, level),), None, 0.0, 0.0) for level in (0, 1)]
+    few, most = confirm_slices(faces, wrong, features, both, StatisticsRules(), np.random.default_rng(0), 499)
+    assert most.excess == pytest.approx(-few.excess)
+    assert most.excess_high - most.excess_low == pytest.approx(few.excess_high - few.excess_low)
+
+
 def test_clusters_find_blobs_and_assign_others():
     rng = np.random.default_rng(0)
     centres = np.array([[0, 0, 0], [9, 0, 0], [0, 9, 9.0]])
