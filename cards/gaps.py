@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.gates import gap_verdict, told_gap
 from ..core.results import Measurement, ProbeResult, Verdict
 from .absent import short_reason
+from .indices import few
+from .slices import Pairs
 from .tables import NOTHING, ref
 from .tree import Block, BulletList, Paragraph, Part, TableBlock
-from .wording import place_title
+from .wording import ROUNDING, place_title, shown_attribute
 
 GAP, WORST = "gap", "worst_vs_rest"
+OBSERVED, REWEIGHTED = ".observed.", ".reweighted."
 MOST_ROWS = 16
 MEANING = (
     "A difference between groups that is chosen as the largest of many is above zero by chance alone; beside it stands "
@@ -32,6 +35,7 @@ class Question:
         score: what differs, in words.
         attribute: between the groups of what, in words.
         tolerance: largest difference the plan accepts; ``None`` when it does not say.
+        within: the level of a control whose faces alone it is measured on; empty for all faces.
     """
 
     item: Measurement
@@ -39,6 +43,14 @@ class Question:
     score: str
     attribute: str
     tolerance: float | None
+    within: Pairs = ()
+
+    @property
+    def between(self) -> str:
+        """Which groups differ; those of a difference of 0 are any."""
+        if abs(self.item.estimate.value or 0.0) < ROUNDING:
+            return "none: all alike"
+        return self.item.estimate.about or NOTHING
 
     @property
     def name(self) -> str:
@@ -97,14 +109,29 @@ def questions_of(probe: ProbeResult, kind: str) -> list[Question]:
     for item in probe.measurements:
         if item.metric.endswith(f".{kind}") and "attribute" in item.slice:
             here = by_place[_place(item)]
+            if item.metric.replace(OBSERVED, REWEIGHTED) in here.keys() - {item.metric}:
+                continue  # it stands in the row of the same gap at one mix
             start = f"{item.metric}."
             beside = {name.removeprefix(start): other for name, other in here.items() if name.startswith(start)}
+            if REWEIGHTED in item.metric:
+                other = {"observed": item.metric.replace(REWEIGHTED, OBSERVED)}
+                other["explained"] = item.metric.partition(REWEIGHTED)[0] + ".explained"
+                beside |= {name: here[metric] for name, metric in other.items() if metric in here}
             rest = {name: value for name, value in item.slice.items() if name != "attribute"}
             score = place_title(item.metric.removesuffix(f".{kind}"), rest, item.condition, probe.probe)
-            attribute = item.slice["attribute"].replace("&", " × ")
+            attribute = shown_attribute(item.slice["attribute"])
             limit = float(tolerance) if isinstance(tolerance, (int, float)) else None
-            found.append(Question(item, beside, score, attribute, limit))
+            within = tuple(sorted(pair for pair in rest.items() if _is_control(pair[0], item, by_place)))
+            found.append(Question(item, beside, score, attribute, limit, within))
     return found
+
+
+def _is_control(name: str, item: Measurement, by_place: Mapping[tuple[object, ...], Mapping[str, object]]) -> bool:
+    """Whether a part of the slice is a level of a control: the same stands without it, on all faces."""
+    if name in ("label", "dimension", "attribute"):
+        return False
+    rest = {other: value for other, value in item.slice.items() if other != name}
+    return item.metric in by_place.get(_place(item.model_copy(update={"slice": rest})), {})
 
 
 def gap_blocks(probe: ProbeResult, intersectional: bool | None = None) -> Iterator[Block]:
@@ -120,35 +147,41 @@ def gap_blocks(probe: ProbeResult, intersectional: bool | None = None) -> Iterat
     measured = {kind: [one for one in found if one.item.estimate.value is not None] for kind, found in kinds.items()}
     if any(measured.values()):
         yield Paragraph.of(MEANING)
-    yield from _table(measured[WORST], "The group that does worst against all others", "worst group", "behind by")
-    yield from _table(measured[GAP], "Largest gap between two groups", "between", "gap")
+    tables = [_table(measured[WORST], "The group that does worst against all others", "worst group", "behind by")]
+    tables.append(_table(measured[GAP], "Largest gap between two groups", "between", "gap"))
+    if any("observed" in one.beside for one in measured[GAP]):
+        tables.reverse()  # what a common mix of labels takes away stands there
+    for table in tables:
+        yield from table
     yield from _placebo(measured[GAP])
     yield from _silent(kinds[GAP])
 
 
 def _table(questions: Sequence[Question], title: str, between: str, value: str) -> Iterator[Block]:
     ordered = sorted(questions, key=_gravity)
+    if not ordered:
+        return
     judged = any(question.tolerance is not None for question in ordered)
+    mixed = any("observed" in question.beside for question in ordered)
+    columns = ("difference in", between, *(("as observed",) if mixed else ()), value, "by chance", "adjusted p")
+    columns += (("part that goes away",) if mixed else ()) + (("verdict",) if judged else ())
     rows = []
     for one in ordered[:MOST_ROWS]:
-        about = one.item.estimate.about or NOTHING
-        row: tuple[Part, ...] = (one.name, about, ref(one.item), one.cell("null_permuted"))
-        row = (*row, one.cell("p_adjusted") if "p_adjusted" in one.beside else one.cell("p"))
-        rows.append((*row, one.briefly) if judged else row)
-    if rows:
-        columns = ("difference in", between, value, "by chance", "adjusted p")
-        caption = title
-        if judged:
-            caption += f", tolerance {ordered[0].tolerance:g}"
-        if len(ordered) > MOST_ROWS:
-            caption += f" (the gravest {MOST_ROWS} of {len(ordered)}; all stand in results.json)"
-        yield TableBlock((*columns, "verdict") if judged else columns, tuple(rows), caption)
+        row: list[Part] = [one.name, one.between, *([one.cell("observed")] if mixed else []), ref(one.item)]
+        row += [one.cell("null_permuted"), one.cell("p_adjusted" if "p_adjusted" in one.beside else "p")]
+        rows.append((*row, *([one.cell("explained")] if mixed else []), *([one.briefly] if judged else [])))
+    caption = title
+    if judged:
+        caption += f", tolerance {ordered[0].tolerance:g}"
+    if len(ordered) > MOST_ROWS:
+        caption += f" (the gravest {MOST_ROWS} of {len(ordered)}; all stand in results.json)"
+    yield TableBlock(columns, tuple(rows), caption)
 
 
-def _gravity(question: Question) -> tuple[int, bool, float]:
+def _gravity(question: Question) -> tuple[int, bool, bool, float]:
     p = question.beside.get("p_adjusted") or question.beside.get("p")
     value = p.estimate.value if p is not None else None
-    return VERDICTS[question.verdict], question.intersectional, 1.0 if value is None else value
+    return VERDICTS[question.verdict], bool(question.within), question.intersectional, 1.0 if value is None else value
 
 
 def _placebo(questions: Sequence[Question]) -> Iterator[Block]:
@@ -173,13 +206,26 @@ def _placebo(questions: Sequence[Question]) -> Iterator[Block]:
 
 
 def _silent(questions: Sequence[Question]) -> Iterator[Block]:
-    silent: dict[tuple[str, str], list[str]] = {}
+    silent: dict[tuple[str, str], list[Question]] = {}
     for one in questions:
         if one.item.estimate.value is None:
-            silent.setdefault((one.attribute, short_reason(one.item.estimate.reason or "")), []).append(one.score)
+            silent.setdefault((one.attribute, short_reason(one.item.estimate.reason or "")), []).append(one)
     if silent:
-        told = (f"No gap by {name} of {', '.join(scores)}: {reason}." for (name, reason), scores in silent.items())
+        told = (f"No gap by {name} of {_scores(found)}: {reason}." for (name, reason), found in silent.items())
         yield BulletList(tuple(Paragraph.of(line) for line in told))
+
+
+def _scores(found: Sequence[Question]) -> str:
+    """Name the scores; those on the faces of one level of a control are only counted."""
+    whole = [one.score for one in found if not one.within]
+    parts = [few(whole, 8)] if whole else []
+    within = [one for one in found if one.within]
+    if len(within) == 1:
+        parts.append(within[0].score)
+    elif within:
+        controls = " and ".join(dict.fromkeys(name for one in within for name, _ in one.within))
+        parts.append(f"{len(within)} scores within levels of {controls}")
+    return " and of ".join(parts)
 
 
 def _place(item: Measurement) -> tuple[object, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..core.results import AuditResults
 from .gaps import gap_blocks
+from .indices import index_blocks, index_meanings
 from .sentences import group_sentences, overall_sentences, robustness_sentences
 from .slices import by_grouping
 from .statements import Statements
@@ -67,6 +68,12 @@ def _by_group(results: AuditResults, intersectional: bool) -> Iterator[Block]:
         if gaps:
             yield Heading(f"{probe_title(probe, results)}, gaps between groups")
             yield from gaps
+        indices = list(index_blocks(probe, intersectional))
+        if indices:
+            yield Heading(f"{probe_title(probe, results)}, over all groups")
+            yield from indices
+            if not intersectional:
+                yield index_meanings(probe)
     if metrics:
         yield definitions(metrics)
         yield BulletList(tuple(group_sentences(results, intersectional)))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 from ..core.results import AuditResults, GateOutcome, ProbeResult
+from .gate_words import in_words
 from .wording import plural
 
 _KIND = re.compile(r"[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Warning)(?=:|\Z)")
@@ -47,12 +48,12 @@ def reason_told(probe: ProbeResult) -> str:
 
 
 def gate_reason(gate: GateOutcome, results: AuditResults) -> str:
-    """Return why a gate came to its verdict, without the words of a failed probe's error."""
+    """Return why a gate came to its verdict, in words: without keys, and without those of a failed probe's error."""
     why = gate.why
     for probe in results.probes:
         if probe.status == "failed":
             why = why.replace(f": {probe.reason}", f": {reason_told(probe)}")
-    return why
+    return in_words(why, gate, results)
 
 
 def gates_text(count: int) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from ..core.results import AuditResults, Estimate, Measurement, ProbeResult
 from .metric_texts import BETWEEN_GROUPS, IN_PROBE, METHODS, METRICS, MetricText
 
+ROUNDING = 1e-12
+
 
 def _text(metric: str, probe: str) -> MetricText | None:
     known = IN_PROBE.get(probe, {}).get(metric) or METRICS.get(metric)
@@ -58,6 +60,11 @@ def pairs_text(pairs: Mapping[str, str]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in sorted(pairs.items()))
 
 
+def shown_attribute(attribute: str) -> str:
+    """Write an attribute, or several that are crossed, for readers: ``ethnicity × gender``."""
+    return attribute.replace("&", " × ")
+
+
 def place_title(metric: str, rest: Mapping[str, str], condition: Mapping[str, str], probe: str = "") -> str:
     """Name a measurement apart from its group: ``recall of happy``, ``accuracy at eps = 8/255``, ``ROAD by lime``."""
     title = metric_title(metric, probe)
@@ -81,8 +88,10 @@ def measurement_title(measurement: Measurement, probe: str = "") -> str:
 def number(value: float, unit: str | None = None) -> str:
     """Write a number with three decimals, large ones with thousands separators, tiny ones with one figure.
 
-    A whole number with a unit (``3 faces``) is written as such.
+    A whole number with a unit (``3 faces``) is written as such. What is 0 but for rounding has no sign.
     """
+    if abs(value) < ROUNDING:
+        value = 0.0
     if unit and float(value).is_integer():
         return f"{value:,.0f}"
     if value == 0 or 0.0005 <= abs(value) < 100:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,6 +22,19 @@ from .figures.theme import DARK, Drawing
 
 def _text(folder: str, name: str) -> str:
     return (files(__package__) / folder / name).read_text(encoding="utf-8")
+
+
+_SENTENCE = re.compile(r"(?<=[^.\s][.!?]) (?=[A-Z])")
+
+
+def first_sentence(text: str) -> str:
+    """Return what a reader is told first of a claim of several sentences."""
+    return _SENTENCE.split(text, maxsplit=1)[0]
+
+
+def further(text: str) -> str:
+    """Return the sentences after the first; an empty string where there is one."""
+    return "".join(_SENTENCE.split(text, maxsplit=1)[1:])
 
 
 def _kind(block: object) -> str:
@@ -45,6 +59,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"number": number, "interval": interval, "sample": sample, "short": short_reason, "kind": _kind}
+    made.filters |= {"first_sentence": first_sentence, "further": further}
     made.tests["ref"] = lambda part: isinstance(part, MeasurementRef)
     made.globals["plural"] = plural
     return made

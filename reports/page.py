@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from ..cards.build import size_text, task_title
 from ..cards.gaps import GAP, WORST, gap_blocks
+from ..cards.gate_words import gate_title
+from ..cards.indices import index_blocks
 from ..cards.measured import ASSIGNED, quarantine_reasons
 from ..cards.slices import by_grouping, group_name
 from ..cards.tables import overall_blocks, ref
-from ..cards.tree import Block, Card, MeasurementRef, Part, TableBlock
+from ..cards.tree import Block, BulletList, Card, MeasurementRef, Part, TableBlock
 from ..cards.unfinished import gate_reason, gates_not_judged, gates_text, reason_told
 from ..cards.wording import measurement_title, metric_title, pairs_text, probe_title
 from ..core.files import sha256_of_bytes
@@ -20,7 +22,7 @@ from .figures.panel import FigureGroup
 from .figures.picture import Picture
 from .run_files import RunFiles
 from .summary import PILLARS, SummaryLine, pillar_title, summary_lines
-from .worries import Worry, gate_name, worries
+from .worries import Worry, worries
 
 MOST_ROWS = 400
 
@@ -33,6 +35,8 @@ class ProbeView:
     figures: tuple[FigureGroup, ...]
     lead: tuple[Block, ...]
     gaps: tuple[Block, ...]
+    folded: tuple[Block, ...]
+    indices: tuple[Block, ...]
     further: tuple[Block, ...]
     rest: TableBlock | None
     params: tuple[tuple[str, str], ...]
@@ -176,6 +180,13 @@ class Page:
         """Say why a gate came to its verdict, in words that may be published."""
         return gate_reason(gate, self.results)
 
+    def folded_title(self, blocks: Sequence[Block]) -> str:
+        """Say what a reader can unfold: the tables by their captions, and whether some was not measured."""
+        captions = [block.caption.partition(" (")[0] for block in blocks if isinstance(block, TableBlock)]
+        titles = list(dict.fromkeys(caption.partition(", tolerance")[0] for caption in captions))
+        silent = any(isinstance(block, BulletList) for block in blocks)
+        return " · ".join([*titles, *(["What was not measured"] if silent else [])])
+
     @property
     def unjudged(self) -> str:
         """Say that gates of the plan were not judged; an empty string where all were."""
@@ -184,7 +195,7 @@ class Page:
 
     def gate_name(self, gate: GateOutcome) -> str:
         """Name a gate."""
-        return gate_name(gate)
+        return gate_title(gate, self.results)
 
 
 def build_page(run: RunFiles) -> Page:
@@ -214,8 +225,9 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     lead = [block for block in whole_blocks if probe.pillar == "performance" or not figures]
     further = [block for block in whole_blocks if block not in lead]
     params = tuple((name, _param(value)) for name, value in probe.params.items())
-    gaps = tuple(gap_blocks(probe))
-    drawn |= {ref.key for ref in _quoted_in([*whole_blocks, *gaps])}
+    gaps, folded = _first_table(tuple(gap_blocks(probe)))
+    indices = tuple(index_blocks(probe))
+    drawn |= {ref.key for ref in _quoted_in([*whole_blocks, *gaps, *folded, *indices])}
     evidence = {key for finding in run.results.findings() for key in finding.evidence}
     evidence |= {key for gate in run.results.gates for key in gate.evidence}
     left = [item for item in probe.measurements if item.key not in drawn and not _beside_a_gap(item)]
@@ -228,7 +240,13 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     if len(left) > MOST_ROWS:
         caption += f" (the first {MOST_ROWS} of {len(left):,}; all stand in results.json)"
     rest = TableBlock(("measure", "of", "estimate"), tuple(rows), caption) if rows else None
-    return ProbeView(probe, figures, tuple(lead), gaps, tuple(further), rest, params)
+    return ProbeView(probe, figures, tuple(lead), gaps, folded, indices, tuple(further), rest, params)
+
+
+def _first_table(blocks: Sequence[Block]) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
+    """Part what is shown at once, up to the first table, from what a reader unfolds."""
+    end = next((n for n, block in enumerate(blocks, start=1) if isinstance(block, TableBlock)), len(blocks))
+    return tuple(blocks[:end]), tuple(blocks[end:])
 
 
 def _beside_a_gap(item: Measurement) -> bool:
@@ -253,7 +271,8 @@ def _param(value: object) -> str:
 
 
 def _quoted(view: ProbeView) -> Iterator[MeasurementRef]:
-    tables = [*view.lead, *view.gaps, *view.further, *(panel.table for group in view.figures for panel in group.panels)]
+    tables = [*view.lead, *view.gaps, *view.folded, *view.indices, *view.further]
+    tables += [*(panel.table for group in view.figures for panel in group.panels)]
     yield from _quoted_in([*tables, *([view.rest] if view.rest is not None else [])])
 
 

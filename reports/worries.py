@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from ..cards.gate_words import gate_title
 from ..cards.unfinished import breaking_off, gate_reason, reason_told
 from ..cards.wording import plural
-from ..core.results import AuditResults, Finding, GateOutcome
+from ..core.results import AuditResults, Finding
 from .run_files import RunFiles
 
 MOST = 5
@@ -23,15 +24,6 @@ class Worry:
     kind: str
     text: str
     anchor: str
-
-
-def gate_name(gate: GateOutcome) -> str:
-    """Name a gate by what it measures and its limit: ``recall [gender=*] at least 0.75``."""
-    spec = gate.gate
-    where = ", ".join(f"{name} = {value}" for name, value in sorted(dict(spec.get("where") or {}).items()))
-    limits = (("at_least", "at least"), ("at_most", "at most"))
-    limit = " ".join(f"{words} {spec[name]:g}" for name, words in limits if isinstance(spec.get(name), (int, float)))
-    return " ".join(part for part in (str(spec.get("measure", "")), f"({where})" if where else "", limit) if part)
 
 
 def worries(run: RunFiles) -> tuple[list[Worry], int]:
@@ -61,7 +53,10 @@ def _all(run: RunFiles) -> Iterator[Worry]:
     yield from _findings(results, ("medium",))
     for position, gate in enumerate(results.gates, start=1):
         if gate.verdict in ("not measured", "inconclusive"):
-            yield Worry("medium", f"gate {gate.verdict}", _capital(gate_reason(gate, results)), f"gate-{position}")
+            reason = gate_reason(gate, results)
+            if gate.verdict == "not measured":
+                reason = f"{gate_title(gate, results)}. {_capital(reason)}"
+            yield Worry("medium", f"gate {gate.verdict}", _capital(reason), f"gate-{position}")
     yield from _small_groups(results)
     yield from _findings(results, ("low",))
     yield from _due_reviews(results)
@@ -75,13 +70,12 @@ def _due_reviews(results: AuditResults) -> Iterator[Worry]:
     for position, gate in enumerate(results.gates, start=1):
         due = str(gate.gate.get("review_by") or "")
         if due and due < results.started[:10]:
-            text = f"A review was due by {due}, before this audit: {gate_name(gate)}."
+            text = f"A review was due by {due}, before this audit: {gate_title(gate, results)}."
             yield Worry("low", "review due", text, f"gate-{position}")
 
 
 def _capital(text: str) -> str:
-    """Start a sentence in upper case, unless it starts with a measurement's key."""
-    return text if "/" in text.partition(" ")[0] else text[:1].upper() + text[1:]
+    return text[:1].upper() + text[1:]
 
 
 def _findings(results: AuditResults, severities: tuple[str, ...]) -> Iterator[Worry]:

@@ -7,8 +7,10 @@ import pytest
 
 from countenance.cards.gaps import GAP, WORST, gap_blocks, questions_of
 from countenance.cards.tree import BulletList, MeasurementRef, TableBlock
+from countenance.cards.wording import number
+from countenance.core.keys import format_key
 from countenance.core.probes import Scores
-from countenance.core.results import Measurement, ProbeResult
+from countenance.core.results import Estimate, Measurement, ProbeResult
 from countenance.core.statistics.groups import plan_groups
 from countenance.core.statistics.rules import StatisticsRules
 from countenance.core.statistics.slicing import Slicer
@@ -106,3 +108,40 @@ def test_what_was_not_measured_says_why():
 def test_attributes_and_their_combinations_are_told_apart(intersectional, rows):
     found = tables(probe(measured()), intersectional)
     assert len(found.get("Largest gap between two groups", TableBlock((), ())).rows) == rows
+
+
+def gap(metric: str, value: float | None, **where: str) -> Measurement:
+    where = {"attribute": "tone", **where}
+    estimate = Estimate(value=None, reason="one group") if value is None else Estimate(value=value, about="a below a")
+    return Measurement(key=format_key("by_group", metric, where), metric=metric, slice=where, estimate=estimate)
+
+
+def test_groups_that_are_all_alike_are_not_told_apart():
+    (row,) = tables(probe([gap("recall.gap", -0.0)]))["Largest gap between two groups"].rows
+    assert row[1] == "none: all alike"
+    assert number(-0.0) == number(-1e-16) == "0.000"
+
+
+def test_scores_within_levels_of_a_control_come_last_and_are_counted():
+    kept = [gap("recall.gap", 0.3, light="low"), gap("recall.gap", 0.1)]
+    first, second = questions_of(probe(kept), GAP)
+    assert first.within == (("light", "low"),)
+    assert second.within == ()
+    assert [row[0] for row in tables(probe(kept))["Largest gap between two groups"].rows] == [
+        "recall, by tone",
+        "recall (light = low), by tone",
+    ]
+    gone = [gap("recall.gap", None), *(gap("recall.gap", None, light=level) for level in ("low", "high"))]
+    (block,) = gap_blocks(probe(gone))
+    assert isinstance(block, BulletList)
+    assert block.items[0].parts == ("No gap by tone of recall and of 2 scores within levels of light: one group.",)
+
+
+def test_a_gap_at_one_mix_stands_beside_the_observed_one():
+    items = [gap("recall.observed.gap", 0.3), gap("recall.reweighted.gap", 0.1), gap("recall.explained", 0.2)]
+    (table,) = tables(probe(items)).values()
+    assert table.columns == (
+        "difference in", "between", "as observed", "gap", "by chance", "adjusted p", "part that goes away",
+    )  # fmt: skip
+    (row,) = table.rows
+    assert [cell.estimate.value for cell in row if isinstance(cell, MeasurementRef)] == [0.3, 0.1, 0.2]

@@ -11,13 +11,13 @@ from types import ModuleType
 
 import pytest
 
-from countenance.cards.unfinished import reason_told
+from countenance.cards.unfinished import gate_reason, reason_told
 from countenance.cards.wording import number
 from countenance.core.errors import ResultsError
 from countenance.core.results import AuditResults, Finding, GateOutcome
 from countenance.core.results_file import load_results, write_results
 from countenance.reports import render_report, write_report
-from countenance.reports.html import json_for_script
+from countenance.reports.html import first_sentence, further, json_for_script
 from countenance.reports.run_files import RunFiles
 from countenance.reports.worries import MOST, worries
 
@@ -151,7 +151,7 @@ def test_every_finding_gate_and_caveat_is_told(said: str, run_folder: Path) -> N
         assert finding.claim in said
         assert all(caveat in said for caveat in finding.caveats)
     for gate in results.gates:
-        assert gate.why in said
+        assert gate_reason(gate, results) in said
 
 
 def test_numbers_are_those_of_results(said: str, run_folder: Path) -> None:
@@ -345,7 +345,7 @@ def test_a_review_that_was_due_is_told(run_folder: Path, tmp_path: Path) -> None
     found, more = worries(RunFiles.read(tmp_path / "run"))
     assert more == 0
     assert [(worry.grade, worry.kind, worry.anchor) for worry in found] == [("low", "review due", "gate-1")]
-    assert found[0].text == "A review was due by 2026-11-19, before this audit: p/2026-11-19 at least 0.5."
+    assert found[0].text == "A review was due by 2026-11-19, before this audit: p/2026-11-19: at least 0.5."
 
 
 def test_findings_of_a_probe_used_twice_name_the_use(run_folder: Path, tmp_path: Path) -> None:
@@ -359,12 +359,8 @@ def test_findings_of_a_probe_used_twice_name_the_use(run_folder: Path, tmp_path:
     assert [worry.text for worry in found if worry.kind == "finding"] == ["It is so. (a)", "It is so. (b)"]
 
 
-def test_gate_names_say_the_limit() -> None:
-    from countenance.reports.worries import gate_name
-
-    gate = GateOutcome(gate={"measure": "p/m", "where": {"b": "*", "a": "x"}, "at_most": 0.05}, verdict="pass", why="")
-    assert gate_name(gate) == "p/m (a = x, b = *) at most 0.05"
-    assert (
-        gate_name(GateOutcome(gate={"measure": "p/m", "where": None, "at_least": None}, verdict="pass", why=""))
-        == "p/m"
-    )
+def test_a_claim_opens_with_its_first_sentence() -> None:
+    claim = "Recall differs by 0.2 [0.1, 0.3]. By chance 0.05. See Ekman et al. 2002."
+    assert first_sentence(claim) == "Recall differs by 0.2 [0.1, 0.3]."
+    assert first_sentence(claim) + " " + further(claim) == claim
+    assert (first_sentence("One."), further("One.")) == ("One.", "")
