@@ -57,7 +57,9 @@ def demo(
 @app.command()
 def init(
     checkpoint: Annotated[Path, typer.Argument(help=".safetensors, .pt, .pt2 or .onnx, or a predictions table.")],
-    manifest: Annotated[Path, typer.Argument(help="CSV or Parquet, one row per face.")],
+    manifest: Annotated[
+        Path | None, typer.Argument(help="CSV or Parquet, one row per face; not needed for a predictions table.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The plan to write.")] = Path("audit.yaml"),
     overwrite: Annotated[bool, typer.Option(help="Replace an existing plan.")] = False,
 ) -> int:
@@ -162,7 +164,9 @@ def agreement(
 def slices(
     table: Annotated[Path, typer.Argument(help="Parquet table of predictions, of any length.")],
     task: Annotated[str, typer.Option(help="expression, forgery, action_units or valence_arousal.")],
-    classes: Annotated[str, typer.Option(help="Classes or action units, with commas between them.")] = "",
+    classes: Annotated[
+        str, typer.Option(help="Classes or action units, with commas between them; those of the columns p_NAME else.")
+    ] = "",
     by: Annotated[list[str] | None, typer.Option(help="Attribute to group by; may be repeated.")] = None,
     cross: Annotated[list[str] | None, typer.Option(help="Attributes to cross, a,b; may be repeated.")] = None,
     bins: Annotated[list[str] | None, typer.Option(help="Cut a numeric attribute: age=0,30,45,200.")] = None,

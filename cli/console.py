@@ -96,8 +96,12 @@ def print_gates(outcomes: Sequence[GateOutcome]) -> None:
 class TerminalReporter:
     """Draws the progress of a run: a bar for each probe with images per second and the time left."""
 
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
     def message(self, text: str) -> None:
-        """Print one line."""
+        """Print one line, and remember it."""
+        self.said.append(text)
         say(text)
 
     @contextmanager

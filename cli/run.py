@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..cards.statements import load_statements
+from ..cards.wording import plural
 from ..core.errors import EXIT_GATE_FAILED, EXIT_INCOMPLETE, EXIT_INCONCLUSIVE, EXIT_OK
 from ..core.results import AuditResults, Measurement
 from ..reports.summary import summary_lines
@@ -22,8 +24,9 @@ def run(plan: Path, out: Path | None, resume: bool, overwrite: bool, strict: boo
     from ..core.api import run_plan
 
     folder = out if out is not None else Path("runs") / plan.stem
-    results = run_plan(loaded, folder, resume=resume, overwrite=overwrite, trust=trust, reporter=TerminalReporter())
-    print_summary(results)
+    reporter = TerminalReporter()
+    results = run_plan(loaded, folder, resume=resume, overwrite=overwrite, trust=trust, reporter=reporter)
+    print_summary(results, reporter.said)
     if report:
         for path in write_documents(folder):
             say(f"wrote {path}")
@@ -42,8 +45,8 @@ def exit_code(results: AuditResults, strict: bool) -> int:
     return EXIT_INCONCLUSIVE if strict and "inconclusive" in verdicts else EXIT_OK
 
 
-def print_summary(results: AuditResults) -> None:
-    """Print what was measured, what was found and how the gates stand."""
+def print_summary(results: AuditResults, said: Sequence[str] = ()) -> None:
+    """Print what was measured, what was found and how the gates stand; of the notes those not ``said`` before."""
     heads = {line.probe_id: line.estimate for line in summary_lines(results)}
     rows = []
     for probe in results.probes:
@@ -59,9 +62,10 @@ def print_summary(results: AuditResults) -> None:
         told = [[finding.severity, finding.claim] for finding in findings]
         print_table("Findings", ["severity", "claim"], told, [styles[finding.severity] for finding in findings])
     if len(found) > len(findings):
-        say(f"and {len(found) - len(findings)} notes, in the report")
+        say(f"and {plural(len(found) - len(findings), 'note')}, in the report")
     for text in (*results.data.not_measured, *results.data.notes):
-        say(text)
+        if not any(text in line for line in said):
+            say(text)
     print_gates(results.gates)
 
 
@@ -75,4 +79,5 @@ def size_of(results: AuditResults) -> str:
     """Say how much was audited, e.g. ``204 faces of 102 people``."""
     people = f" of {results.data.subjects:,} people" if results.data.subjects is not None else ""
     aside = f", {len(results.data.quarantined)} set aside" if results.data.quarantined else ""
-    return f"{results.data.faces:,} faces{people}{aside}"
+    rows = "pair" if results.target.task == "verification" else "face"
+    return f"{plural(results.data.faces, rows)}{people}{aside}"

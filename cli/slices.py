@@ -38,7 +38,9 @@ def slices(
     """Measure, print the metrics asked for (the first one otherwise), and write every number if asked."""
     if out is not None and out.suffix.lower() not in {".csv", ".md"}:
         raise UsageError(f"expected --out to end in .csv or .md, but got {out}")
-    target, data = _specs(table, task, classes, by, cross, bins, subject, label, rename, min_people)
+    target, data = _specs(
+        table, task, _names(classes) or _classes_of(table, task), by, cross, bins, subject, label, rename, min_people
+    )
     rows = _rows_of(table)
     with TerminalReporter().progress("slices", "rows", rows) as advance:
         read = 0
@@ -61,7 +63,7 @@ def slices(
 def _specs(
     table: Path,
     task: str,
-    classes: str,
+    classes: list[str],
     by: Sequence[str],
     cross: Sequence[str],
     bins: Sequence[str],
@@ -85,11 +87,13 @@ def _specs(
             problems.add(f"--cross is {text!r}, expected two different attributes or more, such as gender,ethnicity")
     renamed = dict(_pair(text, "--rename", "happiness=happy", problems) for text in rename)
     cuts = {name: _edges(name, text, problems) for name, text in edges.items() if name}
+    if task == "expression" and len(classes) < 2:
+        problems.add("expression needs two classes or more: --classes neutral,happy, or columns p_CLASS")
     problems.raise_as(UsageError)
     try:
         # who assigned the groups is not asked, because nothing here tells it
         attributes = {name: AttributeSpec(assigned_by="annotator", bins=cuts.get(name)) for name in names}
-        target = TargetSpec(predictions=str(table), task=task, classes=_names(classes))  # type: ignore[arg-type]
+        target = TargetSpec(predictions=str(table), task=task, classes=classes)  # type: ignore[arg-type]
         data = DataSpec(
             label=label,
             subject=subject,
@@ -107,6 +111,20 @@ def _specs(
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _classes_of(table: Path, task: str) -> list[str]:
+    """Return the classes or units whose probabilities the table has; none where it cannot be read or needs none."""
+    import pyarrow.parquet as pq
+
+    if task not in ("expression", "action_units"):
+        return []
+    try:
+        columns = pq.read_schema(table).names
+    except (OSError, ValueError):  # told on reading the table
+        return []
+    named = [str(name).removeprefix("p_") for name in columns if str(name).startswith("p_")]
+    return named if task == "expression" else [name for name in named if f"y_{name}" in columns]
 
 
 def _pair(text: str, option: str, example: str, problems: Problems) -> tuple[str, str]:

@@ -44,7 +44,8 @@ def read_predictions(path: Path, target: TargetSpec, data: DataSpec) -> tuple[Fa
     identity = "pair_id" if target.task == "verification" else "face_id"
     for column in (identity, *values_columns, *(name for name in truth_columns if name != "label")):
         if column not in table.columns:
-            problems.add(f"the column {column!r} is not there{nearest(column, table.columns)}")
+            what = f", the name of each {'pair' if column == 'pair_id' else 'face'}, once" if column == identity else ""
+            problems.add(f"the column {column!r}{what} is not there{nearest(column, table.columns)}")
     label = _label_column(table, target.task, data, problems)
     if target.task == "verification":
         check_pair_columns(table, data, problems)

@@ -67,3 +67,4 @@ def test_a_limit_in_vain_is_told_before_the_predictions(study: Any, command: Any
     shown = " ".join(done.out.split())
     assert "before the run: The gate group_metrics/accuracy.gap at most 0.01: accuracy by gender" in shown
     assert shown.index("before the run") < shown.index("measurements,")
+    assert shown.count("The gate group_metrics/accuracy.gap at most 0.01") == 1

@@ -98,6 +98,20 @@ def test_schemas_are_json_and_say_something(command: Any, what: str) -> None:
         assert "probes" in schema["properties"]
 
 
+def test_init_takes_a_table_of_predictions_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"f{n},p{n},{'happy' if n % 2 else 'sad'},{n % 2},{1 - n % 2}" for n in range(24)]
+    Path("made.csv").write_text("\n".join(["face_id,subject,label,p_happy,p_sad", *rows]))
+    done = command("init", "made.csv")
+    assert done.code == 0, done.err
+    done = command("run", "audit.yaml", "--no-report")
+    assert "made on " in done.out, done.err
+    assert "24 faces of 24 people" in done.out
+    lacking = command("init", "net.onnx")
+    assert lacking.code == 2
+    assert "countenance init net.onnx faces.csv" in lacking.err
+
+
 def test_init_writes_a_plan_that_runs_once_its_marks_are_filled_in(study: Any, command: Any) -> None:
     done = command("init", "net.safetensors", "manifest.csv", "--out", "start.yaml")
     assert done.code == 0, done.err

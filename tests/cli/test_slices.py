@@ -79,3 +79,14 @@ def test_wrong_options_are_told_at_once(table: str, command: Any) -> None:
     assert "the label 'joy' is none of the classes" in done.err
     assert "expected --out to end in" in command("slices", table, *OPTIONS, "--out", "a.xlsx").err
     assert "no such file" in command("slices", "none.parquet", *OPTIONS).err
+
+
+def test_classes_are_those_of_the_columns_unless_named(table: str, command: Any) -> None:
+    done = command("slices", table, "--task", "expression", "--rename", "joy=happy", "--metric", "recall")
+    assert done.code == 0, done.err
+    assert "recall of happy" in done.out
+    assert "recall of neutral" in done.out
+    pd.read_parquet(table).drop(columns=["p_happy", "p_neutral"]).to_parquet("bare.parquet")
+    bare = command("slices", "bare.parquet", "--task", "expression")
+    assert bare.code == 2
+    assert "--classes neutral,happy, or columns p_CLASS" in bare.err
