@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import pandas as pd
@@ -15,6 +15,7 @@ from ...core.probes import Note, Output, ProbeContext, ProbeParams, TableOutput,
 from ...core.results import Estimate, Finding, Measurement
 from ...core.statistics.deals import Deals
 from ...core.statistics.index_bounds import DIFFERENCES, Index
+from ...core.statistics.index_guard import guarded
 from ...core.statistics.joint import adjusted
 from .index_catalogue import INDICES, IndexOf
 from .index_material import ACCURACY, RECALL, Answered, Asked, GroupRates
@@ -60,6 +61,7 @@ class _Answer:
     name: str
     label: str | None
     index: Index | None
+    guard: Index | None
     reason: str
     faces: int
     people: int
@@ -118,9 +120,9 @@ def group_indices(context: ProbeContext, params: GroupIndicesParams) -> Iterator
                 answers += [maker.answer(rates, name, label) for label in maker.labels_of(name)]
                 advance()
     measured = [answer for answer in answers if answer.index is not None]
-    indices = [answer.index for answer in answers if answer.index is not None]
-    p_values = adjusted([each.log_scale for each in indices], [each.log_scale_dealt for each in indices])
-    joint = {id(answer): float(p) for answer, p in zip(measured, p_values, strict=True)}
+    joint = _adjusted({id(answer): answer.index for answer in answers if answer.index is not None})
+    guards = _adjusted({id(answer): answer.guard for answer in answers if answer.guard is not None})
+    joint |= {key: max(p, joint[key]) for key, p in guards.items()}
     for answer in answers:
         yield from _measurements(context, answer, joint.get(id(answer), 1.0))
     absent = [label for label in labels if not answered.has_faces(Asked(RECALL, label))]
@@ -132,6 +134,20 @@ def group_indices(context: ProbeContext, params: GroupIndicesParams) -> Iterator
         of = [answer for answer in answers if answer.grouping == groups.name]
         yield from _notes(groups.name, of)
         yield from _findings(context, groups.name, of, joint, len(measured))
+
+
+def _adjusted(indices: dict[int, Index]) -> dict[int, float]:
+    """Return p-values adjusted over these indices."""
+    found = indices.values()
+    p_values = adjusted([each.log_scale for each in found], [each.log_scale_dealt for each in found])
+    return dict(zip(indices, map(float, p_values), strict=True))
+
+
+def _more_cautious(index: Index, guard: Index | None) -> Index:
+    """Return the index with the wider bounds and the larger p-value of both."""
+    if guard is None:
+        return index
+    return replace(index, low=min(index.low, guard.low), high=max(index.high, guard.high), p=max(index.p, guard.p))
 
 
 @dataclass(frozen=True)
@@ -161,19 +177,24 @@ class _Maker:
         used = {each: groups for each, groups in chosen.items() if len(groups) > 1}
         small = {code for groups in chosen.values() for code in range(total) if code not in groups}
         parts = [rates.rate(each, groups) for each, groups in used.items()]
-        index, reason = None, f"fewer than two of {total} groups are large enough"
+        index = guard = None
+        reason = f"fewer than two of {total} groups are large enough"
         if parts:
             context = self.context
             random = context.random("folds", rates.groups.name, name, label or "")
             try:
                 index, reason = what.make(parts, (1 - context.rules.level) / 2, self.params.alpha, random), ""
+                if any(part.data.people_in_several for part in parts):
+                    again = [guarded(part, random) for part in parts]
+                    guard = what.make(again, (1 - context.rules.level) / 2, self.params.alpha, random)
             except ZeroDivisionError as error:
                 reason = str(error)
         return _Answer(
             grouping=rates.groups.name,
             name=name,
             label=label,
-            index=index,
+            index=None if index is None else _more_cautious(index, guard),
+            guard=guard,
             reason=reason,
             faces=max((part.data.faces for part in parts), default=0),
             people=max((part.data.people for part in parts), default=0),

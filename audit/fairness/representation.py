@@ -242,7 +242,7 @@ def _finding(
 
 
 def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.0015 else "at most 0.001"
+    return f"{value:.3f}" if value > 0.001 else "at most 0.001"
 
 
 def _matrix(

@@ -34,6 +34,7 @@ __all__ = [
     "ask_correlated",
     "correlated_gap",
     "joint_normal",
+    "normal_draws",
     "people_covariance",
     "told_as_drawn",
 ]
@@ -153,7 +154,7 @@ def ask_correlated(
         kind=kind,
     )
     null = groups.if_equal
-    drawn = _normal(null, draws, random) if normal is None else _rescaled(normal, null, random)
+    drawn = normal_draws(null, draws, random) if normal is None else _rescaled(normal, null, random)
     absent = dict(left_out or {})
     statistics = _statistics(drawn, groups, null)
     return Asked(
@@ -199,12 +200,12 @@ def joint_normal(influences: Sequence[Floats], draws: int, random: np.random.Gen
         random: source of the draws.
     """
     together = np.hstack(list(influences))
-    drawn = _normal(together.T @ together, draws, random)
+    drawn = normal_draws(together.T @ together, draws, random)
     ends = np.cumsum([part.shape[1] for part in influences])[:-1]
     return [np.asarray(part) for part in np.split(drawn, ends, axis=1)]
 
 
-def _normal(covariance: Floats, draws: int, random: np.random.Generator) -> Floats:
+def normal_draws(covariance: Floats, draws: int, random: np.random.Generator) -> Floats:
     """Return draws with this covariance, which may be singular, shape (draws, groups)."""
     scale, axes = np.linalg.eigh(covariance)
     root = axes * np.sqrt(scale.clip(0))

@@ -19,7 +19,7 @@ from .deals import Deals
 from .gap_limits import GapLimits, Side
 from .group_tests import GroupValues, Kind
 from .intervals import EXTRA_DEGREES, wilson
-from .sums import Floats, Integers, divide
+from .sums import Floats, Integers, divide, total_at
 
 NOTHING = 1e-15  # a variance below this is rounding
 
@@ -39,6 +39,24 @@ def people_covariance(influence: Floats) -> Floats:
         raise ValueError(f"expected the influence of at least 2 people, but got {people}")
     covariance: Floats = influence.T @ influence * (people / (people - 1))
     return covariance
+
+
+def influence_on_groups(x: Floats, n: Floats, group: Integers, person: Integers, groups: int) -> tuple[Floats, Floats]:
+    """Return the value ``X/N`` of each group and how much each person moves it, shapes (groups,), (people, groups).
+
+    Args:
+        x: sum of values of each person in each group, shape (lines,).
+        n: sum of weights, shape (lines,).
+        group: of each line.
+        person: of each line; those without a line have no row.
+        groups: how many groups there are, each with a line.
+    """
+    codes, at = np.unique(person, return_inverse=True)
+    total = total_at(group, n, groups)
+    value = total_at(group, x, groups) / total
+    influence = np.zeros((len(codes), groups))
+    influence[at.reshape(-1), group] = (x - value[group] * n) / total[group]
+    return value, influence
 
 
 @dataclass(eq=False)

@@ -15,6 +15,7 @@ from ..keys import format_key
 from ..probes import PairedScores, Scores, StatisticName
 from ..results import Direction, Estimate, Measurement
 from .correlated_gaps import ask_correlated, people_covariance
+from .correlated_values import influence_on_groups
 from .cross_fit import cross_fitted_gap, cross_fitted_worst
 from .deals import Deals
 from .gap_data import GapData, PairedData, PairedFaces, SummedData
@@ -173,16 +174,12 @@ class Slicer:
         people than in others, their differences vary more than the shuffled ones.
         """
         x, n, group, person = data.lines()
-        codes, at = np.unique(person, return_inverse=True)
         groups = len(asked.names)
-        total = total_at(group, n, groups)
-        value = total_at(group, x, groups) / total
-        influence = np.zeros((len(codes), groups))
-        influence[at.reshape(-1), group] = (x - value[group] * n) / total[group]
+        value, influence = influence_on_groups(x, n, group, person, groups)
         return ask_correlated(
             value,
             people_covariance(influence),
-            total,
+            total_at(group, n, groups),
             asked.names,
             self.rules,
             random,
