@@ -20,7 +20,7 @@ class MetricText:
 
 
 METRICS: Mapping[str, MetricText] = {
-    "accuracy": MetricText("accuracy", "share of faces whose predicted class is their label"),
+    "accuracy": MetricText("accuracy", "share of faces (or action units, or pairs) that the model answers rightly"),
     "balanced_accuracy": MetricText("balanced accuracy", "mean of the recalls of the classes that have a label"),
     "macro_f1": MetricText("macro F1", "mean over classes of the harmonic mean of precision and recall"),
     "recall": MetricText("recall", "of the faces with the label, the share predicted as it"),
@@ -38,7 +38,7 @@ METRICS: Mapping[str, MetricText] = {
         "of the faces predicted as another class, the share with the label (false omission rate); "
         "it moves with the base rate",
     ),
-    "base_rate": MetricText("base rate", "share of faces that have the label"),
+    "base_rate": MetricText("base rate", "share of faces that have the label; of pairs, those that are of one person"),
     "selection_rate": MetricText("selection rate", "share of faces predicted as the class"),
     "ece": MetricText(
         "ECE",

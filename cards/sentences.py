@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..core.pair_tables import ACROSS
 from ..core.results import AuditResults, Measurement, ProbeResult
 from .slices import Grouped, by_grouping, group_name, is_detail
 from .tables import ref
@@ -144,7 +145,10 @@ def _range(grouped: Grouped, place: str) -> Paragraph | None:
     cells = [
         (cell.estimate.value, group, cell)
         for (group, column), cell in grouped.cells.items()
-        if column.metric == "accuracy" and not column.rest and cell.estimate.value is not None
+        if column.metric == "accuracy"
+        and not column.rest
+        and cell.estimate.value is not None
+        and ACROSS not in group  # pairs of two groups are no group of people
     ]
     if len(cells) < 2:
         return None

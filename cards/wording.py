@@ -68,9 +68,8 @@ def shown_attribute(attribute: str) -> str:
 def place_title(metric: str, rest: Mapping[str, str], condition: Mapping[str, str], probe: str = "") -> str:
     """Name a measurement apart from its group: ``recall of happy``, ``accuracy at eps = 8/255``, ``ROAD by lime``."""
     title = metric_title(metric, probe)
-    others = {name: value for name, value in rest.items() if name != "label"}
-    if "label" in rest:
-        title += f" of {rest['label']}"
+    others = {name: value for name, value in rest.items() if name not in ("label", "dimension")}
+    title += "".join(f" of {rest[name]}" for name in ("label", "dimension") if name in rest)
     if others:
         title += f" ({pairs_text(others)})"
     if set(condition) == {"method"}:

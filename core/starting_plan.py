@@ -228,6 +228,10 @@ def _rest_lines(is_table: bool, task: str) -> list[str]:
     probes = ["performance", "group_metrics"]
     probes += ["group_indices", "representation", "reweighted_gaps", "hidden_slices"] if classes else []
     lines = ["probes:", *(f"  - {name}" for name in probes)]
+    if task == "verification":
+        lines[-1] = "  - {probe: group_metrics, gaps: [fnmr]}"
+        lines.append("  # of matches of two people, one in a thousand, a tolerance of 0.05 would say nothing")
+        lines.append("  - {probe: group_metrics, id: false_matches, metrics: [fmr], tolerance: 0.001}")
     if not is_table:
         lines.append("  - leakage")
         lines.append("  - {probe: global_heatmaps, method: gradcam, also: [layercam], per_class: 100}")

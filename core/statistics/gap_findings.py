@@ -16,6 +16,12 @@ from .gaps import Difference, Gap
 
 SIGNIFICANT = 0.05
 NAMED = 3
+ACRONYMS = ("fpr", "fnr", "fdr", "for", "fmr", "fnmr", "auroc", "ece", "ccc", "pcc", "rmse", "sagr")
+
+
+def _in_words(metric: str) -> str:
+    """Write the name of a metric as readers know it: ``FPR``, ``flip rate``."""
+    return metric.upper() if metric in ACRONYMS else metric.replace("_", " ")
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class _Held:
     @property
     def name(self) -> str:
         """The score in words."""
-        title = self.question.title or self.question.metric.replace("_", " ")
+        title = self.question.title or _in_words(self.question.metric)
         return f"{title}{self.question.place}"
 
     def keys(self) -> list[str]:

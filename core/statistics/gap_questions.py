@@ -151,8 +151,9 @@ class GroupQuestion:
     @property
     def place(self) -> str:
         """Slice and condition in words: `` of happy where light is dim at eps 8/255``, or nothing."""
-        words = f" of {self.slice['label']}" if "label" in self.slice else ""
-        rest = " and ".join(f"{name} is {value}" for name, value in sorted(self.slice.items()) if name != "label")
+        words = "".join(f" of {self.slice[name]}" for name in ("label", "dimension") if name in self.slice)
+        others = sorted((name, value) for name, value in self.slice.items() if name not in ("label", "dimension"))
+        rest = " and ".join(f"{name} is {value}" for name, value in others)
         words += f" where {rest}" if rest else ""
         return words + "".join(f" at {name} {value}" for name, value in sorted(self.condition.items()))
 

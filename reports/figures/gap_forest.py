@@ -38,10 +38,11 @@ def _panel(probe: ProbeResult, kind: str) -> Panel | None:
     shown = found[:MOST_ROWS]
     judged = shown[0].tolerance is not None
     high = max(_end(one.item.estimate, one.beside.get("null_permuted")) for one in shown)
+    low = min(0.0, *(_start(one) for one in shown))
     drawn = Drawing(
         height=90 + ROW * len(shown),
         showlegend=False,
-        xaxis={"range": [min(0.0, *(_start(one) for one in shown)), 1.05 * high], "zeroline": True, "nticks": 7},
+        xaxis={"range": [low - 0.02 * (high - low), 1.05 * high], "zeroline": True, "nticks": 7},
         yaxis={
             "range": [len(shown), 0],
             "tickvals": [place + 0.5 for place in range(len(shown))],

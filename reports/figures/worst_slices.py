@@ -13,12 +13,13 @@ ROW = 34
 SIGNIFICANT = 0.05
 NEEDED = (
     "slice", "label", "faces", "people", "error_rate", "error_rate_low", "error_rate_high", "error_rate_others",
-    "p_adjusted", "share_of_faces", "share_of_errors",
+    "error_excess", "error_excess_low", "error_excess_high", "p_adjusted", "share_of_faces", "share_of_errors",
 )  # fmt: skip
 _ALT = "Error rate of each slice with its interval, beside that of all other faces."
 _CAPTION = (
     "Slices were picked on one half of the people and measured on the other. Point and line: error rate and 95 % "
-    "interval; grey ring: all other faces. Red: more errors than the others after adjustment for all slices tested."
+    "interval; grey ring: all other faces. Red: surely more errors than the labels of its faces, and the confidence of "
+    "the model where slices come from its embedding, let expect, after adjustment for all slices tested."
 )
 
 
@@ -88,6 +89,7 @@ def _panel(shown: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]]
         "error rate",
         "95 %",
         "others",
+        "beyond what is expected",
         "adjusted p",
         "of the faces",
         "of the errors",
@@ -100,6 +102,7 @@ def _panel(shown: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]]
             _percent(row, "error_rate"),
             f"{_percent(row, 'error_rate_low')} to {_percent(row, 'error_rate_high')}",
             _percent(row, "error_rate_others"),
+            _excess(row),
             row["p_adjusted"] or "–",
             _percent(row, "share_of_faces"),
             _percent(row, "share_of_errors"),
@@ -117,8 +120,16 @@ def _name(row: Mapping[str, str]) -> str:
 
 
 def _beyond(row: Mapping[str, str]) -> bool:
-    p = _number(row, "p_adjusted")
-    return p is not None and p <= SIGNIFICANT
+    """Whether a slice is found, as the probe's finding has it: by its p-value and by the interval of its excess."""
+    p, low = _number(row, "p_adjusted"), _number(row, "error_excess_low")
+    return p is not None and p <= SIGNIFICANT and low is not None and low > 0
+
+
+def _excess(row: Mapping[str, str]) -> str:
+    if _number(row, "error_excess") is None:
+        return "–"
+    ends = " to ".join(_percent(row, f"error_excess_{end}") for end in ("low", "high"))
+    return f"{_percent(row, 'error_excess')} ({ends})"
 
 
 def _number(row: Mapping[str, str], name: str) -> float | None:

@@ -273,6 +273,7 @@ def test_groups_that_are_alike_are_told_so(results: AuditResults) -> None:
         "Of 2 measured groups by gender, accuracy is lowest for a: 0.500, and highest for b: 0.700."
     )
     assert "highest for b and 1 more group alike: 0.700" in told(a=0.5, b=0.7, c=0.7)
+    assert "Of 2 measured groups" in told(a=0.5, b=0.7, **{"(across groups)": 0.9})
 
 
 def test_no_word_promises_what_no_audit_can(card: Card) -> None:

@@ -148,6 +148,8 @@ def test_a_table_of_predictions_is_planned_by_its_own_columns_and_runs(study: An
     target, data = loaded.plan.target, loaded.plan.data
     assert (target.task, data.manifest, data.subject, list(data.attributes)) == (task, None, "subject", ["sex"])
     assert "manifest.csv has gender, age too: predictions are audited" in (study.folder / "start.yaml").read_text()
+    own = {probe.id: probe.params.get("tolerance") for probe in loaded.plan.probes}
+    assert own.get("false_matches") == (0.001 if task == "verification" else None)
     results = run_plan(loaded)
     assert (results.data.faces, results.target.task) == (2, task)
     assert results.probe("performance").status == "ok"

@@ -103,11 +103,12 @@ def test_groups_and_labels_show_counts_and_mark_what_is_more_than_chance():
 SLICES = [
     [
         "slice", "label", "faces", "people", "error_rate", "error_rate_low", "error_rate_high", "error_rate_others",
-        "p_adjusted", "share_of_faces", "share_of_errors",
+        "error_excess", "error_excess_low", "error_excess_high", "p_adjusted", "share_of_faces", "share_of_errors",
     ],
-    ["tone: dark", "happy", "140", "71", "0.42", "0.34", "0.51", "0.17", "0.005", "0.05", "0.12"],
-    ["age: 50 to 90", "", "200", "90", "0.2", "0.15", "0.26", "0.19", "0.8", "0.1", "0.11"],
-    ["too small", "", "4", "4", "", "", "", "", "", "", ""],
+    ["tone: dark", "happy", "140", "71", "0.42", "0.34", "0.51", "0.17", "0.2", "0.1", "0.3", "0.005", "0.05", "0.12"],
+    ["age: 50 to 90", "", "200", "90", "0.2", "0.15", "0.26", "0.19", "0.01", "-0.05", "0.07", "0.8", "0.1", "0.11"],
+    ["hair: grey", "", "90", "60", "0.14", "0.1", "0.2", "0.19", "0.1", "-0.01", "0.2", "0.04", "0.1", "0.1"],
+    ["too small", "", "4", "4", "", "", "", "", "", "", "", "", "", ""],
 ]  # fmt: skip
 
 
@@ -116,10 +117,12 @@ def test_worst_slices_stand_beside_all_others_and_unmeasured_ones_in_the_table()
     (panel,) = figure.panels
     beyond, others, rest = panel.drawing.data
     assert (beyond["marker"]["color"], beyond["x"]) == (ROSE, [0.42])
-    assert (others["marker"]["color"], others["x"]) == (BLUE, [0.2])
-    assert rest["x"] == [0.17, 0.19]
-    assert [row[0] for row in panel.table.rows] == ["tone: dark (labelled happy)", "age: 50 to 90", "too small"]
-    assert panel.table.rows[2][3:] == ("–", "– to –", "–", "–", "–", "–")
+    assert (others["marker"]["color"], others["x"]) == (BLUE, [0.2, 0.14])
+    assert rest["x"] == [0.17, 0.19, 0.19]
+    names = ["tone: dark (labelled happy)", "age: 50 to 90", "hair: grey", "too small"]
+    assert [row[0] for row in panel.table.rows] == names
+    assert panel.table.rows[0][6] == "20.0 % (10.0 % to 30.0 %)"
+    assert panel.table.rows[3][3:] == ("–", "– to –", "–", "–", "–", "–", "–")
     panel.drawing.figure()
 
 

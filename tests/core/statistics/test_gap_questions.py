@@ -150,6 +150,19 @@ def test_a_finding_says_which_groups_by_how_much_and_against_what():
     assert "not all alike" in " ".join(finding.caveats)
 
 
+@pytest.mark.parametrize(
+    ("metric", "where", "told"),
+    [
+        ("fpr", {"label": "sad"}, "the FPR of sad is"),
+        ("rmse", {"dimension": "valence"}, "the RMSE of valence is"),
+        ("flip_rate", {"changed": "skin"}, "the flip rate where changed is skin is"),
+    ],
+)
+def test_a_finding_names_scores_as_readers_know_them(metric, where, told):
+    (finding,) = gap_findings([dataclasses.replace(question(0.02), metric=metric, slice=where, title="")])
+    assert told in finding.claim
+
+
 def test_a_finding_holds_only_after_adjustment():
     assert gap_findings([question(0.06, str(number)) for number in range(3)]) == []
     assert len(gap_findings([question(0.05)])) == 1
