@@ -281,3 +281,9 @@ def test_a_plan_in_the_schema_may_name_a_probe_or_describe_it() -> None:
     schema = plan_schema()
     assert schema["properties"]["probes"]["items"] == {"$ref": "#/$defs/ProbeEntry"}
     assert schema["properties"]["version"]["const"] == 1
+
+
+def test_an_intersection_with_a_control_is_refused():
+    attributes = {"a": {"assigned_by": "derived"}, "pose": {"assigned_by": "derived", "role": "control"}}
+    with pytest.raises(ValidationError, match="whose role is control"):
+        DataSpec.model_validate({"manifest": "x", "attributes": attributes, "intersections": [["a", "pose"]]})

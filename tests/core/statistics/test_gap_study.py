@@ -21,7 +21,7 @@ def study(root):
 
 def test_designs_differ_and_draw_what_they_say(study):
     designs = study.designs()
-    assert len(set(map(str, designs))) == len(designs) == 80
+    assert len(set(map(str, designs))) == len(designs) == 82
     rng = np.random.default_rng(0)
     for design in (study.Design("overlap 0.25", 3000, 4, 0.06), study.Design("rate 0.9", 3000, 4, 0.1)):
         person, group, values = study.draw(rng, design)
