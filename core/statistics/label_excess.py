@@ -7,20 +7,23 @@ in which nothing varies does not stand out), and its p-value counts in how many 
 all groupings reaches it (Westfall and Young 1993). The same labellings say what the NMI of chance is.
 
 Who has faces in several groups (an attribute of the picture) cannot be dealt a group: such people exchange their lists
-of groups with people of as many faces, and each list is shuffled within the person.
+of groups with people of as many faces, and each list is shuffled within the person. There the error over people is
+looked at too (:mod:`.label_guard`), and the more cautious answer stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from .deals import Deals
 from .groups import Groups
 from .intervals import rate_intervals
+from .label_guard import Cells, cells_over_people
 from .permutations import sums_of_people
 from .representation import (
     Measure,
@@ -114,10 +117,32 @@ def labels_of_groups(
         for code, dealer, null in zip(codes, dealers, nulls, strict=True)
     ]
     adjusted = _adjusted([measure.value for measure in measures], nulls)
-    return [
+    found = [
         _result(groups, code, person, labels, dealer, rules, largest, measure, p)
         for groups, code, dealer, measure, p in zip(groupings, codes, dealers, measures, adjusted, strict=True)
     ]
+    mixed = [place for place, dealer in enumerate(dealers) if dealer.people_in_several]
+    guards = cells_over_people(
+        person, labels, classes, [codes[place] for place in mixed], [found[place].tested for place in mixed], random
+    )
+    for place, cells in zip(mixed, guards, strict=True):
+        found[place] = _more_cautious(found[place], cells, rules.level)
+    return found
+
+
+def _more_cautious(one: LabelsOfGroups, cells: Cells, level: float) -> LabelsOfGroups:
+    """Return what is found with the larger p-values and the wider limits of both answers."""
+    half = t.ppf(0.5 + level / 2, cells.degrees) * cells.error
+    p = max(one.information.p, cells.p_of_any)
+    low = one.information.low if p <= 1 - level else 0.0
+    return replace(
+        one,
+        low=np.maximum(np.minimum(one.low, one.excess - half), -1.0),
+        high=np.minimum(np.maximum(one.high, one.excess + half), 1.0),
+        p_adjusted=np.maximum(one.p_adjusted, cells.p),
+        information=replace(one.information, p=p, low=low),
+        information_p_adjusted=max(one.information_p_adjusted, cells.p_of_any),
+    )
 
 
 class _Dealer:
