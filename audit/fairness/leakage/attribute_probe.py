@@ -173,13 +173,16 @@ def deal_labels(
     """Give each person the groups of the faces of another person of their fold, ``count`` times: (count, n).
 
     For an attribute of the person that deals the groups out over people. Where it differs between pictures, a person
-    takes over the other's sequence, repeated or cut to their own number of faces.
+    takes over how many faces the other has of each group, repeated or cut to their own number of faces, and pictures
+    that were of one group stay together as far as that goes: they may be of one session, and labellings that break
+    sessions up vary less than the data.
     """
-    order = np.argsort(people, kind="stable")
+    order = np.lexsort((labels, people))
     sizes = np.unique(people, return_counts=True)[1]
     starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     within = np.arange(len(labels)) - np.repeat(starts, sizes)
-    sorted_labels = labels[order]
+    sorted_labels, several = labels[order], bool((np.diff(labels[order]) * (np.diff(people[order]) == 0)).any())
+    of_person = np.repeat(np.arange(len(sizes)), sizes)
     fold_of = folds[order][starts]
     by_fold = np.argsort(fold_of, kind="stable")
     dealt = np.empty((count, len(labels)), dtype=np.int64)
@@ -187,8 +190,11 @@ def deal_labels(
         shuffled = random.permutation(len(sizes))
         dealt_to = np.empty(len(sizes), dtype=np.int64)
         dealt_to[by_fold] = shuffled[np.argsort(fold_of[shuffled], kind="stable")]
-        other = np.repeat(dealt_to, sizes)
-        dealt[row, order] = sorted_labels[starts[other] + within % sizes[other]]
+        other, given = np.repeat(dealt_to, sizes), sorted_labels
+        if several:  # whose groups come first is drawn for each person
+            turn = random.random((len(sizes), int(labels.max()) + 1))
+            given = sorted_labels[np.lexsort((turn[of_person, sorted_labels], of_person))]
+        dealt[row, order] = given[starts[other] + within % sizes[other]]
     return dealt
 
 

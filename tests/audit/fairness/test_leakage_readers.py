@@ -251,3 +251,27 @@ def test_auroc_is_the_mean_of_one_against_the_others():
     assert found.low < expected < found.high
     two = mean_auroc(scores[:, :2], labels % 2, np.arange(90), 0.95)
     assert two.value == pytest.approx(roc_auc_score(labels % 2, scores[:, 1]))
+
+
+def test_an_attribute_of_sessions_is_not_read_where_only_sessions_differ():
+    found = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        person, session = np.repeat(np.arange(30), 8), np.tile(np.repeat([0, 1], 4), 30)
+        light = (rng.random(30) < 0.5)[person] ^ (session == 1)
+        shown = rng.normal(size=(30, 2, 8))[person, session] + 0.3 * rng.normal(size=(240, 8))
+        rows = rng.permutation(240)  # the rows of a table stand in any order
+        person, light, shown = person[rows], light[rows].astype(np.int64), shown[rows]
+        folds = deal_folds(light, person, 5, rng)
+        own = read_attribute(shown, light, person, folds, deal_labels(light, person, folds, 99, rng))
+        read = balanced(own.predicted[None], light[None], 2)[0]
+        found += (1 + (own.permuted >= read - 1e-12).sum()) / 100 <= 0.05
+    assert found <= 5  # 5 in 100 and 2.6 standard errors; 8 where labellings break sessions up
+
+
+def test_people_keep_how_many_faces_they_have_of_each_group_when_dealt_among_equals():
+    rng = np.random.default_rng(0)
+    person, light = np.repeat(np.arange(12), 4), np.tile([0, 0, 0, 1], 12)
+    dealt = deal_labels(light, person, np.zeros(48, np.int64), 50, rng)
+    assert (dealt.reshape(50, 12, 4).sum(axis=2) == 1).all()
+    assert len(np.unique(dealt, axis=0)) > 40
