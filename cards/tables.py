@@ -16,6 +16,8 @@ _T = TypeVar("_T")
 _Kind = tuple[str, Pairs, Pairs]
 _NUMERIC = re.compile(r"-?[\d.,]+(/\d+)?(e-?\d+)?")
 WIDEST = 8
+CHANGED = "changed"
+"""Part of a slice that names what differs in pairs of pictures."""
 NOTHING = "–"
 
 
@@ -45,7 +47,12 @@ def overall_blocks(grouped: Grouped) -> Iterator[Block]:
         yield from _by_condition(grouped, family)
     placed = [column for column in grouped.columns if column.rest]
     for names in dict.fromkeys(_names(column.rest) for column in placed):
-        yield from _by_class(grouped, [column for column in placed if _names(column.rest) == names])
+        here = [column for column in placed if _names(column.rest) == names]
+        if CHANGED in names and len(names) > 1:
+            for value in dict.fromkeys(dict(column.rest)[CHANGED] for column in here):
+                yield from _by_class(grouped, [one for one in here if dict(one.rest)[CHANGED] == value], value)
+        else:
+            yield from _by_class(grouped, here)
 
 
 def _families(columns: Sequence[Column]) -> Iterator[list[Column]]:
@@ -82,15 +89,18 @@ def _by_method(grouped: Grouped, columns: Sequence[Column]) -> Iterator[TableBlo
         yield TableBlock(("method", *titles), body, "Over all faces, by method")
 
 
-def _by_class(grouped: Grouped, columns: Sequence[Column]) -> Iterator[Block]:
-    """Rows: the label; columns: metric, condition and what else places it (``mask = anger``)."""
+def _by_class(grouped: Grouped, columns: Sequence[Column], changed: str = "") -> Iterator[Block]:
+    """Rows: the label; columns: metric, condition and what else places it (``mask = anger``).
+
+    Where pictures were ``changed``, that stands in the caption of a table of its own.
+    """
     rows = dict.fromkeys(_row_of(column.rest) for column in columns)
     kinds = dict.fromkeys((column.metric, _beside(column.rest), column.condition) for column in columns)
     for part in _packed(list(kinds)):
         body: list[tuple[Part, ...]] = []
         silent: dict[str, list[str]] = {}
         for row in rows:
-            name = row[0][1] if _names(row) == ("label",) else pairs_text(dict(row))
+            name = row[0][1] if _names(row) in (("label",), (CHANGED,)) else pairs_text(dict(row))
             cells = [_cell(grouped, (), metric, (*row, *beside), condition) for metric, beside, condition in part]
             quoted = [cell.estimate for cell in cells if isinstance(cell, MeasurementRef)]
             if any(estimate.value is not None for estimate in quoted):
@@ -98,9 +108,15 @@ def _by_class(grouped: Grouped, columns: Sequence[Column]) -> Iterator[Block]:
             elif quoted:
                 reasons = dict.fromkeys(short_reason(estimate.reason or "") for estimate in quoted)
                 silent.setdefault(" · ".join(reasons), []).append(name)
-        titles = tuple(place_title(metric, dict(beside), dict(at), grouped.probe) for metric, beside, at in part)
+        titles = tuple(
+            place_title(metric, {} if changed else dict(beside), dict(at), grouped.probe) for metric, beside, at in part
+        )
         if body:
-            yield TableBlock(("class", *titles), tuple(body), "Over all faces, by class")
+            what = CHANGED if all(_names(row) == (CHANGED,) for row in rows) else "class"
+            caption = "Over all pairs, by what was changed" if what == CHANGED else "Over all faces, by class"
+            yield TableBlock(
+                (what, *titles), tuple(body), f"Over all pairs, changed: {changed}" if changed else caption
+            )
         if silent:
             yield _silent_list(silent, ", ".join(titles[:1]) if not body else "")
 

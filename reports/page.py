@@ -25,6 +25,7 @@ from .summary import PILLARS, SummaryLine, pillar_title, summary_lines
 from .worries import Worry, worries
 
 MOST_ROWS = 400
+MOST_OPEN = 3
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,9 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     drawn = {ref.key for ref in _quoted_in([panel.table for group in figures for panel in group.panels])}
     whole_blocks = [block for grouped in whole for block in _not_drawn(list(overall_blocks(grouped)), drawn)]
     lead = [block for block in whole_blocks if probe.pillar == "performance" or not figures]
+    if probe.pillar != "performance" and sum(isinstance(block, TableBlock) for block in lead) > MOST_OPEN:
+        tables = [place for place, block in enumerate(lead, start=1) if isinstance(block, TableBlock)]
+        lead = lead[: tables[MOST_OPEN - 1]]  # the others are unfolded by who wants them
     further = [block for block in whole_blocks if block not in lead]
     params = tuple((name, _param(value)) for name, value in probe.params.items())
     gaps, folded = _first_table(tuple(gap_blocks(probe)))

@@ -19,9 +19,27 @@
     return value;
   }
 
+  // On a narrow screen the names of the rows would leave no room for the drawing: they go into two short lines.
+  const NARROW = 520, LINE = 20;
+  function folded(name) {
+    if (typeof name !== "string" || name.length <= LINE || name.includes("<")) return name;
+    const lines = [""];
+    for (const word of name.split(" ")) {
+      const last = lines.length - 1;
+      if (lines[last] && lines[last].length + word.length >= LINE && last === 0) lines.push(word);
+      else lines[last] += (lines[last] ? " " : "") + word;
+    }
+    return lines.map((line) => (line.length > LINE + 4 ? `${line.slice(0, LINE + 3)}…` : line)).join("<br>");
+  }
+
   function draw(plot) {
     const stored = figures[Number(plot.dataset.figure)];
     const shown = dark.matches && !printing ? themed(stored, "") : structuredClone(stored);
+    const axis = shown.layout.yaxis;
+    if (axis && Array.isArray(axis.ticktext) && plot.clientWidth < NARROW && !printing) {
+      axis.ticktext = axis.ticktext.map(folded);
+      axis.tickfont = { ...axis.tickfont, size: 11 };
+    }
     plot.dataset.drawn = "yes";
     return Plotly.react(plot, shown.data, shown.layout, config).then(() => {
       // The sentence before the drawing and the table after it say what it shows; its loose labels would only confuse.
