@@ -184,7 +184,9 @@ def _row(item: Measurement) -> list[str]:
     estimate = item.estimate
     told = f"not measured: {estimate.reason}"
     if estimate.value is not None:
-        told = f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+        told = f"{estimate.value:.3f}"
+        if estimate.low is not None and estimate.high is not None:  # nothing varies: no limits either
+            told += f" [{estimate.low:.3f}, {estimate.high:.3f}]"
     metric = item.metric + (f" of {label}" if label else "")
     return [where, metric, told, f"{estimate.n or 0:,}", f"{estimate.subjects or 0:,}"]
 

@@ -60,6 +60,16 @@ def test_groups_are_shown_and_every_number_is_written(table: str, command: Any) 
     assert "| recall | happy | gender | female | 1 |" in Path("a.md").read_text()
 
 
+def test_what_does_not_vary_is_shown_without_limits(table: str, command: Any) -> None:
+    frame = pd.read_parquet(table)[["subject", "gender"]].assign(y_valence=0.2, y_arousal=0.1, v_valence=0.3)
+    frame.assign(v_arousal=0.1).to_parquet("values.parquet")
+    done = command("slices", "values.parquet", "--task", "valence_arousal", "--by", "gender", "--metric", "bias")
+    assert done.code == 0, done.err
+    (women,) = [line for line in done.out.splitlines() if "gender female" in line and "valence" in line]
+    assert " 0.100 " in women
+    assert "[" not in women
+
+
 def test_wrong_options_are_told_at_once(table: str, command: Any) -> None:
     done = command("slices", table, "--task", "expresion", "--cross", "gender", "--bins", "age=0,x", "--rename", "joy")
     assert done.code == 2
