@@ -138,7 +138,7 @@ class PairedData:
     def __init__(self, faces: PairedFaces, statistic: PairedStatistic) -> None:
         """Prepare the faces of groups that all take part."""
         self.kind: Kind = "mean"
-        self.bounds: Range | None = None
+        self.bounds: Range | None = statistic.bounds
         self.statistic, self._faces = statistic, faces
         self._codes, person = np.unique(faces.person, return_inverse=True)
         self._person = person.reshape(-1).astype(np.int64)

@@ -141,6 +141,7 @@ class Agreement(PairedStatistic):
 
 
 class _Correlation(Agreement):
+    bounds = (-1.0, 1.0)
     method = METHOD_ATANH
     without_value = "every face has the same true value"
 

@@ -35,6 +35,7 @@ class RankingArea(PairedStatistic):
     """AUROC: the probability that a positive face scores above a negative one, ties counting half."""
 
     name = "auroc"
+    bounds = (0.0, 1.0)
 
     def estimate(self, first: Floats, second: Floats, person: Integers, rules: StatisticsRules) -> Estimate:
         """Return the AUROC of one set of faces; ``first`` is 1 for positive faces and 0 for negative."""

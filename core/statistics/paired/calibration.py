@@ -30,6 +30,7 @@ class CalibrationGap(PairedStatistic):
     """Expected calibration error over bins of equal width; ``first`` is 1 for right answers, ``second`` confidence."""
 
     name = "ece"
+    bounds = (0.0, 1.0)
 
     def __init__(self, bins: int = BINS) -> None:
         """Use so many bins, 2 to 15."""

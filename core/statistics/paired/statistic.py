@@ -52,6 +52,8 @@ class PairedStatistic(ABC):
     """A statistic of two numbers per face: of a set of faces, of groups under labellings, and its limits."""
 
     name: ClassVar[str]
+    bounds: ClassVar[tuple[float, float] | None] = None
+    """Smallest and largest possible value."""
 
     @abstractmethod
     def estimate(self, first: Floats, second: Floats, person: Integers, rules: StatisticsRules) -> Estimate:

@@ -142,3 +142,18 @@ def test_the_studies_of_intervals_and_of_the_calibration_error_give_what_they_sa
     assert means["ECE 0.00, 150 people", "this package"] < 0.6 * means["ECE 0.00, 150 people", "the ECE"]
     assert means["ECE 0.16, 150 people", "this package"] == pytest.approx(0.16, abs=0.015)
     assert means["ECE 0.16, 150 people", "the ECE less its null"] < 0.145
+
+
+def test_a_size_that_no_group_could_have_is_not_called_detectable():
+    rng = np.random.default_rng(1)
+    group, first = np.arange(160) % 4, rng.integers(0, 2, 160).astype(float)
+    groups = build_groups({"group": group.astype(str)}, ["group"])
+    for tolerance, possible in ((0.05, True), (0.9, False)):
+        scores = PairedScores(
+            "auroc", "auroc", np.arange(160), first, first + rng.normal(0, 0.7, 160), "higher", gaps=True,
+            tolerance=tolerance,
+        )  # fmt: skip
+        gap = Slicer(np.arange(160), [groups], StatisticsRules(), 0, 199).gaps(scores, "probe")[0].gap
+        for found in (gap.largest, gap.worst_vs_rest):
+            assert (found.detectable is not None) == possible
+            assert found.detectable is None or tolerance < found.detectable <= 1
