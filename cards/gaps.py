@@ -163,19 +163,25 @@ def _table(questions: Sequence[Question], title: str, between: str, value: str) 
         return
     judged = any(question.tolerance is not None for question in ordered)
     mixed = any("observed" in question.beside for question in ordered)
-    columns = ("difference in", between, *(("as observed",) if mixed else ()), value, "by chance", "adjusted p")
-    columns += (("part that goes away",) if mixed else ()) + (("verdict",) if judged else ())
-    rows = []
+    rows: list[tuple[Part, ...]] = []
     for one in ordered[:MOST_ROWS]:
-        row: list[Part] = [one.name, one.between, *([one.cell("observed")] if mixed else []), ref(one.item)]
-        row += [one.cell("null_permuted"), one.cell("p_adjusted" if "p_adjusted" in one.beside else "p")]
-        rows.append((*row, *([one.cell("explained")] if mixed else []), *([one.briefly] if judged else [])))
+        p = one.cell("p_adjusted" if "p_adjusted" in one.beside else "p")
+        verdict = (one.briefly,) if judged else ()
+        if mixed:
+            name = one.name.removeprefix("reweighted ")
+            rows.append((name, one.between, one.cell("observed"), ref(one.item), p, one.cell("explained"), *verdict))
+        else:
+            rows.append((one.name, one.between, ref(one.item), one.cell("null_permuted"), p, *verdict))
+    columns: tuple[str, ...] = ("difference in", between, value, "by chance", "adjusted p")
+    if mixed:
+        columns = ("difference in", between, "as observed", "at one mix", "adjusted p", "part that goes away")
+        title += ", as observed and at one mix of labels and controls"
     caption = title
     if judged:
         caption += f", tolerance {ordered[0].tolerance:g}"
     if len(ordered) > MOST_ROWS:
         caption += f" (the gravest {MOST_ROWS} of {len(ordered)}; all stand in results.json)"
-    yield TableBlock(columns, tuple(rows), caption)
+    yield TableBlock((*columns, "verdict") if judged else columns, tuple(rows), caption)
 
 
 def _gravity(question: Question) -> tuple[int, bool, bool, float]:

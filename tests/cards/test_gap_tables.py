@@ -141,7 +141,8 @@ def test_a_gap_at_one_mix_stands_beside_the_observed_one():
     items = [gap("recall.observed.gap", 0.3), gap("recall.reweighted.gap", 0.1), gap("recall.explained", 0.2)]
     (table,) = tables(probe(items)).values()
     assert table.columns == (
-        "difference in", "between", "as observed", "gap", "by chance", "adjusted p", "part that goes away",
+        "difference in", "between", "as observed", "at one mix", "adjusted p", "part that goes away",
     )  # fmt: skip
+    assert table.caption == "Largest gap between two groups, as observed and at one mix of labels and controls"
     (row,) = table.rows
     assert [cell.estimate.value for cell in row if isinstance(cell, MeasurementRef)] == [0.3, 0.1, 0.2]
