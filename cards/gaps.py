@@ -65,9 +65,9 @@ class Question:
     @property
     def told(self) -> str:
         """The verdict in words."""
-        detectable = self.beside.get("detectable")
+        found = {name: self.beside[name].estimate for name in ("detectable", "faces_to_pass") if name in self.beside}
         limit = self.tolerance or 0.0
-        return told_gap(self.item.estimate, limit, detectable.estimate if detectable is not None else None)
+        return told_gap(self.item.estimate, limit, found.get("detectable"), limit, found.get("faces_to_pass"))
 
     @property
     def briefly(self) -> str:

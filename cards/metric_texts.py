@@ -295,6 +295,7 @@ METHODS: Mapping[str, str] = {
     "joint_step_down": "joint permutation test, step-down over all questions",
     "cross_fitted_5_folds": "groups picked on four fifths of the people, measured on the last",
     "size_shown_in_8_of_10": "size that the lower bound exceeds the tolerance at in 8 of 10 samples",
+    "passes_in_8_of_10": "computed for groups of one rate and equal size",
     "random_groups_of_people": "one random grouping of people",
     "clopper_pearson": "Clopper-Pearson interval",
     "largest_difference_permutation": "bounds from permuting people between groups, over all pairs and rates",
@@ -346,6 +347,10 @@ BETWEEN_GROUPS: Mapping[str, MetricText] = {
     "gap.detectable": MetricText(
         "gap in {}, detectable", "smallest true difference that 8 of 10 such samples would show to exceed the tolerance"
     ),
+    "gap.faces_to_pass": MetricText(
+        "gap in {}, faces that it takes to pass",
+        "independent faces in each group with which a model without a gap passes in 8 of 10 samples",
+    ),
     "gap.placebo": MetricText("gap in {}, placebo", "the same between random groups of people of the same sizes"),
     "gap.placebo.p_adjusted": MetricText(
         "gap in {}, adjusted p of the placebo", "p-value of the random groups, adjusted as that of the real ones"
@@ -369,6 +374,10 @@ BETWEEN_GROUPS: Mapping[str, MetricText] = {
     "worst_vs_rest.detectable": MetricText(
         "worst group against the rest, {}, detectable",
         "smallest true difference that 8 of 10 such samples would show to exceed the tolerance",
+    ),
+    "worst_vs_rest.faces_to_pass": MetricText(
+        "worst group against the rest, {}, faces that it takes to pass",
+        "independent faces in each group with which a model without a gap passes in 8 of 10 samples",
     ),
     "worst_vs_rest.placebo": MetricText(
         "worst group against the rest, {}, placebo", "the same between random groups of people of the same sizes"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from .errors import nearest
 from .plan import AttributeSpec
 from .statistics.groups import MISSING
 
@@ -30,6 +31,10 @@ def attribute_notes(frame: pd.DataFrame, attributes: Mapping[str, AttributeSpec]
     for name, spec in attributes.items():
         groups = frame[name].astype(object)
         notes += _monk(name, spec)
+        absent = [group for group in spec.out_of_scope if not (groups == group).any()]
+        if absent:
+            hint = nearest(absent[0], sorted(set(map(str, groups))))
+            notes.append(f"{name}: out_of_scope names {', '.join(map(repr, absent))}, which no face has{hint}.")
         notes += _sizes(name, spec, groups)
         notes += _labels(name, groups, frame["label"])
         if subjects and spec.of == "subject":

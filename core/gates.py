@@ -74,19 +74,19 @@ def matching(gate: GateSpec, results: AuditResults) -> list[Measurement]:
     return found
 
 
-def _beside(item: Measurement, results: AuditResults) -> tuple[Estimate | None, float | None]:
-    """Return the size of a difference that would have been shown, and the tolerance it was worked out for."""
+def _beside(item: Measurement, results: AuditResults) -> tuple[Estimate | None, float | None, Estimate | None]:
+    """Return the size of a difference that would have been shown, for which tolerance, and the faces that it takes."""
     probe = results.probe(item.key.partition("/")[0])
     if probe is None:
-        return None, None
-    name, place = f"{item.metric}.detectable", (item.slice, item.condition)
-    found = (
-        other.estimate
+        return None, None, None
+    here = {
+        other.metric: other.estimate
         for other in probe.measurements
-        if other.metric == name and (other.slice, other.condition) == place
-    )
+        if other.slice == item.slice and other.condition == item.condition
+    }
     tolerance = probe.params.get("tolerance")
-    return next(found, None), float(tolerance) if isinstance(tolerance, (int, float)) else None
+    limit = float(tolerance) if isinstance(tolerance, (int, float)) else None
+    return here.get(f"{item.metric}.detectable"), limit, here.get(f"{item.metric}.faces_to_pass")
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,13 @@ def gap_verdict(estimate: Estimate, limit: float) -> Verdict:
     return "pass" if estimate.bound_high <= limit and not estimate.groups_left_out else "inconclusive"
 
 
-def told_gap(estimate: Estimate, limit: float, detectable: Estimate | None, tolerance: float | None = None) -> str:
+def told_gap(
+    estimate: Estimate,
+    limit: float,
+    detectable: Estimate | None,
+    tolerance: float | None = None,
+    needed: Estimate | None = None,
+) -> str:
     """Say what the bounds of a difference between groups allow to claim, and what would have been shown.
 
     Args:
@@ -146,7 +152,8 @@ def told_gap(estimate: Estimate, limit: float, detectable: Estimate | None, tole
         limit: largest difference that is accepted.
         detectable: smallest true difference that would be shown to exceed ``tolerance``; at another limit it is taken
             to be as far above, which is approximate.
-        tolerance: what ``detectable`` was worked out for; the limit unless given.
+        tolerance: what ``detectable`` and ``needed`` were worked out for; the limit unless given.
+        needed: independent faces in each group with which a model without a difference would pass.
     """
     verdict = gap_verdict(estimate, limit)
     if verdict == "not measured":
@@ -167,7 +174,13 @@ def told_gap(estimate: Estimate, limit: float, detectable: Estimate | None, tole
         told += f"; {'' if tolerance in (None, limit) else 'about '}{size:.2f} would have been"
     elif detectable is not None:
         told += ", and none of any size would have been for every group"
-    return f"{told}; it may be as large as {high:.3f}"
+    told += f"; it may be as large as {high:.3f}"
+    if needed is not None and needed.value is not None and limit > 0:
+        faces = needed.value * ((limit if tolerance is None else tolerance) / limit) ** 2
+        told += (
+            f"; a model without any gap would pass with about {float(f'{faces:.2g}'):,.0f} independent faces a group"
+        )
+    return told
 
 
 def _too_small(groups: int) -> str:
@@ -195,7 +208,7 @@ def _tell(
     worst: _Judged,
     count: int,
     unmeasured: Sequence[Measurement],
-    beside: tuple[Estimate | None, float | None],
+    beside: tuple[Estimate | None, float | None, Estimate | None],
 ) -> str:
     side = "at most" if gate.at_most is not None else "at least"
     limit = gate.at_most if gate.at_most is not None else gate.at_least

@@ -6,6 +6,7 @@ All questions of one probe are answered together (:mod:`.joint`); what is told o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from .gaps import Asked, Difference, Gap, NoGap, answer
 ATTRIBUTE = "attribute"
 GAP, WORST, NULL, P_VALUE, P_ADJUSTED = "gap", "worst_vs_rest", "null_permuted", "p", "p_adjusted"
 CROSS_FITTED, DETECTABLE, PLACEBO = "cross_fitted", "detectable", "placebo"
+NEEDED = "faces_to_pass"
+NAMED = 4
 METHOD_GAP = "max_pair_permutation"
 METHOD_WORST = "group_against_rest_permutation"
 METHOD_NULL = "permuted_groups"
@@ -23,6 +26,7 @@ METHOD_WITHIN = "permutation_within_people"
 METHOD_JOINT = "joint_step_down"
 METHOD_CROSS_FITTED = "cross_fitted_5_folds"
 METHOD_DETECTABLE = "size_shown_in_8_of_10"
+METHOD_NEEDED = "passes_in_8_of_10"
 METHOD_PLACEBO = "random_groups_of_people"
 
 
@@ -61,6 +65,7 @@ class GroupQuestion:
         - ``METRIC.gap.p``: p-value of the permutation test; ``.p_adjusted``: over all questions of the probe.
         - ``METRIC.gap.cross_fitted``: measured on other people than those by whom the groups were picked.
         - ``METRIC.gap.detectable``: the smallest true gap that would be shown to exceed the tolerance.
+        - ``METRIC.gap.faces_to_pass``: independent faces in each group with which a model without a gap would pass.
         - ``METRIC.gap.placebo`` and ``.placebo.p_adjusted``: the same question of random groups of people.
         - ``METRIC.worst_vs_rest`` and the like, where a direction is better: how much worse the group that does
           worst is than all others together.
@@ -70,7 +75,9 @@ class GroupQuestion:
         gap = self.gap
         if isinstance(gap, NoGap):
             names = [GAP] if self.direction == "none" else [GAP, WORST]
-            none = Estimate.not_measured(gap.reason)
+            lacking = "; ".join(f"{name}: {why}" for name, why in list(gap.left_out.items())[:NAMED])
+            more = f"; and {len(gap.left_out) - NAMED} more" if len(gap.left_out) > NAMED else ""
+            none = Estimate.not_measured(f"{gap.reason} ({lacking}{more})" if lacking else gap.reason)
             if gap.blocking:
                 none = none.model_copy(update={"groups_left_out": gap.blocking})
             return [self._measurement(name, none) for name in names]
@@ -131,6 +138,9 @@ class GroupQuestion:
                 else estimate(difference.detectable, METHOD_DETECTABLE)
             )
             found.append(self._measurement(f"{name}.{DETECTABLE}", size))
+            if difference.faces_to_pass is not None:
+                needed = Estimate(value=math.ceil(difference.faces_to_pass), unit="faces", method=METHOD_NEEDED)
+                found.append(self._measurement(f"{name}.{NEEDED}", needed))
         return found
 
     def _measurement(self, name: str, estimate: Estimate, direction: Direction = "none") -> Measurement:

@@ -24,6 +24,8 @@ import numpy as np
 from ..results import Direction
 from .deals import Deals
 from .detectable import detectable
+from .faces_needed import Question as Asks
+from .faces_needed import faces_to_pass
 from .gap_data import GapData, Range, SummedData
 from .gap_limits import GapLimits
 from .group_tests import Kind, Statistics, combined_p_value, critical_values, p_value, statistics_of
@@ -61,6 +63,8 @@ class Difference:
             averaged; ``None`` where it was not worked out.
         detectable: smallest true difference that would be shown to exceed the tolerance in 8 of 10 samples like this;
             ``None`` where no difference would.
+        faces_to_pass: independent faces in each group with which a model of this rate without any difference would
+            pass at the tolerance in 8 of 10 samples; ``None`` for what is no rate.
         placebo: the difference between random groups of people of the same sizes.
         placebo_p: its p-value.
         placebo_p_adjusted: its p-value, adjusted as the real one is.
@@ -78,6 +82,7 @@ class Difference:
     bound_high: float | None = None
     cross_fitted: float | None = None
     detectable: float | None = None
+    faces_to_pass: float | None = None
     placebo: float | None = None
     placebo_p: float | None = None
     placebo_p_adjusted: float | None = None
@@ -305,6 +310,7 @@ def answer(asked: Sequence[Asked]) -> list[Gap]:
 class _Question(Protocol):
     """One kind of difference of one question: how it is judged alone and together with others."""
 
+    asks: Asks
     asked: Asked
     limits: GapLimits
     alpha: float
@@ -331,6 +337,8 @@ class _Question(Protocol):
 
 class _Largest:
     """The largest difference of two groups: bounds as the module says, p-value of both families."""
+
+    asks: Asks = "gap"
 
     def __init__(self, asked: Asked) -> None:
         self.asked, self.limits, self.alpha = asked, asked.limits, 1 - asked.level
@@ -374,6 +382,8 @@ class _Worst:
     The critical value is that of the one-sided statistic: rates near 1 are skewed, and the two-sided one at twice the
     level would promise too much.
     """
+
+    asks: Asks = "worst_vs_rest"
 
     def __init__(self, asked: Asked) -> None:
         self.asked, self.limits, self.alpha = asked, asked.limits, 1 - asked.level
@@ -451,14 +461,11 @@ def _judge(questions: Sequence[_Question]) -> list[Difference]:
     """Return the differences of questions that are judged together."""
     if not questions:
         return []
-    tails = [Tail(question.log_s_dealt) for question in questions]
-    both = list(zip(tails, questions, strict=True))
-    dealt = [tail.log_p(question.log_s_dealt) for tail, question in both]
-    joint = adjusted([float(tail.log_p(np.asarray(question.log_s))) for tail, question in both], dealt)
-    placebo = adjusted([float(tail.log_p(np.asarray(question.log_s_placebo))) for tail, question in both], dealt)
+    joint, tails, dealt = _adjusted(questions, [question.log_s for question in questions])
+    placebo, _, _ = _adjusted(questions, [question.log_s_placebo for question in questions])
     together = smallest_at(dealt, questions[0].alpha) if len(questions) > 1 else None
     found = []
-    for (tail, question), p_adjusted, placebo_adjusted in zip(both, joint, placebo, strict=True):
+    for question, tail, p_adjusted, placebo_adjusted in zip(questions, tails, joint, placebo, strict=True):
         alpha = question.alpha
         p = question.p if together is None else max(question.p, float(p_adjusted))
         placebo_p = question.placebo_p if together is None else max(question.placebo_p, float(placebo_adjusted))
@@ -486,12 +493,30 @@ def _judge(questions: Sequence[_Question]) -> list[Difference]:
                 bound_high=bound_high,
                 cross_fitted=question.cross_fitted,
                 detectable=size,
+                faces_to_pass=_faces_to_pass(question),
                 placebo=question.placebo_value,
                 placebo_p=question.placebo_p,
                 placebo_p_adjusted=placebo_p,
             )
         )
     return found
+
+
+def _adjusted(questions: Sequence[_Question], judged: Sequence[float]) -> tuple[Floats, list[Tail], list[Floats]]:
+    """Return the adjusted p-values of one labelling, and each question's tail and ``log p`` of the permutations."""
+    tails = [Tail(np.append(question.log_s_dealt, one)) for question, one in zip(questions, judged, strict=True)]
+    dealt = [tail.log_p(question.log_s_dealt) for tail, question in zip(tails, questions, strict=True)]
+    log_p = [float(tail.log_p(np.asarray(one))) for tail, one in zip(tails, judged, strict=True)]
+    return adjusted(log_p, dealt), tails, dealt
+
+
+def _faces_to_pass(question: _Question) -> float | None:
+    """Return the faces per group that it takes, for a rate that is neither 0 nor 1 and a tolerance above 0."""
+    asked, own = question.asked, question.limits.own
+    if question.limits.data.kind != "rate" or not asked.tolerance:
+        return None
+    rate = float((own.value[0] * own.weight[0]).sum() / own.weight[0].sum())
+    return faces_to_pass(question.asks, len(asked.names), rate, asked.tolerance) if 0 < rate < 1 else None
 
 
 def _gap(asked: Asked, largest: Difference, worst: Difference | None) -> Gap:

@@ -52,12 +52,13 @@ class Tail:
     least_rate = 0.25
 
     def __init__(self, dealt: Floats) -> None:
-        """Fit to ``log s`` of every permutation, shape (permutations,)."""
+        """Fit to ``log s`` of every labelling, the one to be judged included, so that none is privileged."""
         ordered = np.sort(-np.where(np.isfinite(dealt), dealt, np.nanmin(np.where(np.isfinite(dealt), dealt, 0.0))))
         count = len(ordered)
         beyond = max(1, int(self.share * count))
         self.start = float(ordered[count - beyond - 1] if count > beyond else ordered[0])
-        self.rate = max(float((ordered[count - beyond :] - self.start).mean()), self.least_rate)
+        # The median and not the mean: one labelling far out, such as an observed gap, must not widen its own tail.
+        self.rate = max(float(np.median(ordered[count - beyond :] - self.start) / np.log(2.0)), self.least_rate)
         self.log_share = float(np.log((beyond + 1) / (count + 1)))
         below = ordered[: max(count - beyond, 1)]
         ranks = (count + 1 - np.arange(len(below))) / (count + 1)

@@ -100,7 +100,7 @@ def test_what_was_not_measured_says_why():
     (told,) = lists[0].items
     assert told.parts == (
         "No gap by camera of recall of happy: only one of 2 groups, usual, has enough of the faces that have this "
-        "score.",
+        "score (rare: 4 faces; 10 are needed).",
     )
 
 

@@ -334,5 +334,10 @@ def test_words_of_a_gap_say_what_would_have_been_shown():
     probe = at_another.probes[0].model_copy(update={"params": {"tolerance": 0.08}})
     told = judge(gate(**GAP), at_another.model_copy(update={"probes": [probe]})).why
     assert "about 0.11 would have been" in told
+    measured = at_another.probes[0].measurements
+    needed = Measurement.of("p", "recall.gap.faces_to_pass", Estimate(value=1000), slice={"attribute": "gender"})
+    probe = probe.model_copy(update={"measurements": [*measured, needed]})
+    told = judge(gate(**GAP), at_another.model_copy(update={"probes": [probe]})).why
+    assert told.endswith("a model without any gap would pass with about 2,600 independent faces a group")
     assert judge(gate(**GAP), gap_run(None)).verdict == "not measured"
     assert judge(gate(**GAP), gap_run(0.1, None)).verdict == "inconclusive"

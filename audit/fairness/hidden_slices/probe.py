@@ -283,7 +283,7 @@ def _finding(context: ProbeContext, looked: _Looked, outcome: SliceOutcome, rank
         caveats.append(EMBEDDING)
     return context.finding(
         f"slice.{rank + 1}",
-        "medium" if outcome.excess >= LARGE else "low",
+        "medium" if outcome.excess >= LARGE and not looked.is_planned(found) else "low",
         f"The model is wrong on {outcome.inside.value:.1%} of the faces{labelled} with {looked.name(found)}{common}, "
         f"and on {outcome.others.value:.1%} of all others{labelled} ({outcome.inside.faces:,} faces of "
         f"{outcome.inside.people:,} people; p {p}){beyond}. They are {outcome.share_of_faces:.1%} of the faces and "

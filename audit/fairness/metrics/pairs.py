@@ -262,7 +262,7 @@ class _PairMetrics:
         ]
         for question in closed:
             yield from question.measurements()
-        yield from gap_findings(closed)
+        yield from gap_findings(closed, drawn=True)
         for text in gap_notes(closed):
             yield Note(text)
 

@@ -152,7 +152,8 @@ def test_without_impostor_pairs_there_is_no_threshold():
     assert "no impostor pair to set the threshold by" in notes(outputs)
     found, _ = measure(only, threshold=1.0)
     assert found["fmr[group=x]"].reason == "no impostor pair here"
-    assert found["fmr.gap[attribute=group]"].reason == "none of 2 groups has enough pairs; two are needed"
+    reason = found["fmr.gap[attribute=group]"].reason
+    assert reason.startswith("none of 2 groups has enough pairs; two are needed")
     assert found["fnmr.gap[attribute=group]"].value is not None
 
 
