@@ -121,7 +121,7 @@ def simulate(seed: int) -> Row:
 
 STUDY = Study(
     name="many_questions",
-    version=4,
+    version=5,
     title="Many gaps asked at once",
     about="Seven classes with base rates .35 to .03, their recall (.7) and FPR, by attributes of 2, 7 and 3 groups and "
     "their 42 combinations: up to 56 questions a data set. People have 2 to 20 faces (mean about 8), intraclass "

@@ -43,22 +43,24 @@ def log_scale_worst(behind: Floats, groups: int) -> Floats:
 class Tail:
     """From ``log s`` of one question to ``log p`` and back, by what its permutations gave.
 
-    Down to the tenth part of the permutations with the smallest ``s`` the p-value is their rank. Beyond, where ranks
-    end, ``-log s`` is taken to fall off exponentially at the mean rate of that tenth part (extreme values; Knijnenburg
-    et al. 2009, Bioinformatics 25:i161, extend permutation p-values so).
+    Down to the smallest few in a hundred the p-value is the rank among the permutations. Beyond, where ranks end,
+    ``-log s`` is taken to fall off exponentially at the rate of these few (extreme values; Knijnenburg et al. 2009,
+    Bioinformatics 25:i161, extend permutation p-values so).
     """
 
-    share = 0.1
+    share = 0.03
+    fewest = 25
     least_rate = 0.25
 
     def __init__(self, dealt: Floats) -> None:
         """Fit to ``log s`` of every labelling, the one to be judged included, so that none is privileged."""
         ordered = np.sort(-np.where(np.isfinite(dealt), dealt, np.nanmin(np.where(np.isfinite(dealt), dealt, 0.0))))
         count = len(ordered)
-        beyond = max(1, int(self.share * count))
+        beyond = max(2, min(max(self.fewest, int(self.share * count)), count // 4))
         self.start = float(ordered[count - beyond - 1] if count > beyond else ordered[0])
-        # The median and not the mean: one labelling far out, such as an observed gap, must not widen its own tail.
-        self.rate = max(float(np.median(ordered[count - beyond :] - self.start) / np.log(2.0)), self.least_rate)
+        # The largest counts as "at least the second": an observed gap far out must not widen its own tail.
+        few = ordered[count - beyond :] - self.start
+        self.rate = max(float((few[:-1].sum() + few[-2]) / (beyond - 1)), self.least_rate)
         self.log_share = float(np.log((beyond + 1) / (count + 1)))
         below = ordered[: max(count - beyond, 1)]
         ranks = (count + 1 - np.arange(len(below))) / (count + 1)
