@@ -97,8 +97,8 @@ def _panel(shown: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, str]]
     body = tuple(
         (
             _name(row),
-            f"{int(float(row['faces'])):,}",
-            f"{int(float(row['people'])):,}",
+            _count(row, "faces"),
+            _count(row, "people"),
             _percent(row, "error_rate"),
             f"{_percent(row, 'error_rate_low')} to {_percent(row, 'error_rate_high')}",
             _percent(row, "error_rate_others"),
@@ -134,6 +134,11 @@ def _excess(row: Mapping[str, str]) -> str:
 
 def _number(row: Mapping[str, str], name: str) -> float | None:
     return float(row[name]) if row[name] not in ("", "nan") else None
+
+
+def _count(row: Mapping[str, str], name: str) -> str:
+    value = _number(row, name)
+    return "–" if value is None else f"{value:,.0f}"
 
 
 def _percent(row: Mapping[str, str], name: str) -> str:
