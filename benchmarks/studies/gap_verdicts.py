@@ -16,8 +16,9 @@ from scipy.special import ndtri
 
 from countenance.core.statistics.cross_fit import cross_fitted_gap, cross_fitted_worst
 from countenance.core.statistics.detectable import detectable
+from countenance.core.statistics.gap_answers import answer
 from countenance.core.statistics.gap_data import SummedData
-from countenance.core.statistics.gaps import Asked, Difference, Gap, answer, ask
+from countenance.core.statistics.gaps import Asked, Difference, Gap, ask
 from countenance.core.statistics.group_tests import critical_values
 from countenance.core.statistics.rules import StatisticsRules
 from countenance.core.statistics.streamed.estimates import estimates_of

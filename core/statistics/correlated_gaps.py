@@ -16,6 +16,7 @@ import numpy as np
 
 from ..results import Direction, Measurement
 from .correlated_values import CorrelatedLimits, CorrelatedValues, correlated_values, people_covariance
+from .gap_answers import answer
 from .gap_questions import (
     METHOD_GAP,
     METHOD_JOINT,
@@ -24,7 +25,7 @@ from .gap_questions import (
     METHOD_WITHIN,
     METHOD_WORST,
 )
-from .gaps import Asked, Difference, Gap, answer
+from .gaps import Asked, Difference, Gap
 from .group_tests import Kind, Statistics, in_errors
 from .rules import StatisticsRules
 from .sums import Floats, Integers

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..results import Direction, Estimate, Measurement
-from .gaps import Asked, Difference, Gap, NoGap, answer
+from .gap_answers import answer
+from .gaps import Asked, Difference, Gap, NoGap
 
 ATTRIBUTE = "attribute"
 GAP, WORST, NULL, P_VALUE, P_ADJUSTED = "gap", "worst_vs_rest", "null_permuted", "p", "p_adjusted"

@@ -15,7 +15,8 @@ from countenance.core.statistics.correlated_gaps import (
     people_covariance,
 )
 from countenance.core.statistics.correlated_values import correlated_values
-from countenance.core.statistics.gaps import Gap, gap_of
+from countenance.core.statistics.gap_answers import gap_of
+from countenance.core.statistics.gaps import Gap
 from countenance.core.statistics.permutations import ScoredFaces
 from countenance.core.statistics.rules import StatisticsRules
 

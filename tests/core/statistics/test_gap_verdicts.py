@@ -89,7 +89,7 @@ def test_stated_sizes_are_those_the_package_states(studies):
     sizes = study.stated_sizes(judged, study.TOLERANCE)
     from dataclasses import replace
 
-    from countenance.core.statistics.gaps import answer
+    from countenance.core.statistics.gap_answers import answer
 
     gap = answer([replace(judged.asked, tolerance=study.TOLERANCE)])[0]
     assert gap.largest.detectable == pytest.approx(sizes["gap"].max())

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from countenance.core.statistics.gaps import Gap, NoGap, gap_of, too_few
+from countenance.core.statistics.gap_answers import gap_of
+from countenance.core.statistics.gaps import Gap, NoGap, too_few
 from countenance.core.statistics.group_tests import (
     combined_p_value,
     critical_values,
