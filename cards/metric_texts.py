@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .explaining_texts import EXPLAINING_TEXTS
 from .index_texts import INDEX_TEXTS
+from .robustness_texts import ROBUSTNESS_TEXTS
 from .task_texts import TASK_TEXTS
 from .uncertain_texts import UNCERTAIN_TEXTS
 
@@ -239,6 +240,7 @@ METRICS: Mapping[str, MetricText] = {
     **{name: MetricText(*text) for name, text in INDEX_TEXTS.items()},
     **{name: MetricText(*text) for name, text in TASK_TEXTS.items()},
     **{name: MetricText(*text) for name, text in EXPLAINING_TEXTS.items()},
+    **{name: MetricText(*text) for name, text in ROBUSTNESS_TEXTS.items()},
     "flip_rate": MetricText(
         "flips", "share of pairs whose two pictures, alike but for one thing, are answered otherwise"
     ),
