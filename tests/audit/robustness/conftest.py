@@ -34,19 +34,21 @@ SIDE = 16
 class MemoryFaces:
     """Faces that are held in memory, read in batches as the real ones are."""
 
-    def __init__(self, pixels: Tensor, subjects: np.ndarray | None = None) -> None:
+    def __init__(self, pixels: Tensor, subjects: np.ndarray | None = None, landmarks: np.ndarray | None = None) -> None:
         self.pixels = pixels
+        self.landmarks = landmarks
         count = len(pixels)
         self.subject_codes = np.arange(count) if subjects is None else np.asarray(subjects, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def batches(self, size: int, rows: np.ndarray | None = None) -> Iterator[FaceBatch]:
+    def batches(self, size: int, rows: np.ndarray | None = None, *, landmarks: bool = False) -> Iterator[FaceBatch]:
         wanted = np.arange(len(self)) if rows is None else rows
         for start in range(0, len(wanted), size):
             chunk = np.asarray(wanted[start : start + size], dtype=np.int64)
-            yield FaceBatch(chunk, self.pixels[chunk].clone())
+            points = self.landmarks[chunk] if landmarks and self.landmarks is not None else None
+            yield FaceBatch(chunk, self.pixels[chunk].clone(), points)
 
 
 @dataclass
