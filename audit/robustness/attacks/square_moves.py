@@ -187,4 +187,5 @@ class SphereMoves:
 
 def _signs(pattern: Tensor, channels: int, like: Tensor) -> Tensor:
     """Return -1 or 1 for each channel of whole numbers (m,), shape (m, channels)."""
-    return _bits(pattern, channels).to(like) * 2 - 1
+    signs: Tensor = _bits(pattern, channels).to(like) * 2 - 1
+    return signs
