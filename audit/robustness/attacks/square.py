@@ -70,7 +70,6 @@ class Square:
     name: str = "square"
     white_box: ClassVar[bool] = False
     fewest_classes: ClassVar[int] = 2
-    fewest_classes: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         """Refuse settings that leave nothing to search."""

@@ -182,10 +182,10 @@ class SphereMoves:
 
     def _at(self, change: Tensor) -> Tensor:
         length = change.flatten(1).norm(dim=1).clamp_(min=_TINY)
-        return (self.pixels + change * (self.eps / length)[:, None, None, None]).clamp_(0.0, 1.0)
+        points: Tensor = self.pixels + change * (self.eps / length)[:, None, None, None]
+        return points.clamp_(0.0, 1.0)
 
 
 def _signs(pattern: Tensor, channels: int, like: Tensor) -> Tensor:
     """Return -1 or 1 for each channel of whole numbers (m,), shape (m, channels)."""
-    signs: Tensor = _bits(pattern, channels).to(like) * 2 - 1
-    return signs
+    return _bits(pattern, channels).to(like) * 2 - 1
