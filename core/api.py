@@ -88,7 +88,7 @@ def run(
         task: the target's task, as in a plan's target block.
         classes: in the order of the model's outputs.
         input: as in a plan's target block: ``size``, ``channels``, ``mean``, ``std``.
-        output: ``logits`` or ``probabilities``.
+        output: ``logits``, ``probabilities``, ``values`` or, for verification, ``embedding``.
         positive: which class a single output speaks for.
         data: as a plan's data block, without the manifest.
         probes: as in a plan.
@@ -173,11 +173,11 @@ def _run_live(
     from .live import LiveModel
     from .manifest import check_manifest
     from .runner import Runner
-    from .setup import Material, pick_device
+    from .setup import Material, data_of_task, load_pairs, pick_device
 
     plan = loaded.plan
     labels = plan.target.class_names if plan.target.task in {"expression", "forgery"} else ()
-    manifest = check_manifest(frame, plan.data, labels, "the data frame", target=plan.target)
+    manifest = check_manifest(frame, data_of_task(plan), labels, "the data frame", target=plan.target)
     assert plan.target.input is not None
     faces = Faces.from_manifest(
         manifest,
@@ -187,12 +187,13 @@ def _run_live(
         landmarks=loaded.landmarks_file,
         workers=decoding_workers(plan.run.workers),
     )
+    pairs = load_pairs(loaded, faces)
     folder = _open(out, resume, overwrite)
     device = pick_device(plan.run.device)
     with logging_to(folder), LiveModel(model, plan.target, device) as target:
         earlier = folder.earlier() if folder is not None and resume else None
         runner = Runner(loaded, folder, None, reporter)
-        return runner.run(lambda: Material(faces, target, None, manifest.notes), earlier)
+        return runner.run(lambda: Material(faces, target, None, manifest.notes, pairs), earlier)
 
 
 def _open(out: str | Path | None, resume: bool, overwrite: bool) -> RunFolder | None:

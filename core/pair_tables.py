@@ -65,13 +65,13 @@ def read_pairs(
     columns = _columns_of_people(data)
     named = columns[0] in table.columns
     for face in FACES:
-        frame[face] = _texts(table[face], face, problems)
+        frame[face] = texts_of(table[face], face, problems)
     if named:
         for person, column in zip(PEOPLE, columns, strict=True):
-            frame[person] = _texts(table[column], column, problems)
+            frame[person] = texts_of(table[column], column, problems)
     else:
-        frame["subject_a"], frame["subject_b"] = _people(frame, same)
-    _check_pairs(frame, same, named, problems)
+        frame["subject_a"], frame["subject_b"] = people_by_links(frame["face_a"], frame["face_b"], same)
+    check_pairs(frame, same, named, problems)
     frame["subject"] = frame["subject_a"]
     frame["split"] = ""
     frame["may_publish"] = False
@@ -81,7 +81,7 @@ def read_pairs(
         sides = [table[f"{spec.column or name}_{side}"] for side in SIDES]
         first, second = (group_values(column, spec, name, problems).astype(str) for column in sides)
         frame[f"{name}_a"], frame[f"{name}_b"] = first, second
-        frame[name] = _group_of_pair(first, second)
+        frame[name] = group_of_pair(first, second)
     attributes, intersections = with_columns(frame, data)
     return Faces(frame=frame, has_subjects=named, attributes=attributes, intersections=intersections)
 
@@ -96,16 +96,19 @@ def single_faces(faces: Faces) -> pd.DataFrame:
     return pd.concat(sides, ignore_index=True).drop_duplicates("face_id", ignore_index=True).assign(label=None)
 
 
-def _texts(column: pd.Series[Any], name: str, problems: Problems) -> pd.Series[Any]:
+def texts_of(column: pd.Series[Any], name: str, problems: Problems) -> pd.Series[Any]:
+    """Return a column as stripped text, and add a problem where it is empty."""
     texts = column.astype("string").fillna("").str.strip().astype(object)
     if (texts == "").any():
         problems.add(f"the column {name!r} is empty in {int((texts == '').sum())} of {len(texts)} rows")
     return texts
 
 
-def _people(frame: pd.DataFrame, same: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
+def people_by_links(
+    face_a: pd.Series[Any], face_b: pd.Series[Any], same: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the person of both faces of each pair, named by a face: genuine pairs join faces to one person."""
-    both = np.concatenate([frame[face].to_numpy(dtype=object) for face in FACES])
+    both = np.concatenate([face.to_numpy(dtype=object) for face in (face_a, face_b)])
     codes, names = pd.factorize(both)
     first, second = np.split(codes, 2)
     genuine = same == 1
@@ -116,24 +119,32 @@ def _people(frame: pd.DataFrame, same: NDArray[np.float64]) -> tuple[NDArray[Any
     return named[first], named[second]
 
 
-def _group_of_pair(first: pd.Series[Any], second: pd.Series[Any]) -> pd.Series[Any]:
+def group_of_pair(first: pd.Series[Any], second: pd.Series[Any]) -> pd.Series[Any]:
+    """Return the group of each pair: that of both faces, ``(across groups)``, or ``(missing)``."""
     group = first.where(first == second, ACROSS)
     return group.where((first != MISSING) & (second != MISSING), MISSING)
 
 
-def _check_pairs(frame: pd.DataFrame, same: NDArray[np.float64], named: bool, problems: Problems) -> None:
-    """Add what cannot be in a pair: a face with itself, one face of two people, a wrong ``same``."""
+def check_pairs(frame: pd.DataFrame, same: NDArray[np.float64], named: bool, problems: Problems) -> None:
+    """Add what cannot be in a pair: a face with itself, one face of two people, a wrong ``same``.
+
+    Args:
+        frame: has ``face_a, face_b, subject_a, subject_b``, one row per pair.
+        same: 1 for pairs of one person, 0 for pairs of two, shape (n,).
+        named: whether the people were named, or follow from the pairs.
+        problems: what is wrong is added here.
+    """
     itself = (frame["face_a"] == frame["face_b"]).to_numpy()
     if itself.any():
-        problems.add(f"{_rows(itself)}: the face {frame['face_a'][itself].iloc[0]!r} is paired with itself")
+        problems.add(f"{told_rows(itself)}: the face {frame['face_a'][itself].iloc[0]!r} is paired with itself")
     one_person = (frame["subject_a"] == frame["subject_b"]).to_numpy()
     wrong = (one_person != (same == 1)) & ~itself
     if wrong.any() and not named:
-        problems.add(f"{_rows(wrong)}: same is 0 for two faces that other pairs join to one person")
+        problems.add(f"{told_rows(wrong)}: same is 0 for two faces that other pairs join to one person")
     elif wrong.any():
         first = int(wrong.argmax())
         people = f"{frame['subject_a'].iat[first]!r} and {frame['subject_b'].iat[first]!r}"
-        problems.add(f"{_rows(wrong)}: same is {same[first]:g} for the people {people}")
+        problems.add(f"{told_rows(wrong)}: same is {same[first]:g} for the people {people}")
     faces = np.concatenate([frame[face].to_numpy(dtype=object) for face in FACES])
     people_of = pd.Series(np.concatenate([frame[person].to_numpy(dtype=object) for person in PEOPLE]))
     several = people_of.groupby(faces).nunique()
@@ -143,7 +154,7 @@ def _check_pairs(frame: pd.DataFrame, same: NDArray[np.float64], named: bool, pr
         problems.add(f"{stand} with more than one person, e.g. {mixed[0]!r}")
 
 
-def _rows(found: NDArray[np.bool_]) -> str:
+def told_rows(found: NDArray[np.bool_]) -> str:
     """Return ``rows 3, 8 and 2 more``, counted from 1 below the header."""
     places = (np.flatnonzero(found) + 1).tolist()
     shown = ", ".join(map(str, places[:_SHOWN]))

@@ -189,6 +189,11 @@ class DataSpec(Spec):
         default=None,
         description="an .npz keyed by the image path without suffix, column patterns, or 'aligned'",
     )
+    pairs: str | None = Field(
+        default=None,
+        description="verification checkpoint: CSV or Parquet of the pairs to compare (face_a, face_b, same); made by "
+        "subject unless given",
+    )
     attributes: dict[str, AttributeSpec] = Field(default_factory=dict)
     intersections: list[Annotated[list[str], Field(min_length=2)]] = Field(default_factory=list)
     min_subjects: PositiveInt = 10
@@ -315,6 +320,10 @@ class Plan(Spec):
             raise ValueError(f"the probe {', '.join(map(repr, twice))} stands twice: give each its own id")
         if self.target.checkpoint is not None and self.data.manifest is None:
             raise ValueError("a checkpoint is audited on faces: data needs a manifest")
+        if self.data.pairs is not None and self.target.task != "verification":
+            raise ValueError(f"data.pairs belongs to the task verification, and this one is {self.target.task}")
+        if self.target.predictions is not None and self.data.pairs is not None:
+            raise ValueError("a table of predictions holds the pairs itself: leave out data.pairs")
         if self.target.predictions is not None and self.data.manifest is not None:
             raise ValueError(
                 "a table of predictions is audited by its own columns: leave out data.manifest, and put the columns of "

@@ -192,6 +192,7 @@ def _check_files(folder: Path, document: YamlDocument, problems: Problems) -> No
         ("target", "checkpoint"),
         ("target", "predictions"),
         ("data", "manifest"),
+        ("data", "pairs"),
         ("data", "landmarks"),
         ("card",),
     ]

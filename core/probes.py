@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .faces import Faces
+    from .portraits import Portraits
     from .predictions import Predictions
     from .statistics.rules import StatisticsRules
     from .target import Target
@@ -214,6 +215,8 @@ class ProbeContext:
         batch_size: how many faces the model is given at once.
         progress: opens a progress bar.
         faces_permitted: whether the plan lets the report show faces; :attr:`may_show` says which.
+        portraits: of a verification checkpoint, the single faces behind the pairs that ``faces`` lists, with their
+            pictures and embeddings; ``None`` otherwise.
     """
 
     probe_id: str
@@ -225,6 +228,7 @@ class ProbeContext:
     batch_size: int
     progress: ProgressFactory
     faces_permitted: bool = False
+    portraits: Portraits | None = None
 
     @property
     def may_show(self) -> NDArray[np.bool_]:

@@ -24,6 +24,7 @@ from .foresight import prepared
 from .gates import judge_all
 from .needs import missing_needs, not_measurable
 from .plan_file import LoadedPlan
+from .portraits import Portraits, compare
 from .predict import Pass, cached_predict, clean_predictions, package_versions
 from .predictions import Predictions, to_table
 from .probes import (
@@ -59,6 +60,12 @@ class _Ready:
     padded: int
     quarantined: tuple[Quarantined, ...]
     notes: tuple[str, ...]
+    portraits: Portraits | None = None
+
+    @property
+    def pictured(self) -> Faces:
+        """The faces that have pictures: the audited ones, or the single ones behind audited pairs."""
+        return self.faces if self.portraits is None else self.portraits.faces
 
 
 class Runner:
@@ -170,16 +177,24 @@ class Runner:
             len(found.rows), "kept from before" if found.reused else "run now", batch_size, len(found.faults),
         )  # fmt: skip
         usable = faces.take(found.rows)
-        return _Ready(
-            faces=usable,
-            target=target,
-            predictions=clean_predictions(found, target, usable),
-            batch_size=batch_size,
-            data_hash=data_hash,
-            padded=len(found.padded),
-            quarantined=tuple(_quarantined(faces, found)),
-            notes=material.notes,
-        )
+        about: dict[str, Any] = {
+            "target": target,
+            "batch_size": batch_size,
+            "padded": len(found.padded),
+            "quarantined": tuple(_quarantined(faces, found)),
+        }
+        if material.pairs is not None:
+            pairs = compare(usable, found.rows, found.values, material.pairs)
+            return _Ready(
+                faces=pairs.faces,
+                predictions=pairs.predictions,
+                data_hash=material.pairs.hash_with(data_hash),
+                notes=(*material.notes, *pairs.notes),
+                portraits=pairs.portraits,
+                **about,
+            )
+        predictions = clean_predictions(found, target, usable)
+        return _Ready(faces=usable, predictions=predictions, data_hash=data_hash, notes=material.notes, **about)
 
     def _kept(self, earlier: AuditResults | None, ready: _Ready) -> dict[str, ProbeResult]:
         """Return the probes of a broken-off run that need not run again, if nothing they depend on changed."""
@@ -230,6 +245,7 @@ class Runner:
             batch_size=ready.batch_size,
             progress=_progress_of(self.reporter, probe_id),
             faces_permitted=self.plan.report.faces == "permitted",
+            portraits=ready.portraits,
         )
         failure = None
         try:
@@ -244,7 +260,7 @@ class Runner:
             LOG.error("%s failed:\n%s", probe_id, traceback.format_exc())
         seconds = round(time.perf_counter() - start, 3)
         if failure is not None:
-            failure = without_paths(failure, frozenset(ready.faces.frame["path"].astype(str)) - {""})
+            failure = without_paths(failure, frozenset(ready.pictured.frame["path"].astype(str)) - {""})
             return ProbeResult(**about, status="failed", reason=failure, seconds=seconds)
         LOG.info("%s took %.1f s", probe_id, seconds)
         return ProbeResult(
@@ -299,7 +315,7 @@ class Runner:
             labels={str(label): int(count) for label, count in sorted(labels.items())},
             attributes=faces.summaries(),
             intersections=[list(names) for names in faces.intersections],
-            landmarks=faces.landmarks_kind,
+            landmarks=ready.pictured.landmarks_kind,
             boxes_padded=ready.padded,
             quarantined=list(ready.quarantined),
             not_measured=not_measurable(faces, ready.predictions),

@@ -8,18 +8,17 @@ from pathlib import Path
 from .attribute_notes import attribute_notes
 from .checkpoints import FactoryReference, load_checkpoint
 from .derive.deriving import check_derivable
-from .errors import AuditError, PlanError
+from .errors import AuditError
 from .faces import Faces, decoding_workers
 from .manifest import read_manifest
 from .pair_tables import single_faces
-from .plan import Plan, TargetSpec
+from .plan import DataSpec, Plan, TargetSpec
 from .plan_file import LoadedPlan
+from .portrait_pairs import PairRows, make_portrait_pairs, read_portrait_pairs
 from .prediction_tables import read_predictions
 from .predictions import Predictions
 from .results import TargetSummary
 from .target import Target
-
-CHECKPOINT_TASKS = frozenset({"expression", "forgery", "action_units", "valence_arousal"})
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,14 @@ class Material:
         target: the model, or ``None`` for a predictions-only target.
         predictions: given predictions, or ``None`` where the model makes them.
         notes: what is odd about the data.
+        pairs: of a verification checkpoint, which of the faces are compared.
     """
 
     faces: Faces
     target: Target | None
     predictions: Predictions | None
     notes: tuple[str, ...] = ()
+    pairs: PairRows | None = None
 
 
 def load_target(loaded: LoadedPlan, *, trust: bool = False) -> Target:
@@ -52,8 +53,6 @@ def load_target(loaded: LoadedPlan, *, trust: bool = False) -> Target:
     """
     spec = loaded.plan.target
     assert spec.checkpoint is not None
-    if spec.task not in CHECKPOINT_TASKS:
-        raise PlanError(f"a {spec.task} checkpoint is not audited yet: give a table of its predictions instead")
     path = loaded.path(spec.checkpoint)
     factory = FactoryReference.parse(spec.factory, spec.arguments) if spec.factory else None
     checkpoint = load_checkpoint(path, factory, trust=trust, folder=loaded.folder)
@@ -84,7 +83,22 @@ def load_material(loaded: LoadedPlan, *, trust: bool = False) -> Material:
         told = attribute_notes(each, faces.attributes, subjects=faces.has_subjects)
         return Material(faces, None, predictions, (*predictions.notes, *told))
     faces, notes = load_faces(loaded)
-    return Material(faces, load_target(loaded, trust=trust), None, notes)
+    pairs = load_pairs(loaded, faces)
+    return Material(faces, load_target(loaded, trust=trust), None, notes, pairs)
+
+
+def load_pairs(loaded: LoadedPlan, faces: Faces) -> PairRows | None:
+    """Read the pairs of a verification checkpoint, or make them by person; ``None`` for any other task.
+
+    Raises:
+        ManifestError: with every problem of the table at once, or when pairs cannot be made.
+    """
+    plan = loaded.plan
+    if plan.target.task != "verification":
+        return None
+    if plan.data.pairs is not None:
+        return read_portrait_pairs(loaded.path(plan.data.pairs), faces)
+    return make_portrait_pairs(faces, plan.seed)
 
 
 def load_faces(loaded: LoadedPlan) -> tuple[Faces, tuple[str, ...]]:
@@ -92,7 +106,7 @@ def load_faces(loaded: LoadedPlan) -> tuple[Faces, tuple[str, ...]]:
     plan = loaded.plan
     assert plan.data.manifest is not None
     path = loaded.path(plan.data.manifest)
-    manifest = read_manifest(path, plan.data, _label_names(plan.target), target=plan.target)
+    manifest = read_manifest(path, data_of_task(plan), _label_names(plan.target), target=plan.target)
     faces = Faces.from_manifest(
         manifest,
         plan.data,
@@ -103,6 +117,13 @@ def load_faces(loaded: LoadedPlan) -> tuple[Faces, tuple[str, ...]]:
     )
     check_derivable(faces, plan.data)
     return faces, manifest.notes
+
+
+def data_of_task(plan: Plan) -> DataSpec:
+    """Return the plan's data block; faces that are compared in pairs need no label, unless the plan names one."""
+    if plan.target.task == "verification" and "label" not in plan.data.model_fields_set:
+        return plan.data.model_copy(update={"label": None})
+    return plan.data
 
 
 def _label_names(target: TargetSpec) -> tuple[str, ...]:

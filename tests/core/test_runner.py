@@ -732,13 +732,6 @@ def test_a_table_of_any_task_runs_and_says_what_is_not_measured(study: Any, task
     assert any("are needed" in (reason or "") for reason in reasons)  # of four faces nothing can be told
 
 
-def test_a_checkpoint_of_a_task_that_is_not_audited_yet_says_what_to_do(study: Any) -> None:
-    plan = study.changed(target={"task": "verification", "classes": [], "output": "embedding"})
-    with pytest.raises(CountenanceError, match="give a table of its predictions instead") as raised:
-        study.run(plan=plan)
-    assert raised.value.exit_code == 2
-
-
 def test_a_device_that_is_not_there_says_so(study: Any) -> None:
     with pytest.raises(AuditError, match=r"run\.device is 'cuda:7', which cannot be used here") as raised:
         study.run(plan=study.changed(run={"device": "cuda:7"}))
