@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.keys import parse_key
 from ..core.results import AuditResults, GateOutcome
+from .conditions import KINDS, STRENGTHS, under
 from .wording import place_title, probe_title, shown_attribute
 
 _KINDS = {"worst_vs_rest": "worst group{} against all others", "gap": "largest gap{}"}
@@ -48,10 +49,13 @@ def key_in_words(key: str, results: AuditResults, where: Mapping[str, str] | Non
     attribute = place.pop("attribute", None)
     score, dot, kind = parsed.metric.rpartition(".")
     between = _KINDS.get(kind) if dot else None
+    done = {name: place.pop(name) for name in (*KINDS, *STRENGTHS) if name in place}
     rest: dict[str, Any] = {name: "every value" if value == _ANY else value for name, value in place.items()}
     if rest.get("label") == "every value":
         rest["label"] = "every class"
-    told = place_title(score if between else parsed.metric, rest, {}, probe.probe)
+    if under(done) is None:
+        rest, done = {**rest, **done}, {}
+    told = place_title(score if between else parsed.metric, rest, done, probe.probe)
     if between:
         told += f", {between.format(f' ({about})' if about else '')}"
     if attribute is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.results import AuditResults, Estimate, Measurement, ProbeResult
+from .conditions import under_text
 from .metric_texts import BETWEEN_GROUPS, IN_PROBE, METHODS, METRICS, MetricText
 
 ROUNDING = 1e-12
@@ -66,7 +67,7 @@ def shown_attribute(attribute: str) -> str:
 
 
 def place_title(metric: str, rest: Mapping[str, str], condition: Mapping[str, str], probe: str = "") -> str:
-    """Name a measurement apart from its group: ``recall of happy``, ``accuracy at eps = 8/255``, ``ROAD by lime``."""
+    """Name a measurement apart from its group: ``recall of happy``, ``accuracy under fog``, ``ROAD by lime``."""
     title = metric_title(metric, probe)
     others = {name: value for name, value in rest.items() if name not in ("label", "dimension")}
     title += "".join(f" of {rest[name]}" for name in ("label", "dimension") if name in rest)
@@ -75,7 +76,7 @@ def place_title(metric: str, rest: Mapping[str, str], condition: Mapping[str, st
     if set(condition) == {"method"}:
         title += f" by {condition['method']}"
     elif condition:
-        title += f" at {pairs_text(condition)}"
+        title += under_text(condition) or f" at {pairs_text(condition)}"
     return title
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..cards.conditions import under
 from ..cards.sentences import nulls_of
 from ..cards.slices import by_grouping, group_name
 from ..cards.tables import ref
@@ -66,7 +67,7 @@ def _line(probe: ProbeResult, results: AuditResults) -> SummaryLine:
 
 
 def _headline(probe: ProbeResult, results: AuditResults) -> Measurement | None:
-    """Choose the first measure over all faces with a direction or nulls; of an attack, that at its largest strength."""
+    """Choose the first measure over all faces with a direction or nulls; of what is done to faces, see _hardest."""
     whole = next((table for table in by_grouping(probe, results.data.attributes) if not table.attributes), None)
     if whole is None:
         return None
@@ -78,11 +79,19 @@ def _headline(probe: ProbeResult, results: AuditResults) -> Measurement | None:
         and (cell.direction != "none" or nulls_of(cell, probe))
     ]
     plain = [item for item in over_all if not item.slice and not item.condition]
-    attacked = [item for item in over_all if item.condition.get("attack", "none") not in ("none", "noise")]
     placed = [item for item in over_all if item.slice and not item.condition]
     placed.sort(key=lambda item: -len(nulls_of(item, probe)))  # a number says most beside many nulls
     others = [item for item in over_all if nulls_of(item, probe)]
-    return next(iter([*plain, *attacked[-1:], *placed, *others]), None)
+    return next(iter([*plain, *_hardest(over_all), *placed, *others]), None)
+
+
+def _hardest(items: list[Measurement]) -> list[Measurement]:
+    """Return one measure of what is done to faces: over all of it where there is that, else at the largest strength."""
+    done = [(found, item) for item in items if (found := under(item.condition)) is not None]
+    told = [(found, item) for found, item in done if not found.clean and not found.control]
+    first = [(found, item) for found, item in told if item.metric == told[0][1].metric]
+    whole = [item for found, item in first if found.whole and not found.size]
+    return whole[:1] or [item for _, item in sorted(first, key=lambda pair: pair[0].amount or 0.0)][-1:]
 
 
 def _groups_measured(probe: ProbeResult, results: AuditResults) -> str:

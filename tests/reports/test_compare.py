@@ -70,6 +70,6 @@ def test_summary_has_a_line_for_each_probe(run_folder: Path) -> None:
     measured = int(frame.notna().any(axis=1).sum())
     assert lines["group_metrics"].headline == f"{measured} of {len(frame)} groups large enough to measure"
     assert lines["global_heatmaps"].headline == "IoU of happy"
-    assert lines["pgd"].headline == "accuracy at attack = pgd, eps = 8/255"
+    assert lines["pgd"].headline == "accuracy under PGD, eps 8/255"
     assert (lines["mirror"].status, lines["mirror"].pillar) == ("skipped", "Robustness")
     assert "gives no model" in lines["mirror"].headline

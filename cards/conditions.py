@@ -1,0 +1,113 @@
+"""What was done to the faces before the model was asked, as a measurement's condition tells it, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..core.results import ProbeResult
+from .robustness_texts import CONDITION_NAMES
+
+CLEAN, WHOLE, EVERY = "none", "all", "*"
+KINDS: Mapping[str, str] = {
+    "attack": "attacks",
+    "corruption": "corruptions",
+    "occlusion": "occlusions",
+    "change": "changes",
+}
+"""Names that a kind of condition has in keys, with what many of them are called."""
+STRENGTHS = ("eps", "severity", "share", "amount")
+CONTROLS: Mapping[str, str] = {"noise": "noise of the same size", "random": "random places", "identity": "no change"}
+"""Conditions beside which another of the same size is to be read."""
+
+
+@dataclass(frozen=True)
+class Under:
+    """One condition.
+
+    Attributes:
+        kind: one of :data:`KINDS`.
+        name: what was done; ``none`` for faces as they are, ``all`` for the mean over all that was done, and in a gate
+            ``*`` for whatever was done.
+        strength: name of the strength, one of :data:`STRENGTHS`; empty where there is none.
+        size: as written; empty where there is none.
+        rest: what else the condition names, e.g. ``norm = l2``.
+    """
+
+    kind: str
+    name: str
+    strength: str = ""
+    size: str = ""
+    rest: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was done."""
+        return self.name == CLEAN
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is the mean over all that was done."""
+        return self.name == WHOLE
+
+    @property
+    def control(self) -> bool:
+        """Whether it is what others are to be read beside."""
+        return self.name in CONTROLS
+
+    @property
+    def amount(self) -> float | None:
+        """The strength as a number, where it is one."""
+        return size_of(self.size)
+
+    @property
+    def named(self) -> str:
+        """What was done in words, without its strength: ``fog``, ``all corruptions``."""
+        if self.whole:
+            return f"all {KINDS[self.kind]}"
+        name = CONDITION_NAMES.get(self.name) or self.name.replace("_", " ")
+        name = f"every {self.kind}" if self.name == EVERY else name
+        rest = ", ".join(f"{key} {value}" for key, value in self.rest)
+        return f"{name} ({rest})" if rest else name
+
+    @property
+    def title(self) -> str:
+        """In words after "under": ``corruption fog, severity 3``, ``all corruptions``, ``PGD, eps 8/255``."""
+        kind = "" if self.whole or self.kind == "attack" or self.name == EVERY else f"{self.kind} "
+        size = f"every {self.strength}" if self.size == EVERY else f"{self.strength} {self.size}"
+        return kind + self.named + (f", {size}" if self.size else "")
+
+
+def size_of(text: str) -> float | None:
+    """Return a strength as a number: of ``8/255``, ``3`` or ``0.25``; ``None`` for what is none."""
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def under(condition: Mapping[str, str]) -> Under | None:
+    """Return what was done to the faces, or ``None`` where a condition does not say so."""
+    kind = next((name for name in KINDS if name in condition), None)
+    if kind is None:
+        return None
+    strength = next((name for name in STRENGTHS if name in condition), "")
+    rest = tuple(sorted(pair for pair in condition.items() if pair[0] not in (kind, strength)))
+    return Under(kind, condition[kind], strength, condition.get(strength, ""), rest)
+
+
+def perturbs(probe: ProbeResult) -> bool:
+    """Whether a probe did something to the faces."""
+    return any(under(item.condition) is not None for item in probe.measurements)
+
+
+def under_text(condition: Mapping[str, str]) -> str:
+    """Write a condition after a metric: `` under corruption fog, severity 3``, `` of faces as they are``.
+
+    An empty string where the condition does not say what was done.
+    """
+    found = under(condition)
+    if found is None:
+        return ""
+    return " of faces as they are" if found.clean else f" under {found.title}"
