@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .outcome import Scorer
+
+Objective = Callable[[Tensor], Tensor]
+"""Logits (n, k) to what a search raises, shape (n,)."""
+_SMALLEST = 1e-12
 
 
 def log_odds(logits: Tensor, labels: Tensor) -> Tensor:
@@ -28,6 +33,51 @@ def log_odds(logits: Tensor, labels: Tensor) -> Tensor:
     return others - logits.gather(1, place)[:, 0]
 
 
+def dlr(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the difference of logits ratio, shape (n,): positive where another class leads.
+
+    With z sorted downwards as z1, z2, ...: ``(largest other z - z_y) / (z1 - z3)`` (Croce and Hein 2020,
+    arXiv 2003.01690, equation 6). Neither a shift nor a scale of the logits changes it.
+
+    Args:
+        logits: shape (n, k), k at least 3.
+        labels: true classes, shape (n,).
+    """
+    place = labels[:, None]
+    others = logits.scatter(1, place, -torch.inf).amax(1)
+    top = logits.topk(3, 1).values
+    return (others - logits.gather(1, place)[:, 0]) / (top[:, 0] - top[:, 2]).clamp_min(_SMALLEST)
+
+
+def targeted_dlr(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+    """Return the difference of logits ratio towards one other class, shape (n,).
+
+    ``(z_t - z_y) / (z1 - (z3 + z4) / 2)`` (Croce and Hein 2020, equation 7).
+
+    Args:
+        logits: shape (n, k), k at least 4.
+        labels: true classes, shape (n,).
+        targets: the classes to be answered instead, shape (n,).
+    """
+    top = logits.topk(4, 1).values
+    scale = top[:, 0] - (top[:, 2] + top[:, 3]) / 2
+    return margin_to(logits, labels, targets) / scale.clamp_min(_SMALLEST)
+
+
+def margin_to(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+    """Return ``z_t - z_y``, by how much the target class leads the true one, shape (n,)."""
+    chosen = logits.gather(1, torch.stack([targets, labels], 1))
+    return chosen[:, 0] - chosen[:, 1]
+
+
+def likely_others(logits: Tensor, labels: Tensor, most: int) -> Tensor:
+    """Return the other classes, most likely first, at most ``most`` of them, shape (n, min(most, k - 1))."""
+    ranked = logits.scatter(1, labels[:, None], -torch.inf).argsort(dim=1, descending=True, stable=True)
+    others = ranked[ranked != labels[:, None]].reshape(len(logits), -1)  # the label may tie with minus infinity
+    chosen: Tensor = others[:, :most]
+    return chosen
+
+
 def answers_right(logits: Tensor, labels: Tensor) -> Tensor:
     """Return whether each face is answered with its true class, shape (n,), bool.
 
@@ -43,39 +93,56 @@ def has_answer(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Look:
-    """The model's loss at some points and the way to raise it.
+    """The model's answer at some points, and the way to raise an objective there.
 
     Attributes:
         loss: log odds against the true class, shape (n,).
-        gradient: of the loss by the pixels, shape (n, 3, h, w); zero for a face where it was not finite, since a
-            step along NaN would lose the face.
+        value: the objective, shape (n,); the log odds themselves unless another was asked for.
+        gradient: of the objective by the pixels, shape (n, 3, h, w); zero for a face where it was not finite, since
+            a step along NaN would lose the face.
         right: still answered with the true class, shape (n,), bool.
         no_gradient: zero in every pixel, or not finite somewhere, shape (n,), bool.
         not_finite: not finite somewhere, shape (n,), bool.
     """
 
     loss: Tensor
+    value: Tensor
     gradient: Tensor
     right: Tensor
     no_gradient: Tensor
     not_finite: Tensor
 
 
-def look(scores: Scorer, points: Tensor, labels: Tensor) -> Look:
-    """Ask the model for its answers at ``points`` (n, 3, h, w) and for the gradient of the log odds there."""
+def look(scores: Scorer, points: Tensor, labels: Tensor, objective: Objective | None = None) -> Look:
+    """Ask the model for its answers at ``points`` (n, 3, h, w) and for a gradient there.
+
+    Args:
+        scores: the model, pixels to logits.
+        points: where to look, shape (n, 3, h, w).
+        labels: true classes, shape (n,).
+        objective: what to differentiate; the log odds against the true class unless given.
+    """
     points = points.detach().requires_grad_()
     with torch.enable_grad():
         logits = scores(points)
-        loss = log_odds(logits, labels)
-        (gradient,) = torch.autograd.grad(loss.sum(), points)
-    low, high = gradient.amin((1, 2, 3)), gradient.amax((1, 2, 3))  # both carry NaN on
+        value = log_odds(logits, labels) if objective is None else objective(logits)
+        (gradient,) = torch.autograd.grad(value.sum(), points)
+    logits, value = logits.detach(), value.detach()
+    low, high = gradient.flatten(1).aminmax(dim=1)  # both carry NaN on
     not_finite = ~(torch.isfinite(low) & torch.isfinite(high))
     if not_finite.any():
         gradient = torch.where(not_finite[:, None, None, None], 0.0, gradient)
     return Look(
-        loss=loss.detach(),
+        loss=value if objective is None else log_odds(logits, labels),
+        value=value,
         gradient=gradient,
-        right=answers_right(logits.detach(), labels),
+        right=answers_right(logits, labels),
         no_gradient=not_finite | ((low == 0) & (high == 0)),
         not_finite=not_finite,
     )
+
+
+def glance(scores: Scorer, points: Tensor) -> Tensor:
+    """Return the logits at ``points``, without what a gradient would need."""
+    with torch.no_grad():
+        return scores(points)

@@ -10,8 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ....core.errors import AuditError
+from .ball import Norm
+
 Scorer = Callable[[Tensor], Tensor]
 """Pixels (n, 3, h, w), RGB in 0..1, to logits (n, k); differentiable, its own preprocessing inside."""
+
+
+class TooFewClassesError(AuditError):
+    """The attack's objective compares more classes than the model has."""
+
+    def __init__(self, name: str, fewest: int, count: int) -> None:
+        super().__init__(
+            f"{name} compares the {fewest} highest outputs: expected a model of {fewest} classes or more, but got "
+            f"{count}; use apgd_ce, which needs two"
+        )
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,21 @@ class Attack(Protocol):
         """The name that stands in measurement keys, e.g. ``pgd``."""
         ...
 
+    @property
+    def norm(self) -> Norm:
+        """How the size of a change is measured."""
+        ...
+
+    @property
+    def white_box(self) -> bool:
+        """Whether it needs the model's gradients."""
+        ...
+
+    @property
+    def fewest_classes(self) -> int:
+        """How many classes the model must have."""
+        ...
+
     def __call__(self, scores: Scorer, pixels: Tensor, labels: Tensor, rows: NDArray[np.int64], eps: float) -> Attacked:
         """Attack a batch.
 
@@ -52,6 +80,9 @@ class Attack(Protocol):
             labels: true classes, shape (n,), int64.
             rows: positions of the faces in the audited data, shape (n,); they and the attack's seed alone
                 decide the noise of a face.
-            eps: largest change of any channel of any pixel, in units of 0..1.
+            eps: largest size of the change in the attack's norm, in units of 0..1.
+
+        Raises:
+            TooFewClassesError: when the model has fewer than ``fewest_classes``.
         """
         ...
