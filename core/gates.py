@@ -74,6 +74,19 @@ def matching(gate: GateSpec, results: AuditResults) -> list[Measurement]:
     return found
 
 
+def floors(gates: Iterable[GateSpec], probe: str) -> dict[str, float]:
+    """Return by key the least value that gates ask of single measurements of a probe, the largest where several do."""
+    found: dict[str, float] = {}
+    for gate in gates:
+        key = parse_key(gate.measure)
+        condition = {**key.condition, **gate.where}
+        if gate.at_least is None or key.probe != probe or key.slice or ANY in condition.values():
+            continue
+        name = format_key(probe, key.metric, None, condition)
+        found[name] = max(gate.at_least, found.get(name, gate.at_least))
+    return found
+
+
 def _beside(item: Measurement, results: AuditResults) -> tuple[Estimate | None, float | None, Estimate | None]:
     """Return the size of a difference that would have been shown, for which tolerance, and the faces that it takes."""
     probe = results.probe(item.key.partition("/")[0])

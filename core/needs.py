@@ -11,7 +11,12 @@ from .target import Target
 
 
 def missing_needs(
-    probe: Probe, faces: Faces, predictions: Predictions, target: Target | None, further: Set[Need] = frozenset()
+    probe: Probe,
+    faces: Faces,
+    predictions: Predictions,
+    target: Target | None,
+    further: Set[Need] = frozenset(),
+    without_gradients: str = "",
 ) -> str:
     """Say why a probe cannot run on this target and these faces; an empty text when it can.
 
@@ -21,6 +26,7 @@ def missing_needs(
         predictions: the clean predictions.
         target: the model, if there is one.
         further: what the probe needs by its parameters.
+        without_gradients: what to ask for instead where there are none.
     """
     needs = probe.needs | further
     if predictions.task not in probe.tasks:
@@ -28,7 +34,8 @@ def missing_needs(
     if target is None and needs & {"model", "gradients", "layers", "images"}:
         return "the target is a table of predictions: there is no model to run"
     reasons = {
-        "gradients": f"the target gives no gradients ({target.format if target else ''})",
+        "gradients": f"the target gives no gradients ({target.format if target else ''})"
+        + (f"; {without_gradients}" if without_gradients else ""),
         "layers": f"the target has no layers to look into ({target.format if target else ''})",
         "labels": "the faces have no labels",
         "landmarks": "the faces have no landmarks (data.landmarks in the plan)",

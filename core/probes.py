@@ -61,6 +61,10 @@ class ProbeParams(BaseModel):
         """Return what these parameters need of target and faces beyond what the probe always needs."""
         return frozenset()
 
+    def without_gradients(self) -> str:
+        """Return what to ask for instead where the target gives no gradients; empty when there is nothing."""
+        return ""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -217,6 +221,7 @@ class ProbeContext:
         faces_permitted: whether the plan lets the report show faces; :attr:`may_show` says which.
         portraits: of a verification checkpoint, the single faces behind the pairs that ``faces`` lists, with their
             pictures and embeddings; ``None`` otherwise.
+        floors: the least value that gates of the plan ask of measurements of this probe, by key.
     """
 
     probe_id: str
@@ -229,6 +234,7 @@ class ProbeContext:
     progress: ProgressFactory
     faces_permitted: bool = False
     portraits: Portraits | None = None
+    floors: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def may_show(self) -> NDArray[np.bool_]:

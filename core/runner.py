@@ -21,7 +21,7 @@ from .errors import AuditError, ResultsError, UsageError
 from .faces import Faces, decoding_workers, processors
 from .files import sha256_of_file
 from .foresight import prepared
-from .gates import judge_all
+from .gates import floors, judge_all
 from .needs import missing_needs, not_measurable
 from .plan_file import LoadedPlan
 from .portraits import Portraits, compare
@@ -228,7 +228,14 @@ class Runner:
     def _run_probe(self, probe_id: str, probe: Probe, ready: _Ready, slicer: Slicer) -> ProbeResult:
         params = self.loaded.params[probe_id]
         about = _about(probe_id, probe, params)
-        missing = missing_needs(probe, ready.faces, ready.predictions, ready.target, params.further_needs())
+        missing = missing_needs(
+            probe,
+            ready.faces,
+            ready.predictions,
+            ready.target,
+            params.further_needs(),
+            params.without_gradients(),
+        )
         if missing:
             LOG.info("%s skipped: %s", probe_id, missing)
             return ProbeResult(**about, status="skipped", reason=missing)
@@ -246,6 +253,7 @@ class Runner:
             progress=_progress_of(self.reporter, probe_id),
             faces_permitted=self.plan.report.faces == "permitted",
             portraits=ready.portraits,
+            floors=floors(self.plan.gates, probe_id),
         )
         failure = None
         try:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...core.probes import ProbeContext, Scores
 from ...core.results import Finding, Severity
+from .black_box import BlackBox
 from .ledger import CHECKS, Ledger
 from .paired import compare_flips
 from .unlimited import Unlimited
@@ -60,28 +61,42 @@ def _share(metric: str, rows: NDArray[np.int64], marked: NDArray[np.bool_], cond
 def find_failures(
     context: ProbeContext,
     ledger: Ledger,
-    subjects: NDArray[np.int64],
     attack: str,
     eps: list[str],
-    unlimited: Unlimited,
+    unlimited: Unlimited | None,
+    black_box: BlackBox | None,
     evidence: Callable[[str, str, str], str],
+    *,
+    carried: bool,
 ) -> Iterator[Finding]:
     """Yield a finding for every sign that the attack did not do its work.
 
     Args:
         context: the probe's context.
         ledger: what happened to every face.
-        subjects: subject code of each face of the ledger, shape (n,).
         attack: the attack's name.
         eps: each eps as written, ascending.
-        unlimited: the attack without a limit, after the faces.
+        unlimited: the attack without a limit, after the faces; ``None`` where there was none.
+        black_box: the search without gradients, after the faces; ``None`` where there was none.
         evidence: makes the measurement key of (metric, attack, eps).
+        carried: what a smaller eps flipped counts as flipped by the larger ones.
     """
+    subjects = context.faces.subject_codes[ledger.rows]
     yield from _marked(context, ledger, attack, eps, evidence)
     yield from _unstable(context, ledger)
     yield from _weaker_than_noise(context, ledger, subjects, attack, eps, evidence)
-    yield from _not_monotone(context, ledger, subjects, attack, eps, evidence)
-    if unlimited.stood and ledger.classes_answered > 1:
+    if not carried:
+        yield from _not_monotone(context, ledger, subjects, attack, eps, evidence)
+    if black_box is not None and black_box.found_more(context.faces.subject_codes):
+        yield context.finding(
+            "black_box_stronger",
+            "high",
+            f"Of {len(black_box.tried)} faces that stood up to the search with gradients at eps {eps[-1]}, a search "
+            f"that only asks for answers changed {len(black_box.flipped)}: {_MASKED}",
+            evidence=[evidence("accuracy", attack, eps[-1])],
+            caveats=["Whoever has the gradients can do all that is done without them, and more."],
+        )
+    if unlimited is not None and unlimited.stood and ledger.classes_answered > 1:
         yield context.finding(
             "withstands_without_limit",
             "high",

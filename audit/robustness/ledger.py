@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .attacks import Attacked, Scorer, answers_right
+from .attacks import Attacked, Norm, Scorer, answers_right, ball
 from .attacks.objective import has_answer
 
 TOLERANCE = 1e-6
@@ -45,7 +45,9 @@ class Verified:
 CHECKS = ("out_of_bounds", "unchanged", "no_answer", "no_gradient", "not_rising", "unconfirmed")
 
 
-def verify(scores: Scorer, pixels: Tensor, labels: Tensor, attacked: Attacked, eps: float) -> Verified:
+def verify(
+    scores: Scorer, pixels: Tensor, labels: Tensor, attacked: Attacked, eps: float, norm: Norm = "linf"
+) -> Verified:
     """Look at what an attack returned without believing it.
 
     Args:
@@ -54,11 +56,13 @@ def verify(scores: Scorer, pixels: Tensor, labels: Tensor, attacked: Attacked, e
         labels: true classes, shape (n,).
         attacked: what the attack returned.
         eps: the bound it was given.
+        norm: in which the bound holds.
     """
     returned = attacked.pixels.detach()
-    distance = (returned.double() - pixels.double()).abs().amax((1, 2, 3))
+    distance = ball(norm, pixels.double(), eps).distance(returned.double())
     low, high = returned.amin((1, 2, 3)), returned.amax((1, 2, 3))
-    inside = (distance <= eps + TOLERANCE) & (low >= -TOLERANCE) & (high <= 1 + TOLERANCE)  # False for NaN
+    slack = TOLERANCE * (pixels[0].numel() ** 0.5 if norm == "l2" else 1)  # each value may be rounded
+    inside = (distance <= eps + slack) & (low >= -TOLERANCE) & (high <= 1 + TOLERANCE)  # False for NaN
     with torch.no_grad():
         logits = scores(returned)
     right = answers_right(logits, labels)
@@ -101,6 +105,10 @@ class Ledger:
         right: for each eps, answered right on the face as it is and under the attack.
         under_noise: for each eps, answered right on the face as it is and under sign noise of the same size.
         checks: for each name of :data:`CHECKS`, (eps, faces); False where the attack was not tried.
+        tried: for each eps, whether the attack was tried there: not where a smaller eps had flipped the face
+            already, or where the search was stopped since a gate was decided.
+        stage: for each eps, which attack of a tier changed the answer; -1 where none did.
+        stopped: for each eps, whether the search was stopped before all faces were tried.
     """
 
     def __init__(self, rows: NDArray[np.int64], levels: int) -> None:
@@ -112,6 +120,9 @@ class Ledger:
         self.right = np.zeros((levels, count), dtype=bool)
         self.under_noise = np.zeros((levels, count), dtype=bool)
         self.checks = {name: np.zeros((levels, count), dtype=bool) for name in CHECKS}
+        self.tried = np.zeros((levels, count), dtype=bool)
+        self.stage = np.full((levels, count), -1, dtype=np.int8)
+        self.stopped = np.zeros(levels, dtype=bool)
 
     @property
     def attacked(self) -> NDArray[np.bool_]:
@@ -125,6 +136,7 @@ class Ledger:
 
     def note(self, level: int, places: NDArray[np.int64], seen: Verified) -> None:
         """Write down the outcome for the faces at ``places`` (positions in ``rows``)."""
+        self.tried[level, places] = True
         self.right[level, places] = seen.right
         for name in CHECKS:
             self.checks[name][level, places] = getattr(seen, name)

@@ -21,6 +21,7 @@ from countenance.audit.robustness.attacks import PGD
 from countenance.core.faces import FaceBatch, Faces
 from countenance.core.manifest import read_manifest
 from countenance.core.plan import DataSpec, InputSpec, TargetSpec
+from countenance.core.predictions import Predictions
 from countenance.core.probes import ProbeContext, Scores, TableOutput
 from countenance.core.results import Finding, Measurement
 from countenance.core.statistics.rules import StatisticsRules
@@ -113,20 +114,26 @@ def run_probe() -> RunProbe:
         batch_size: int = 16,
         seed: int = 0,
         probe_id: str = "adversarial",
+        floors: dict[str, float] | None = None,
         **params: Any,
     ) -> Outcome:
         faces = MemoryFaces(pixels, subjects)
+        with torch.no_grad():
+            values = torch.cat([scores(part).double().softmax(1) for part in pixels.split(64)]).numpy()
+        classes = tuple(f"class {place}" for place in range(values.shape[1]))
         context = ProbeContext(
             probe_id=probe_id,
             faces=faces,  # type: ignore[arg-type]
-            predictions=SimpleNamespace(labels=np.asarray(labels, dtype=np.int64)),  # type: ignore[arg-type]
+            predictions=Predictions("expression", classes, values, np.asarray(labels, dtype=np.float64)),
             target=SimpleNamespace(scores=scores, device=torch.device("cpu")),  # type: ignore[arg-type]
             rules=StatisticsRules(),
             seed=seed,
             batch_size=batch_size,
             progress=_silent,
+            floors=floors or {},
         )
-        return Outcome(list(adversarial(context, AdversarialParams(**params))), faces)
+        given = {"attack": "pgd", **params}
+        return Outcome(list(adversarial(context, AdversarialParams(**given))), faces)
 
     return run
 

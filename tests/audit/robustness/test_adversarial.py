@@ -21,17 +21,21 @@ EPS = ["2/255", "8/255", "24/255"]
 
 def test_it_is_registered_with_what_it_needs() -> None:
     probe = find_probe("adversarial")
-    assert probe.needs == {"gradients", "labels"}
+    assert probe.needs == {"model", "images", "labels"}
+    assert AdversarialParams().further_needs() == {"gradients"}
+    assert AdversarialParams(attack="square").further_needs() == frozenset()
+    assert "square" in AdversarialParams().without_gradients()
     assert probe.tasks == {"expression", "forgery"}
     assert probe.pillar == "robustness"
 
 
 def test_params_take_numbers_as_people_write_them() -> None:
-    params = AdversarialParams.model_validate({"eps": ["8/255", 0.01, "2/255"], "step_size": "1/255"})
+    params = AdversarialParams.model_validate({"eps": ["8/255", 0.01, "2/255"], "step_size": "1/255", "attack": "pgd"})
     assert [str(eps) for eps in params.eps] == ["2/255", "0.01", "8/255"]
     assert float(params.eps[2]) == 8 / 255
     assert params.model_dump(mode="json")["eps"] == ["2/255", "0.01", "8/255"]
     assert [str(eps) for eps in AdversarialParams.model_validate({"eps": "4/255"}).eps] == ["4/255"]
+    assert [str(eps) for eps in AdversarialParams(norm="l2").eps] == ["1/8", "1/4", "1/2", "1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +52,11 @@ def test_params_take_numbers_as_people_write_them() -> None:
         ({"restarts": 0}, "greater than or equal to 1"),
         ({"attack": "fgsm", "steps": 10}, "leave out steps"),
         ({"attack": "cw"}, "pgd"),
-        ({"norm": "l2"}, "linf"),
+        ({"norm": "l1"}, "linf"),
+        ({"norm": "l2", "eps": 2000}, "at most 1000"),
+        ({"attack": "standard", "steps": 10}, "standard has no setting steps"),
+        ({"attack": "square", "restarts": 2}, "square has no setting restarts"),
+        ({"queries": 0, "attack": "square"}, "greater than or equal to 1"),
         ({"stepps": 3}, "Extra inputs"),
     ],
 )
@@ -167,7 +175,7 @@ def test_a_model_that_is_never_right_is_not_measured(run_probe: Any, case: Any) 
     found = run_probe(case.net, case.pixels, wrong, eps=EPS)
     assert found.accuracy("none", "0") == 0
     unmeasured = [out for out in found.outputs if isinstance(out, Measurement)]
-    assert len(unmeasured) == 2 * len(EPS)
+    assert len(unmeasured) == 3 * len(EPS)
     assert all("none of the 80 faces" in (item.estimate.reason or "") for item in unmeasured)
     assert not found.findings
 
@@ -179,7 +187,7 @@ def test_a_model_with_one_answer_for_all_is_not_measured(run_probe: Any, case: A
     found = run_probe(constant, case.pixels, case.labels, eps=EPS)
     assert found.accuracy("none", "0") == pytest.approx((case.labels == 1).mean())
     unmeasured = [out for out in found.outputs if isinstance(out, Measurement)]
-    assert len(unmeasured) == 2 * len(EPS)
+    assert len(unmeasured) == 3 * len(EPS)
     assert all("one and the same answer" in (item.estimate.reason or "") for item in unmeasured)
     assert not found.findings
     happy = case.labels == 1  # faces of one label, all answered so, are measured
@@ -234,7 +242,7 @@ def test_a_gradient_that_points_the_wrong_way_is_found(run_probe: Any, case: Any
         return 2 * logits.detach() - logits  # the same values, the opposite gradient
 
     found = run_probe(turned, case.pixels, case.labels, eps=EPS)
-    assert {"not_rising", "withstands_without_limit"} <= found.failures
+    assert {"not_rising", "withstands_without_limit", "black_box_stronger"} <= found.failures
 
 
 def test_a_random_model_is_found(run_probe: Any, case: Any) -> None:
@@ -262,6 +270,7 @@ class _Stub:
     """An attack that does as it is told."""
 
     name = "pgd"
+    norm = "linf"
 
     def __init__(self, how: Any) -> None:
         self.how = how
@@ -300,16 +309,16 @@ QUIET = ["8/255", "20/255"]  # noise of these changes hardly any
 @pytest.mark.parametrize(
     ("how", "eps", "named"),
     [
-        (_noise, NOISY, {"weaker_than_noise"}),
-        (_too_far, QUIET, {"out_of_bounds"}),
-        (_nothing, NOISY, {"unchanged", "weaker_than_noise"}),
-        (_only_at_small_eps, QUIET, {"not_monotone"}),
+        (_noise, NOISY, {"weaker_than_noise", "black_box_stronger"}),
+        (_too_far, QUIET, {"out_of_bounds", "black_box_stronger"}),
+        (_nothing, NOISY, {"unchanged", "weaker_than_noise", "black_box_stronger"}),
+        (_only_at_small_eps, QUIET, {"not_monotone", "black_box_stronger"}),
     ],
 )
 def test_a_broken_attack_is_found(
     run_probe: Any, case: Any, monkeypatch: pytest.MonkeyPatch, how: Any, eps: list[str], named: set[str]
 ) -> None:
-    monkeypatch.setattr(probe_module, "_attack", lambda params, seed: _Stub(how))
+    monkeypatch.setattr(probe_module, "_attack", lambda params, seed, classes: (_Stub(how), []))
     found = run_probe(case.net, case.pixels, case.labels, subjects=case.subjects, eps=eps)
     assert found.failures == named
     for name in named:

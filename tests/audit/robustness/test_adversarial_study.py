@@ -64,6 +64,7 @@ class _Stub:
     """An attack that moves faces as told, whatever the model."""
 
     name = "pgd"
+    norm = "linf"
 
     def __init__(self, move: Callable[..., Tensor], seed: int) -> None:
         self.move, self.seed = move, seed
@@ -100,6 +101,7 @@ def _only_at_small_eps(scores: Scorer, pixels: Tensor, labels: Tensor, rows: Any
 
 
 RESISTING = "pgd on an adversarially trained net"
+RESISTING_STANDARD = "standard on an adversarially trained net"
 CONSTANT = "net that gives every face one answer"
 NOISY = ["100/255", "150/255", "200/255"]
 # name: how the net is changed, the attack (parameters or a stub), eps, the finding that must be there
@@ -107,6 +109,9 @@ FAULTS: dict[str, tuple[Callable[[Scorer], Scorer] | None, Any, list[str], str]]
     "input quantised to 17 values": (_quantised, {}, EPS, "no_gradient"),
     "saturated probabilities": (_saturated, {}, EPS, "no_gradient"),
     "gradient turned round": (_turned, {}, EPS, "withstands_without_limit"),
+    "gradient turned round, asked without it": (_turned, {}, EPS, "black_box_stronger"),
+    "gradient turned round, under quick": (_turned, {"attack": "quick"}, EPS, "black_box_stronger"),
+    "input quantised to 17 values, under standard": (_quantised, {"attack": "standard"}, EPS, "no_gradient"),
     "noise added to the input": (_random, {}, EPS, "unstable"),
     "NaN off the grid of 8-bit pixels": (_fragile, {}, EPS, "no_answer"),
     "attack that is a fifth of noise": (None, _weak_noise, NOISY, "weaker_than_noise"),
@@ -119,6 +124,11 @@ SOUND: dict[str, tuple[Any, list[str], set[str]]] = {
     "pgd with eps too small for most faces": ({}, ["1/2550", "1/510"], set()),
     RESISTING: ({}, ["2/255", "4/255", "8/255"], set()),
     CONSTANT: ({}, EPS, set()),
+    RESISTING_STANDARD: ({"attack": "standard"}, ["2/255", "4/255", "8/255"], set()),
+    "quick on an ordinary net": ({"attack": "quick"}, EPS, set()),
+    "standard on an ordinary net": ({"attack": "standard"}, EPS, set()),
+    "standard in L2 on an ordinary net": ({"attack": "standard", "norm": "l2"}, ["1/4", "1", "4"], set()),
+    "square on an ordinary net": ({"attack": "square"}, EPS, set()),
     "fgsm on an ordinary net": ({"attack": "fgsm"}, EPS, set()),
     "attack exactly as strong as noise": (_other_noise, NOISY, {"weaker_than_noise"}),
     "equally strong at every eps": (_same_size_noise, NOISY, {"not_monotone"}),
@@ -140,7 +150,7 @@ def test_rates_of_the_checks(run_probe: Any, make_case: Any, monkeypatch: pytest
 
     def run(case: Any, scores: Scorer, how: Any, eps: list[str], seed: int) -> Any:
         params = how if isinstance(how, dict) else {}
-        stub = original if params is how else lambda params, start: _Stub(how, start % 2**31)
+        stub = original if params is how else lambda params, start, classes: (_Stub(how, start % 2**31), [])
         monkeypatch.setattr(probe_module, "_attack", stub)
         return run_probe(scores, case.pixels, case.labels, subjects=case.subjects, seed=seed, eps=eps, **params)
 
@@ -153,7 +163,7 @@ def test_rates_of_the_checks(run_probe: Any, make_case: Any, monkeypatch: pytest
             scores = change(case.net) if change else case.net
             hits[name] += finding in run(case, scores, how, eps, seed).failures
         for name, (how, eps, only) in SOUND.items():
-            audited = resisting if name == RESISTING else case
+            audited = resisting if name in (RESISTING, RESISTING_STANDARD) else case
             scores = _constant if name == CONSTANT else audited.net
             outcome = run(audited, scores, how, eps, seed)
             found = outcome.failures & only if only else outcome.failures
