@@ -12,14 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ....core.pair_tables import ACROSS
 from ....core.probes import Note, Output, ProbeContext, TableOutput
 from ....core.results import Direction
-from ....core.statistics.correlated_gaps import answer_correlated, ask_correlated, joint_normal
-from ....core.statistics.gap_findings import gap_findings, gap_notes
-from ....core.statistics.gap_questions import ATTRIBUTE, GroupQuestion
-from ....core.statistics.gaps import Asked, NoGap
+from ....core.statistics.gap_questions import ATTRIBUTE
 from ....core.statistics.groups import Groups
+from ...pair_gaps import PairQuestion, answered, is_across, pair_question
 from ...verification import (
     ALL,
     GENUINE,
@@ -45,7 +42,6 @@ PAIRS = Catalogue(
     ("fmr", "fnmr"),
     "",
 )
-DRAWS = 4000
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ def measure(context: ProbeContext, choice: Choice, *, threshold: float | None, f
             yield from probe.by_group(groups, choice.gaps, level, rows)
         yield from probe.over_all(choice.gaps, level, rows)
         asked += probe.questions(rows, level)
-    yield from probe.answered(asked)
+    yield from answered(context, asked, comparisons.people, choice.tolerance)
 
 
 def threshold_notes(found: Threshold, fmr: float, *, given: bool) -> Iterator[Note]:
@@ -118,21 +114,6 @@ def threshold_notes(found: Threshold, fmr: float, *, given: bool) -> Iterator[No
             f"No impostor pair reaches the threshold: an FMR of 0 of {found.impostors:,} is not an FMR of 0; read the "
             "upper limit."
         )
-
-
-@dataclass(frozen=True)
-class _OpenQuestion:
-    """A gap that is asked and not answered yet."""
-
-    metric: str
-    attribute: str
-    slice: Mapping[str, str]
-    direction: Direction
-    rates: GroupRates
-    names: Sequence[str]
-    chosen: Rows
-    left_out: Mapping[str, str]
-    out_of_scope: Sequence[str]
 
 
 class _PairMetrics:
@@ -202,8 +183,8 @@ class _PairMetrics:
         for name in names:
             index = INDICES[name]
             measured = [set(found[metric].measured.tolist()) for metric in index.rates]
-            kept = [code for code in sorted(set.intersection(*measured)) if not _is_across(groups, code)]
-            small = [code for code in range(len(groups)) if code not in kept and not _is_across(groups, code)]
+            kept = [code for code in sorted(set.intersection(*measured)) if not is_across(groups, code)]
+            small = [code for code in range(len(groups)) if code not in kept and not is_across(groups, code)]
             blocking = len(set(small) - groups.out_of_scope) if len(small) + len(kept) > 1 else 0
             parts = [_group_rate(found[metric], np.asarray(kept, dtype=np.int64)) for metric in index.rates]
             random = self.context.random("index", groups.name, name)
@@ -214,81 +195,12 @@ class _PairMetrics:
                     estimate = estimate.model_copy(update={"groups_left_out": blocking})
                 yield self.context.measurement(f"{name}{suffix}", estimate, slice=place, direction=direction)
 
-    def questions(self, within: Rows, level: Mapping[str, str]) -> Iterator[_OpenQuestion]:
+    def questions(self, within: Rows, level: Mapping[str, str]) -> Iterator[PairQuestion]:
         """Yield how far the groups of each attribute differ in each tested metric."""
         for groups in self.context.faces.groupings:
-            names = [", ".join(value.values()) for value in groups.values]
             for metric in self.choice.gaps:
                 found = self.rates(metric, within, groups)
-                left_out = {
-                    names[code]: found.estimates[code].reason or ""
-                    for code in range(len(groups))
-                    if found.estimates[code].value is None and not _is_across(groups, code)
-                }
-                chosen = [code for code in found.measured if not _is_across(groups, int(code))]
-                yield _OpenQuestion(
-                    metric=metric,
-                    attribute=groups.name,
-                    slice=level,
-                    direction=_RATES[metric].direction,
-                    rates=found,
-                    names=names,
-                    chosen=np.asarray(chosen, dtype=np.int64),
-                    left_out=left_out,
-                    out_of_scope=[names[code] for code in groups.out_of_scope],
-                )
-
-    def answered(self, questions: Sequence[_OpenQuestion]) -> Iterator[Output]:
-        """Yield the answers to all questions together: measurements, findings, notes."""
-        can = [question for question in questions if not _why_not(question)]
-        parts = [question.rates.pairs.influence(question.rates.values, self.comparisons.people) for question in can]
-        influences = [part[:, question.chosen] for part, question in zip(parts, can, strict=True)]
-        random = self.context.random("gaps")
-        drawn = joint_normal(influences, DRAWS, random) if can else []
-        asked = [self._asked(question, random, normal) for question, normal in zip(can, drawn, strict=True)]
-        answers = dict(zip(map(id, can), answer_correlated(asked), strict=True))
-        closed = [
-            GroupQuestion(
-                probe_id=self.context.probe_id,
-                metric=question.metric,
-                attribute=question.attribute,
-                gap=answers.get(id(question)) or _no_gap(question),
-                slice=question.slice,
-                direction=question.direction,
-                title=question.metric.upper(),
-                level=self.context.rules.level,
-            )
-            for question in questions
-        ]
-        for question in closed:
-            yield from question.measurements()
-        yield from gap_findings(closed, drawn=True)
-        for text in gap_notes(closed):
-            yield Note(text)
-
-    def _asked(self, question: _OpenQuestion, random: np.random.Generator, normal: Floats) -> Asked:
-        found, chosen = question.rates, question.chosen
-        values = np.asarray([found.estimates[code].value for code in chosen], dtype=np.float64)
-        weights = np.asarray([found.estimates[code].n for code in chosen], dtype=np.float64)
-        people = np.asarray([found.estimates[code].subjects for code in chosen], dtype=np.int64)
-        in_group = found.pairs.only(np.flatnonzero(np.isin(found.pairs.group, chosen)).astype(np.int64))
-        return ask_correlated(
-            values,
-            covariance_of(found, chosen),
-            weights,
-            [question.names[code] for code in chosen],
-            self.context.rules,
-            random,
-            people=len(np.unique(np.concatenate([in_group.first, in_group.second]))),
-            faces=len(in_group),
-            group_people=people,
-            left_out=question.left_out,
-            out_of_scope=question.out_of_scope,
-            direction=question.direction,
-            tolerance=self.choice.tolerance,
-            draws=DRAWS,
-            normal=normal,
-        )
+                yield pair_question(groups, found, metric, _RATES[metric].direction, slice=level)
 
     def coverage(self) -> TableOutput:
         """Count pairs of both kinds and people by group."""
@@ -319,29 +231,3 @@ def _group_rate(found: GroupRates, chosen: Rows) -> GroupRate:
         pairs=np.asarray([estimate.n for estimate in estimates], dtype=np.int64),
         people=np.asarray([estimate.subjects for estimate in estimates], dtype=np.int64),
     )
-
-
-def _no_gap(question: _OpenQuestion) -> NoGap:
-    several = sum(ACROSS not in name for name in question.names) > 1
-    blocking = len(set(question.left_out) - set(question.out_of_scope)) if several else 0
-    return NoGap(_why_not(question), dict(question.left_out), blocking)
-
-
-def _is_across(groups: Groups, code: int) -> bool:
-    return ACROSS in groups.values[code].values()
-
-
-def _why_not(question: _OpenQuestion) -> str:
-    """Say why the gap is not measured; an empty text where it is."""
-    if len(question.chosen) > 1:
-        values = question.rates.values[np.isin(question.rates.pairs.group, question.chosen)]
-        right = (
-            "no pair of any group is wrong" if question.direction == "lower" else "every pair of every group is alike"
-        )
-        return f"{right}, so nothing can be compared; read the limits of the groups" if len(set(values)) < 2 else ""
-    inside = [name for name in question.names if ACROSS not in name]
-    if len(inside) < 2:
-        return f"there is one group only, {inside[0]}" if inside else "there is no group"
-    if len(question.chosen) == 0:
-        return f"none of {len(inside)} groups has enough pairs; two are needed"
-    return f"only one of {len(inside)} groups, {question.names[question.chosen[0]]}, has enough pairs"
