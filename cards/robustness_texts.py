@@ -17,6 +17,46 @@ _UNDER_CONDITIONS = {
 _ATTACKS = {
     "smallest_eps": ("smallest eps that flips", "smallest of the sizes tried at which the attack changes the answer"),
 }
+_FRAMES = {
+    "withstood": (
+        "withstood up to",
+        "largest amount tried (share of the box, or degrees) up to which no more right answers are lost than accepted",
+    ),
+    "mirror_consistency": ("mirror consistency", "share of answers that are the same for the mirror image of the face"),
+    "mirror_consistency.null": (
+        "mirror consistency by chance",
+        "the same when the mirror image is one of another person's face",
+    ),
+    "mirror_distance": (
+        "mirror distance",
+        "how far the outputs for a face and its mirror image lie apart: half the sum of absolute differences of the "
+        "class probabilities, or the mean absolute difference",
+    ),
+    "faces_beyond_picture": (
+        "faces beyond the picture",
+        "most faces whose crop reached beyond the picture in a change",
+    ),
+}
+_OPEN_SET = {
+    "unknown_auroc": (
+        "AUROC against unknowns",
+        "chance that a face the model was made for scores above an unknown one; 0.5 for a score that knows nothing",
+    ),
+    "fpr95": (
+        "FPR at 95 % TPR",
+        "share of unknowns accepted at the score that accepts 95 % of known faces; 0.95 for a score that knows nothing",
+    ),
+    "known_rejected": ("known faces rejected", "share of known faces below the score that 95 % of all of them reach"),
+    "unknown_accepted": (
+        "unknowns accepted",
+        "share of unknowns that reach the score which 95 % of the known faces reach",
+    ),
+    "known_above_unknown": (
+        "rank above unknowns",
+        "mean share of the unknowns that a known face scores above, ties counting half",
+    ),
+    "known_accuracy": ("accuracy on known faces", "share of the faces of known classes that are answered rightly"),
+}
 
 CONDITION_NAMES: Mapping[str, str] = {
     "pgd": "PGD",
@@ -40,5 +80,7 @@ CONDITION_NAMES: Mapping[str, str] = {
 ROBUSTNESS_TEXTS: Mapping[str, tuple[str, str]] = {
     **_UNDER_CONDITIONS,
     **_ATTACKS,
+    **_FRAMES,
+    **_OPEN_SET,
 }
 """Title and meaning by metric."""

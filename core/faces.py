@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from .errors import AuditError
-from .images import ImageFault, read_bytes, read_face
+from .images import ImageFault, decode_rgb, read_bytes, read_face
 from .landmarks import (
     ArrayLandmarks,
     LandmarkKind,
@@ -31,8 +31,10 @@ from .results import AttributeSummary, GroupCount
 from .statistics.groups import Groups, plan_groups
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
 
+Cut = TypeVar("Cut")
 PREFETCHED_BATCHES = 3
 HASHED_AT_ONCE = 1024
 _Read = tuple[NDArray[np.uint8], bool, tuple[int, int]] | str  # crop, padded, image size; or the fault
@@ -214,6 +216,30 @@ class Faces:
         with ThreadPoolExecutor(max(1, self.workers)) as pool:
             parts = (paths[start : start + HASHED_AT_ONCE] for start in range(0, len(paths), HASHED_AT_ONCE))
             return [found for part in parts for found in pool.map(digest, part)]  # map queues all it is given
+
+    def cut(self, rows: NDArray[np.int64], how: Callable[[Image, NDArray[np.float64] | None], Cut]) -> list[Cut]:
+        """Decode the whole image of each face once, in threads, and return what ``how`` makes of it and the face's box.
+
+        For what lies around a face, which :meth:`batches` does not show.
+
+        Args:
+            rows: positions to read.
+            how: is given the image, RGB after EXIF rotation, and the box as the manifest has it, (4,) pixels, or
+                ``None`` for the whole image; called from several threads.
+
+        Raises:
+            AuditError: for an unusable image.
+        """
+
+        def one(row: int) -> Cut:
+            try:
+                image = decode_rgb(read_bytes(self.folder / str(self.frame["path"].iat[row])))
+                return how(image, None if self.boxes is None else self.boxes[row])
+            except ImageFault as fault:
+                raise AuditError(f"row {self.rows_of_source[row] + 1} became unusable: {fault}") from fault
+
+        with ThreadPoolExecutor(max(1, self.workers)) as pool:
+            return list(pool.map(one, np.asarray(rows).tolist()))
 
     def batches(
         self,
