@@ -139,13 +139,14 @@ class FAB:
         best: Best | None,
         *,
         moved: bool,
+        projected: bool = False,
     ) -> Tensor:
         """Write down what was seen at points; return which faces search on, shape (m,), bool."""
         distance = now.around.distance(points)
         found.take(now.places, points, distance, right)
         if best is None:
             return torch.ones_like(right)
-        inside = distance <= now.around.eps
+        inside = (distance <= now.around.eps) | projected  # whose distance may be rounded upwards
         if inside.any():
             places = now.places[inside]
             best.take(places, points[inside], loss[inside], right[inside])
@@ -159,7 +160,7 @@ class FAB:
         points = now.around.project(torch.where(success, found.points[now.places], now.points))
         logits = glance(scores, points)
         loss, right = log_odds(logits, now.labels), answers_right(logits, now.labels)
-        self._note(now, points, loss, right, found, best, moved=True)
+        self._note(now, points, loss, right, found, best, moved=True, projected=True)
 
 
 class _Nearest:

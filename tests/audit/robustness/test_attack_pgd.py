@@ -157,6 +157,42 @@ class _Scores(nn.Module):
         return self.target.scores(x)
 
 
+def test_in_l2_a_step_goes_along_the_gradient(small: tuple[nn.Module, Tensor, Tensor]) -> None:
+    """x <- P(x + a g / |g|), with P shortening the change to eps and cutting off at 0 and 1; no random start."""
+    net, pixels, labels = small
+    eps, steps, size = 0.4, 7, 0.15
+    attack = PGD(norm="l2", steps=steps, step_size=size, random_start=False)
+    found = attack(net, pixels, labels, ROWS, eps)
+    for i in range(COUNT):
+        face, x, label = pixels[i], pixels[i], int(labels[i])
+        points = [x]
+        for _ in range(steps):
+            if int(net(x[None])[0].argmax()) != label:
+                break
+            x = x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(nn.functional.cross_entropy(net(x[None]), labels[i : i + 1]), x)
+            change = x.detach() + size * gradient / (gradient**2).sum().sqrt() - face
+            length = float((change**2).sum().sqrt())
+            x = (face + change * min(1.0, eps / length)).clamp(0, 1)
+            points.append(x)
+        flipped = int(net(x[None])[0].argmax()) != label
+        assert bool(found.flipped[i]) == flipped
+        best = x if flipped else max(points, key=lambda x: float(log_odds(net(x[None]), labels[i : i + 1])))
+        torch.testing.assert_close(found.pixels[i], best, atol=1e-9, rtol=0)
+    assert 0 < int(found.flipped.sum()) < COUNT
+
+
+def test_in_l2_it_is_no_weaker_than_foolboxs(small: tuple[nn.Module, Tensor, Tensor]) -> None:
+    foolbox = pytest.importorskip("foolbox")
+    net, pixels, labels = small
+    model = foolbox.PyTorchModel(net.eval(), bounds=(0, 1))
+    for eps in (0.2, 0.4, 0.8):
+        theirs = foolbox.attacks.L2BasicIterativeAttack(steps=10, rel_stepsize=0.25, random_start=False)
+        _, _, success = theirs(model, pixels, labels, epsilons=eps)
+        attack = PGD(norm="l2", steps=10, step_size=0.25 * eps, random_start=False)
+        assert int((success & ~attack(net, pixels, labels, ROWS, eps).flipped).sum()) == 0
+
+
 def _right_faces(london: Any, every: int) -> tuple[np.ndarray, Tensor, Tensor]:
     rows = np.arange(0, 204, every)
     pixels, labels = london.pixels(rows), torch.from_numpy(london.labels[rows])
