@@ -1,5 +1,5 @@
 """Robustness probes: what a perturbation within stated bounds does to the model. Importing registers them."""
 
-from . import adversarial
+from . import adversarial, framing
 
-__all__ = ["adversarial"]
+__all__ = ["adversarial", "framing"]
