@@ -114,16 +114,22 @@ def in_vain(
         told = people.tell(_of_gate(gate, faces.groupings, people.labels))
         if told:
             yield f"The gate {gate.measure} at most {gate.at_most:g}: {told}"
-    for probe_id, params in loaded.params.items():
-        tolerance = getattr(params, "tolerance", None)
-        tested = getattr(params, "gaps", ("accuracy",))
-        if not isinstance(tolerance, float) or tested == ():
-            continue
-        metric = "accuracy" if plan.target.task != "action_units" else "selection_rate"
+    metric = "accuracy" if plan.target.task != "action_units" else "selection_rate"
+    for tolerance, probes in _tolerances(loaded).items():
         asked = [_Asked("worst_vs_rest", metric, None, groups, tolerance) for groups in faces.groupings]
         told = people.tell(asked)
         if told:
-            yield f"The tolerance {tolerance:g} of {probe_id}, even if all faces count: {told}"
+            yield f"The tolerance {tolerance:g} of {', '.join(probes)}, even if all faces count: {told}"
+
+
+def _tolerances(loaded: LoadedPlan) -> dict[float, list[str]]:
+    """Return the ids of the probes that test gaps against each tolerance."""
+    found: dict[float, list[str]] = {}
+    for probe_id, params in loaded.params.items():
+        tolerance = getattr(params, "tolerance", None)
+        if isinstance(tolerance, float) and getattr(params, "gaps", None) != ():
+            found.setdefault(tolerance, []).append(probe_id)
+    return found
 
 
 def _of_gate(gate: GateSpec, groupings: Sequence[Groups], labels: Sequence[str]) -> list[_Asked]:

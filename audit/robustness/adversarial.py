@@ -49,7 +49,7 @@ class AdversarialParams(ProbeParams):
     """Settings of the attack; eps and step_size in pixel units 0..1, as numbers or like ``8/255``."""
 
     attack: AttackName = Field(
-        default="standard",
+        default="quick",
         description="a tier (quick, standard, full: several attacks in turn, each on what still stands), or one attack",
     )
     norm: Norm = Field(

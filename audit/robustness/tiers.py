@@ -88,7 +88,7 @@ class _Effort:
 
 EFFORTS: Mapping[Tier, _Effort] = {
     "quick": _Effort(ce_steps=20, targeted_steps=20, targets=2, fab_steps=0, queries=0),
-    "standard": _Effort(ce_steps=50, targeted_steps=30, targets=9, fab_steps=0, queries=500),
+    "standard": _Effort(ce_steps=50, targeted_steps=20, targets=4, fab_steps=0, queries=300),
     "full": _Effort(ce_steps=100, targeted_steps=100, targets=9, fab_steps=100, queries=5000),
 }
 """``full`` has the settings of AutoAttack's standard version (Croce and Hein 2020, arXiv 2003.01690)."""
