@@ -13,6 +13,11 @@ _UNDER_CONDITIONS = {
     "absolute_error": ("absolute error", "mean distance of predicted and true value, over the dimensions"),
     "moved": ("move of the answer", "mean distance of the values under the condition from those without it"),
     "changed": ("answers changed", "share of faces with another answer under the condition than as they are"),
+    "mce": (
+        "mean corruption error",
+        "mean over corruptions of the mean error over severities, not divided by another net's errors",
+    ),
+    "relative_mce": ("relative mean corruption error", "the mean corruption error less the error of faces as they are"),
 }
 _ATTACKS = {
     "smallest_eps": ("smallest eps that flips", "smallest of the sizes tried at which the attack changes the answer"),
