@@ -23,7 +23,7 @@ _ATTACKS = {
     "smallest_eps": ("smallest eps that flips", "smallest of the sizes tried at which the attack changes the answer"),
     "survives": (
         "flips that outlast a camera",
-        "of the answers that an attack changed, the share that stay changed; faces that the camera itself changes left out",
+        "of the answers that an attack changed, the share that stay so; without faces that the camera itself changes",
     ),
 }
 _FRAMES = {
