@@ -18,8 +18,12 @@ KINDS: Mapping[str, str] = {
 }
 """Names that a kind of condition has in keys, with what many of them are called."""
 STRENGTHS = ("eps", "severity", "share", "amount")
-CONTROLS: Mapping[str, str] = {"noise": "noise of the same size", "random": "random places", "identity": "no change"}
-"""Conditions beside which another of the same size is to be read."""
+AT_RANDOM, ELSEWHERE = "random_", "_elsewhere"
+_CONTROLS: Mapping[str, frozenset[str]] = {
+    "attack": frozenset({"noise"}),
+    "occlusion": frozenset({"guided_last"}),
+    "change": frozenset({"identity"}),
+}
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,11 @@ class Under:
 
     @property
     def control(self) -> bool:
-        """Whether it is what others are to be read beside."""
-        return self.name in CONTROLS
+        """Whether it is what another of the same size is to be read beside."""
+        if self.kind == "attack" and self.name.startswith(AT_RANDOM):
+            return True
+        elsewhere = self.kind == "occlusion" and self.name.endswith(ELSEWHERE)
+        return elsewhere or self.name in _CONTROLS.get(self.kind, ())
 
     @property
     def amount(self) -> float | None:
@@ -66,10 +73,22 @@ class Under:
         """What was done in words, without its strength: ``fog``, ``all corruptions``."""
         if self.whole:
             return f"all {KINDS[self.kind]}"
-        name = CONDITION_NAMES.get(self.name) or self.name.replace("_", " ")
-        name = f"every {self.kind}" if self.name == EVERY else name
+        name = f"every {self.kind}" if self.name == EVERY else self._name
         rest = ", ".join(f"{key} {value}" for key, value in self.rest)
         return f"{name} ({rest})" if rest else name
+
+    @property
+    def _name(self) -> str:
+        known = CONDITION_NAMES.get(self.kind, {})
+        if self.name in known:
+            return known[self.name]
+        if self.kind == "attack" and self.name.startswith(AT_RANDOM):
+            other = self.name.removeprefix(AT_RANDOM)
+            return f"{known.get(other) or other.replace('_', ' ')} at random"
+        if self.name.endswith(ELSEWHERE):
+            other = self.name.removesuffix(ELSEWHERE)
+            return f"{known.get(other) or other.replace('_', ' ')}, moved elsewhere"
+        return self.name.replace("_", " ")
 
     @property
     def title(self) -> str:

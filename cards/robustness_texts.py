@@ -67,29 +67,85 @@ _OPEN_SET = {
     "known_accuracy": ("accuracy on known faces", "share of the faces of known classes that are answered rightly"),
 }
 
-CONDITION_NAMES: Mapping[str, str] = {
-    "pgd": "PGD",
-    "fgsm": "FGSM",
-    "apgd_ce": "APGD-CE",
-    "apgd_t": "APGD-T",
-    "fab": "FAB",
-    "square": "Square Attack",
-    "quick": "attacks of the quick tier",
-    "standard": "attacks of the standard tier",
-    "full": "attacks of the full tier",
-    "noise": "noise",
-    "gaussian_noise": "Gaussian noise",
-    "jpeg": "JPEG",
-    "jpeg_compression": "JPEG compression",
-    "random": "patches in random places",
-    "guided": "patches on what matters most",
+_INTEGRITY = {
+    "checks_that_differ": ("checks that differ", "how many of the checks that could be made found a difference"),
+    "answers_changed": (
+        "answers that change in a check",
+        "share of faces with another answer when the same is asked in another way",
+    ),
+    "largest_change": (
+        "largest change in a check",
+        "largest change of a probability (or value) when the same is asked in another way",
+    ),
+    "modules_in_training": ("modules in training mode", "modules of the net that were left in training mode"),
+    "class_order_gain": (
+        "gain of another order of classes",
+        "balanced accuracy gained by the order that fits best, for people by whom it was not chosen",
+    ),
+    "class_order_gain.p": ("p of another order of classes", "p-value of that order fitting no better"),
+    "channel_order_gain": (
+        "gain of red and blue exchanged",
+        "balanced accuracy gained when red and blue are exchanged before the net",
+    ),
+    "preprocessing_gain": (
+        "gain of another reading of pixels",
+        "balanced accuracy gained by the channels, mean and deviation that fit best, for people by whom they were not "
+        "chosen",
+    ),
+    "preprocessing_gain.p": ("p of another reading of pixels", "p-value of that reading fitting no better"),
+    "preprocessing_information": (
+        "information gained by another reading of pixels",
+        "nats per face that it tells more of the label, thresholds and confidence fitted anew",
+    ),
+    "not_finite": ("plain pictures without an answer", "pictures of one colour or noise with NaN or infinite outputs"),
+    "output_range": ("range of the outputs", "largest distance of a probability (or value) between two faces"),
+    "saturated": ("saturated answers", "share of faces answered with a certainty of 1 to six digits"),
+    "sum_error": ("error of the sum", "largest distance from 1 of the sum of a face's probabilities"),
 }
-"""What is done to faces, where its name in keys with spaces for underscores would not do."""
+
+CONDITION_NAMES: Mapping[str, Mapping[str, str]] = {
+    "attack": {
+        "pgd": "PGD",
+        "fgsm": "FGSM",
+        "apgd_ce": "APGD-CE",
+        "apgd_t": "APGD-T",
+        "fab": "FAB",
+        "square": "Square Attack",
+        "quick": "attacks of the quick tier",
+        "standard": "attacks of the standard tier",
+        "full": "attacks of the full tier",
+        "noise": "noise of the same size",
+        "low_frequency": "smooth changes",
+        "patch": "a sticker",
+        "eyeglasses": "the frame of glasses",
+    },
+    "corruption": {
+        "gaussian_noise": "Gaussian noise",
+        "gaussian_blur": "Gaussian blur",
+        "jpeg": "JPEG",
+        "jpeg_compression": "JPEG compression",
+        "noise": "all noise",
+        "blur": "all blur",
+        "weather": "all weather",
+        "digital": "all digital",
+        "face": "all that is typical of faces",
+        "imagenet_c": "the fifteen of ImageNet-C",
+    },
+    "occlusion": {
+        "random": "patches at random",
+        "guided": "patches, the most important first",
+        "guided_last": "patches, the least important first",
+        "guided_elsewhere": "patches by a map moved elsewhere",
+    },
+    "change": {"identity": "no change", "mirror": "mirroring"},
+}
+"""What is done to faces, by kind and name, where the name with spaces for underscores would not do."""
 
 ROBUSTNESS_TEXTS: Mapping[str, tuple[str, str]] = {
     **_UNDER_CONDITIONS,
     **_ATTACKS,
     **_FRAMES,
     **_OPEN_SET,
+    **_INTEGRITY,
 }
 """Title and meaning by metric."""

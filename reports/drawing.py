@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..cards.conditions import perturbs
 from ..core.results import ProbeResult
 from .figures.calibration import calibration_figures
+from .figures.checklist import checklist_figures
 from .figures.classes import class_figures, null_figures
+from .figures.condition_tables import condition_figures
 from .figures.confusion import confusion_figure
 from .figures.curves import curve_figures
 from .figures.explanations import failed_check, main_method, method_figures
@@ -17,6 +20,7 @@ from .figures.groups import group_figures
 from .figures.heatmaps import heatmap_figures
 from .figures.panel import FigureGroup
 from .figures.single_faces import single_face_figures
+from .figures.strips import strip_figures
 from .figures.units import unit_figures
 from .figures.worst_slices import slice_figures
 from .run_files import RunFiles
@@ -30,21 +34,33 @@ def figures_of(run: RunFiles, probe: ProbeResult) -> list[FigureGroup]:
     Nothing here depends on a probe's name, so a probe of another package gets the figures its results allow.
     """
     drawers: tuple[Drawer, ...] = (
+        _checklist,
         _heatmaps,
         _methods,
         _single_faces,
         _units,
         _nulls,
         _curves,
+        _conditions,
+        _strip,
         _classes,
         _confusion,
-        _gaps,
-        _groups,
+        *(() if perturbs(probe) else (_gaps, _groups)),
         _calibration,
         _group_labels,
         _slices,
     )
     return [figure for draw in drawers for figure in draw(run, probe)] if probe.status == "ok" else []
+
+
+def folded_figures_of(run: RunFiles, probe: ProbeResult) -> list[FigureGroup]:
+    """Return the figures that a reader unfolds: group by group, of a probe that did many things to the faces."""
+    drawers: tuple[Drawer, ...] = (_gaps, _groups) if perturbs(probe) and probe.status == "ok" else ()
+    return [figure for draw in drawers for figure in draw(run, probe)]
+
+
+def _permitted(run: RunFiles) -> bool:
+    return bool(dict(run.results.plan.get("report") or {}).get("faces") == "permitted")
 
 
 def _heatmaps(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
@@ -71,9 +87,8 @@ def _checks(run: RunFiles) -> dict[str, Any]:
 def _single_faces(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     told, arrays = run.document(probe, "examples.json"), run.arrays(probe, "examples.npz")
     if told is not None and arrays is not None:
-        permitted = bool(dict(run.results.plan.get("report") or {}).get("faces") == "permitted")
         drawing = run.document(probe, "drawing.json") or {}
-        yield from single_face_figures(probe, arrays, told, drawing, permitted)
+        yield from single_face_figures(probe, arrays, told, drawing, _permitted(run))
 
 
 def _units(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
@@ -89,6 +104,22 @@ def _nulls(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
 
 def _curves(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     yield from curve_figures(probe, run.results)
+
+
+def _conditions(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    yield from condition_figures(probe, run.results)
+
+
+def _strip(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    told, arrays = run.document(probe, "strip.json"), run.arrays(probe, "strip.npz")
+    if told is not None and arrays is not None:
+        yield from strip_figures(probe, arrays, told, _permitted(run))
+
+
+def _checklist(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    table = run.table(probe, "checklist.csv")
+    if table:
+        yield from checklist_figures(table)
 
 
 def _classes(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:

@@ -17,7 +17,8 @@ from ..cards.unfinished import gate_reason, gates_not_judged, gates_text, reason
 from ..cards.wording import measurement_title, metric_title, pairs_text, probe_title
 from ..core.files import sha256_of_bytes
 from ..core.results import AuditResults, Finding, GateOutcome, Measurement, ProbeResult
-from .drawing import figures_of
+from .drawing import figures_of, folded_figures_of
+from .figures.losses import loss_blocks
 from .figures.panel import FigureGroup
 from .figures.picture import Picture
 from .run_files import RunFiles
@@ -35,6 +36,8 @@ class ProbeView:
     probe: ProbeResult
     figures: tuple[FigureGroup, ...]
     lead: tuple[Block, ...]
+    losses: tuple[Block, ...]
+    folded_figures: tuple[FigureGroup, ...]
     gaps: tuple[Block, ...]
     folded: tuple[Block, ...]
     indices: tuple[Block, ...]
@@ -136,9 +139,8 @@ class Page:
     @property
     def shows_faces(self) -> bool:
         """Whether a picture of the report shows a face of the data."""
-        panels = (
-            p for pillar in self.pillars for view in pillar.probes for group in view.figures for p in group.panels
-        )
+        views = (view for pillar in self.pillars for view in pillar.probes)
+        panels = (p for view in views for group in view.figures for p in group.panels)
         return any(isinstance(panel.drawing, Picture) and panel.drawing.shows_faces for panel in panels)
 
     @property
@@ -188,6 +190,10 @@ class Page:
         silent = any(isinstance(block, BulletList) for block in blocks)
         return " · ".join([*titles, *(["What was not measured"] if silent else [])])
 
+    def figures_title(self, figures: Sequence[FigureGroup]) -> str:
+        """Say which figures a reader can unfold."""
+        return " · ".join(group.title for group in figures)
+
     @property
     def unjudged(self) -> str:
         """Say that gates of the plan were not judged; an empty string where all were."""
@@ -219,9 +225,9 @@ def _pillars(run: RunFiles) -> Iterator[Pillar]:
 
 
 def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
-    figures = tuple(figures_of(run, probe))
+    figures, folded_figures = tuple(figures_of(run, probe)), tuple(folded_figures_of(run, probe))
     whole = [table for table in by_grouping(probe, run.results.data.attributes) if not table.attributes]
-    drawn = {ref.key for ref in _quoted_in([panel.table for group in figures for panel in group.panels])}
+    drawn = {ref.key for ref in _quoted_in(_tables_of((*figures, *folded_figures)))}
     whole_blocks = [block for grouped in whole for block in _not_drawn(list(overall_blocks(grouped)), drawn)]
     lead = [block for block in whole_blocks if probe.pillar == "performance" or not figures]
     if probe.pillar != "performance" and sum(isinstance(block, TableBlock) for block in lead) > MOST_OPEN:
@@ -230,8 +236,12 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     further = [block for block in whole_blocks if block not in lead]
     params = tuple((name, _param(value)) for name, value in probe.params.items())
     gaps, folded = _first_table(tuple(gap_blocks(probe)))
+    losses = list(loss_blocks(probe, run.results))
+    shown = tuple(block for unfolds, block in losses if not unfolds)
+    if losses:  # who loses most is told already
+        gaps, folded = (), (*(block for unfolds, block in losses if unfolds), *gaps, *folded)
     indices = tuple(index_blocks(probe))
-    drawn |= {ref.key for ref in _quoted_in([*whole_blocks, *gaps, *folded, *indices])}
+    drawn |= {ref.key for ref in _quoted_in([*whole_blocks, *shown, *gaps, *folded, *indices])}
     evidence = {key for finding in run.results.findings() for key in finding.evidence}
     evidence |= {key for gate in run.results.gates for key in gate.evidence}
     left = [item for item in probe.measurements if item.key not in drawn and not _beside_a_gap(item)]
@@ -244,7 +254,13 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     if len(left) > MOST_ROWS:
         caption += f" (the first {MOST_ROWS} of {len(left):,}; all stand in results.json)"
     rest = TableBlock(("measure", "of", "estimate"), tuple(rows), caption) if rows else None
-    return ProbeView(probe, figures, tuple(lead), gaps, folded, indices, tuple(further), rest, params)
+    return ProbeView(
+        probe, figures, tuple(lead), shown, folded_figures, gaps, folded, indices, tuple(further), rest, params
+    )
+
+
+def _tables_of(figures: Sequence[FigureGroup]) -> list[Block]:
+    return [panel.table for group in figures for panel in group.panels]
 
 
 def _first_table(blocks: Sequence[Block]) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
@@ -275,8 +291,8 @@ def _param(value: object) -> str:
 
 
 def _quoted(view: ProbeView) -> Iterator[MeasurementRef]:
-    tables = [*view.lead, *view.gaps, *view.folded, *view.indices, *view.further]
-    tables += [*(panel.table for group in view.figures for panel in group.panels)]
+    tables = [*view.lead, *view.losses, *view.gaps, *view.folded, *view.indices, *view.further]
+    tables += _tables_of((*view.figures, *view.folded_figures))
     yield from _quoted_in([*tables, *([view.rest] if view.rest is not None else [])])
 
 

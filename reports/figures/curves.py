@@ -1,145 +1,209 @@
-"""Curves of a measure against the strength of an attack, with bands, over all faces and by group."""
+"""Curves of a measure against the strength of what was done to the faces, with bands, over all faces and by group."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from ...cards.slices import Grouped, by_grouping, group_name
 from ...cards.tables import ref
 from ...cards.tree import Part, TableBlock
-from ...cards.wording import estimate_text, metric_title
-from ...core.results import AuditResults, Measurement, ProbeResult
+from ...cards.wording import estimate_text, metric_title, plural
+from ...core.results import AuditResults, ProbeResult
+from .curve_lines import VALUES, Axis, Line, alike, lines_of, metrics_of
 from .panel import FigureGroup, Panel
-from .theme import DASHES, MUTED, SERIES, SYMBOLS, Drawing, plain
+from .theme import DASHES, GRID, MUTED, SERIES, SYMBOLS, Drawing, plain
 
-STRENGTH = "eps"
-CONTROL = "noise"
+MOST_LINES = 6
+MOST_PANELS = 24
+MOST_BANDS = 4
+_TITLES = {
+    "eps": "Against the size of the perturbation",
+    "severity": "Against the severity",
+    "share": "Against the share that is covered",
+    "amount": "Against the amount of the change",
+}
+_NORMS = {"linf": "L-infinity, pixels from 0 to 1", "l2": "Euclidean length, pixels from 0 to 1"}
+_ATTACKED = (
+    " Noise of the same size is the control. An attack gives an upper bound: the true curve lies on it or below."
+)
 
 
 @dataclass(frozen=True)
-class _Line:
-    name: str
-    points: tuple[tuple[float, str, Measurement], ...]
-    control: bool = False
+class _Source:
+    probe: ProbeResult
+    several: bool
+
+    @property
+    def norm(self) -> str:
+        return _NORMS.get(str(self.probe.params.get("norm") or ""), "pixels from 0 to 1")
 
 
 def curve_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureGroup]:
-    """Yield curves for a probe whose measurements stand under conditions with ``attack`` and ``eps``."""
-    panels: list[Panel] = []
-    for table in by_grouping(probe, results.data.attributes):
-        metrics = dict.fromkeys(c.metric for c in table.columns if STRENGTH in dict(c.condition) and not c.rest)
-        for metric in metrics:
-            lines = _lines(table, metric)
-            if any(len([p for p in line.points if p[2].estimate.value is not None]) > 1 for line in lines):
-                name = "all faces" if not table.attributes else f"by {table.title}"
-                panels.append(_draw(name, metric, lines))
-    if panels:
-        yield FigureGroup(
-            "Against the size of the perturbation",
-            tuple(panels),
-            "Lines join what was measured; bands are intervals. Noise of the same size is the control. An "
-            "attack gives an "
-            "upper bound: the true curve lies on it or below.",
-        )
+    """Yield curves for a probe that measured the same at several strengths of what it did to the faces."""
+    tables = by_grouping(probe, results.data.attributes)
+    metrics = metrics_of(tables)
+    source = _Source(probe, len(metrics) > 1)
+    panels = [panel for metric in metrics for table in tables for panel in _panels(table, metric, source)]
+    if not panels:
+        return
+    strengths = dict.fromkeys(strength for strength, _ in panels)
+    caption = "Lines join what was measured; bands are intervals, and bands that overlap are no test of a difference."
+    if any(strength == "eps" for strength in strengths):
+        caption += _ATTACKED
+    if len(panels) > MOST_PANELS:
+        caption += f" Shown are the first {MOST_PANELS} of {len(panels)}; the others stand in results.json."
+    title = _TITLES.get(next(iter(strengths)), "Against the strength")
+    yield FigureGroup(title, tuple(panel for _, panel in panels[:MOST_PANELS]), caption)
 
 
-def _lines(table: Grouped, metric: str) -> list[_Line]:
-    found: dict[tuple[tuple[str, ...], str], list[tuple[float, str, Measurement]]] = {}
-    clean: dict[tuple[str, ...], tuple[float, str, Measurement]] = {}
-    for (group, column), cell in table.cells.items():
-        condition = dict(column.condition)
-        if column.metric != metric or column.rest or STRENGTH not in condition:
+def _panels(table: Grouped, metric: str, source: _Source) -> Iterator[tuple[str, Panel]]:
+    """Draw one table: over all faces what was done stands together, by group each thing done stands alone."""
+    lines = [line for line in lines_of(table, metric) if not (table.attributes and line.done.control)]
+    parts = [part for part in alike(lines) if any(len(line.known) > 1 for line in part)]
+    for part in parts:
+        axis = Axis.of(part)
+        if not table.attributes:
+            ends = list(axis.ticks.values())
+            apart = f", {axis.strength} {ends[0 if ends[0] != '0' else 1]} to {ends[-1]}" if len(parts) > 1 else ""
+            yield axis.strength, _over_all(f"all faces{apart}", metric, part, axis, source)
             continue
-        size = _size(condition[STRENGTH])
-        if size is None:
-            continue
-        point = (size, condition[STRENGTH], cell)
-        if size == 0:
-            clean[group] = point
-        else:
-            found.setdefault((group, condition.get("attack", "")), []).append(point)
-    grouped = bool(table.attributes)
-    lines = []
-    for (group, attack), points in found.items():
-        if grouped and attack == CONTROL:
-            continue
-        whole = sorted([*([clean[group]] if group in clean else []), *points], key=lambda point: point[0])
-        name = group_name(group) if grouped else ("noise of the same size" if attack == CONTROL else attack or metric)
-        lines.append(_Line(name, tuple(whole), attack == CONTROL))
-    return lines
+        done = dict.fromkeys(line.done.named for line in sorted(part, key=lambda line: not line.done.whole))
+        if len(table.attributes) > 1:
+            done = dict.fromkeys(list(done)[:1])
+        for name in done:
+            here = [line for line in part if line.done.named == name]
+            if any(len(line.known) > 1 for line in here):
+                told = f", {name}" if len(done) > 1 or len(parts) > 1 else ""
+                yield axis.strength, _by_group(f"by {table.title}{told}", metric, here, axis, source)
 
 
-def _size(text: str) -> float | None:
-    try:
-        return float(Fraction(text))
-    except (ValueError, ZeroDivisionError):
-        return None
+def _over_all(name: str, metric: str, lines: Sequence[Line], axis: Axis, source: _Source) -> Panel:
+    """Draw the mean over all that was done, the few things that cost most, and the controls."""
+    whole = [line for line in lines if line.done.whole]
+    controls = [line for line in lines if line.done.control]
+    others = sorted((line for line in lines if line not in [*whole, *controls]), key=lambda line: line.harm)
+    kept = others[: MOST_LINES - len(whole)]
+    caption = ""
+    if len(kept) < len(others):
+        caption = f"Drawn are the {len(kept)} that cost most of {len(others)}; all stand in the table."
+    shown = [*whole, *kept, *controls]
+    banded = shown if len(shown) <= MOST_BANDS else [*whole, *kept][:1]
+    if len(banded) < len(shown):
+        caption += f" The band is that of {banded[0].done.named}; the other intervals stand in the table."
+    named = [(line.done.named, line) for line in lines]
+    return _draw(name, metric, named, shown, axis, source, caption.strip(), banded)
 
 
-def _draw(name: str, metric: str, lines: list[_Line]) -> Panel:
-    ticks = dict(sorted({size: text for line in lines for size, text, _ in line.points}.items()))
+def _by_group(name: str, metric: str, lines: Sequence[Line], axis: Axis, source: _Source) -> Panel:
+    known = [line for line in lines if line.known]
+    largest = sorted(known, key=lambda line: -(line.known[0].cell.estimate.n or 0))[:MOST_LINES]
+    shown = [line for line in known if line in largest]
+    silent = [group_name(line.group) for line in lines if line not in known]
+    told = [f"Drawn are the largest {len(shown)} of {plural(len(known), 'group')}."] if len(shown) < len(known) else []
+    told += [f"Not measured: {', '.join(silent)}; the table says why."] if silent else []
+    named = [(group_name(line.group), line) for line in lines]
+    return _draw(name, metric, named, shown, axis, source, " ".join(told))
+
+
+def _draw(
+    name: str,
+    metric: str,
+    lines: Sequence[tuple[str, Line]],
+    shown: Sequence[Line],
+    axis: Axis,
+    source: _Source,
+    caption: str,
+    banded: Sequence[Line] | None = None,
+) -> Panel:
+    names = {id(line): text for text, line in lines}
     drawn = Drawing(
         height=360,
         showlegend=True,
         xaxis={
-            "title": {"text": "eps, L-infinity, pixels from 0 to 1"},
-            "tickvals": list(ticks),
-            "ticktext": [plain(text, 12) for text in ticks.values()],
+            "title": {"text": _axis_title(axis, source)},
+            "tickvals": list(axis.places.values()),
+            "ticktext": [plain(text, 12) for text in axis.ticks.values()],
         },
-        yaxis={"range": [-0.02, 1.02], "title": {"text": plain(metric_title(metric))}},
+        yaxis={"range": _range(metric, shown), "title": {"text": plain(metric_title(metric, source.probe.probe))}},
         margin={"t": 36, "b": 48},
     )
-    measured = [line for line in lines if any(cell.estimate.value is not None for _, _, cell in line.points)]
-    for position, line in enumerate(measured):
-        _draw_line(drawn, line, position, MUTED if line.control else SERIES[position % len(SERIES)])
-    alt = (
-        f"{metric_title(metric)} against eps, {name}: one line for each of {', '.join(line.name for line in measured)}."
-    )
-    silent = [line.name for line in lines if line not in measured]
-    caption = f"Not measured: {', '.join(silent)}; the table says why." if silent else ""
-    return Panel(name, drawn, _table(lines, ticks, metric), alt, caption)
+    if axis.logarithmic and 0.0 in axis.places:
+        drawn.vertical(0.5, GRID)
+    coloured = 0
+    for line in shown:
+        if banded is None or any(line is each for each in banded):
+            _draw_band(drawn, line, axis, _colour(line, coloured))
+        _draw_line(drawn, names[id(line)], line, axis, coloured)
+        coloured += not line.done.control
+    title = metric_title(metric, source.probe.probe)
+    told = ", ".join(names[id(line)] for line in shown)
+    alt = f"{title} against {axis.strength}, {name}: one line for each of {told}."
+    return Panel(name, drawn, _table(lines, axis, title), alt, caption, title if source.several else "")
 
 
-def _draw_line(drawn: Drawing, line: _Line, position: int, colour: str) -> None:
-    known = [(size, cell.estimate) for size, _, cell in line.points if cell.estimate.value is not None]
-    banded = [(size, e.low, e.high) for size, e in known if e.low is not None and e.high is not None]
+def _axis_title(axis: Axis, source: _Source) -> str:
+    title = f"eps, {source.norm}" if axis.strength == "eps" else axis.strength
+    return f"{title}; logarithmic, 0 stands apart" if axis.logarithmic and 0.0 in axis.places else title
+
+
+def _range(metric: str, lines: Sequence[Line]) -> list[float]:
+    if metric == VALUES[0]:
+        return [-0.02, 1.02]
+    cells = [point.cell.estimate for line in lines for point in line.known]
+    ends = [value for cell in cells for value in (cell.value, cell.low, cell.high) if value is not None]
+    low, high = min(0.0, *ends), max(0.2, *ends)
+    return [low - 0.02 * (high - low), high + 0.04 * (high - low)]
+
+
+def _colour(line: Line, position: int) -> str:
+    return MUTED if line.done.control else SERIES[position % len(SERIES)]
+
+
+def _draw_band(drawn: Drawing, line: Line, axis: Axis, colour: str) -> None:
+    known = [(axis.places[point.amount], point.cell.estimate) for point in line.known]
+    banded = [(place, e.low, e.high) for place, e in known if e.low is not None and e.high is not None]
     if banded:
-        x = [size for size, _, _ in banded]
+        x = [place for place, _, _ in banded]
         drawn.scatter(
             x=[*x, *reversed(x)],
             y=[*(high for _, _, high in banded), *reversed([low for _, low, _ in banded])],
             mode="lines",
             fill="toself",
             fillcolor=colour,
-            opacity=0.16,
+            opacity=0.14,
             line={"width": 0},
             hoverinfo="skip",
             showlegend=False,
         )
+
+
+def _draw_line(drawn: Drawing, name: str, line: Line, axis: Axis, position: int) -> None:
+    control, colour = line.done.control, _colour(line, position)
+    known = [(axis.places[point.amount], point.cell.estimate) for point in line.known]
     drawn.scatter(
-        x=[size for size, _ in known],
+        x=[place for place, _ in known],
         y=[estimate.value for _, estimate in known],
         mode="lines+markers",
-        name=plain(line.name),
-        line={"color": colour, "width": 2, "dash": "dot" if line.control else DASHES[position % len(DASHES)]},
-        marker={
-            "size": 8,
+        name=plain(name),
+        line={
             "color": colour,
-            "symbol": "circle-open" if line.control else SYMBOLS[position % len(SYMBOLS)],
+            "width": 3 if line.done.whole and not line.group else 2,
+            "dash": "dot" if control else DASHES[position % len(DASHES)],
         },
+        marker={"size": 8, "color": colour, "symbol": "circle-open" if control else SYMBOLS[position % len(SYMBOLS)]},
         hoverinfo="text",
-        hovertext=[f"{plain(line.name)}<br>{estimate_text(estimate)}" for _, estimate in known],
+        hovertext=[f"{plain(name)}<br>{estimate_text(estimate)}" for _, estimate in known],
         cliponaxis=False,
     )
 
 
-def _table(lines: list[_Line], ticks: dict[float, str], metric: str) -> TableBlock:
+def _table(lines: Sequence[tuple[str, Line]], axis: Axis, title: str) -> TableBlock:
     rows = []
-    for line in lines:
-        cells = {size: cell for size, _, cell in line.points}
-        row: list[Part] = [line.name]
-        row += [ref(cells[size]) if size in cells else "–" for size in ticks]
+    for name, line in lines:
+        cells = {point.amount: point.cell for point in line.points}
+        row: list[Part] = [name]
+        row += [ref(cells[amount]) if amount in cells else "–" for amount in axis.ticks]
         rows.append(tuple(row))
-    return TableBlock(("line", *(f"eps {text}" for text in ticks.values())), tuple(rows), metric_title(metric))
+    heads = (f"{axis.strength} {text}" for text in axis.ticks.values())
+    return TableBlock(("line", *heads), tuple(rows), title)

@@ -42,6 +42,7 @@ def forest(
     alt: str,
     reference: Measurement | None = None,
     caption: str = "",
+    reference_name: str = "all faces",
 ) -> Panel:
     """Draw rows of estimates with their intervals.
 
@@ -52,6 +53,7 @@ def forest(
         alt: one sentence for those who cannot see the drawing.
         reference: the same measure over all faces, drawn as a vertical line.
         caption: what to read from it.
+        reference_name: what the line is.
     """
     shown, left_out = _drawn_rows(rows)
     places, ticks, lines = _places(shown, len(series))
@@ -80,9 +82,8 @@ def forest(
         drawn.vertical(value, MUTED)
         side = "right" if value > low + 0.6 * (high - low) else "left"  # towards the middle, clear of the heading of n
         font = {"size": 11, "color": MUTED}
-        drawn.note(
-            x=value, y=1, yref="paper", xanchor=side, yanchor="bottom", text=f"all faces {number(value)}", font=font
-        )
+        text = f"{plain(reference_name)} {number(value)}"
+        drawn.note(x=value, y=1, yref="paper", xanchor=side, yanchor="bottom", text=text, font=font)
         drawn.update(margin={"t": 24})
     if left_out:
         caption = f"{caption} Not drawn: {plural(left_out, 'row')}; all stand in the table.".strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ...cards.conditions import perturbs, under
 from ...cards.slices import Column, Grouped, by_grouping, group_name
 from ...cards.wording import measured_by, metric_meaning
 from ...core.results import AuditResults, Measurement, ProbeResult
@@ -12,6 +13,7 @@ from .forest import ForestRow, forest
 from .panel import FigureGroup, Panel
 
 MOST_PANELS = 48
+MOST_UNDER_CONDITIONS = 12
 _CAPTION = (
     "Points with intervals; n counts faces. Rows with a hollow ring were not measured, with the reason. Intervals are "
     "not "
@@ -32,10 +34,11 @@ def group_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureG
     source = _Source(probe, results, next((table for table in tables if not table.attributes), None))
     single = [table for table in tables if len(table.attributes) == 1]
     combined = [table for table in tables if len(table.attributes) > 1]
-    panels, caption = _panels(single, source, MOST_PANELS)
+    most = MOST_UNDER_CONDITIONS if perturbs(probe) else MOST_PANELS
+    panels, caption = _panels(single, source, most)
     if panels:
         yield FigureGroup("By group", tuple(panels), caption)
-    share = MOST_PANELS // max(1, len(combined))
+    share = max(1, most // max(1, len(combined)))
     found = [(table.title, *_panels([table], source, share)) for table in combined]
     joined = tuple(replace(panel, family=title) for title, panels, _ in found for panel in panels)
     if joined:
@@ -74,11 +77,14 @@ def _panel(column: Column, tables: list[Grouped], source: _Source) -> Panel:
     return forest(name, rows, (name,), alt, _over_all_faces(column, source), text)
 
 
-def _order(column: Column, results: AuditResults) -> tuple[bool, bool]:
-    """Sort the controls of an attack, and what concerns a class without a labelled face, after the rest."""
+def _order(column: Column, results: AuditResults) -> tuple[bool, bool, bool, bool]:
+    """Sort what concerns a class without a labelled face, controls, and what curves show, after the rest."""
     label = dict(column.rest).get("label")
     unlabelled = label is not None and bool(results.data.labels) and not results.data.labels.get(label)
-    return unlabelled, dict(column.condition).get("attack") in ("none", "noise")
+    done = under(dict(column.condition))
+    if done is None:
+        return unlabelled, False, False, False
+    return unlabelled, done.control or done.clean, bool(done.size), not done.whole
 
 
 def _over_all_faces(column: Column, source: _Source) -> Measurement | None:

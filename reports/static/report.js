@@ -48,7 +48,7 @@
   }
 
   const plots = [...document.querySelectorAll(".plot")];
-  const visible = (plot) => plot.closest("[hidden]") === null;
+  const visible = (plot) => plot.closest("[hidden], details:not([open])") === null;
 
   async function drawAll() {
     for (const plot of plots.filter(visible)) {
@@ -99,6 +99,10 @@
     });
   }
 
+  // What stands in a closed part has no width to be drawn at until it is opened.
+  document.addEventListener("toggle", (event) => {
+    if (event.target.open) [...event.target.querySelectorAll(".plot")].filter(visible).forEach(draw);
+  }, true);
   addEventListener("hashchange", reveal);
   dark.addEventListener("change", redraw);
   const parts = () => [...document.querySelectorAll("details.section, details.method, details.caveats")];

@@ -73,7 +73,8 @@ def test_every_figure_is_drawn_in_silence_and_every_link_resolves(browser: Any, 
     with Visit(browser, report, viewport={"width": 1280, "height": 900}) as visit:
         shown = visit.page.eval_on_selector_all(
             ".plot",
-            "plots => plots.filter(p => !p.closest('[hidden]')).map(p => p.querySelector('.main-svg') !== null)",
+            "plots => plots.filter(p => !p.closest('[hidden], details:not([open])'))"
+            ".map(p => p.querySelector('.main-svg') !== null)",
         )
         assert len(shown) >= 10
         assert all(shown)
@@ -171,6 +172,20 @@ def test_it_prints_light_and_with_the_card_open(browser: Any, report: Path) -> N
         is_quiet(visit, report)
 
 
+def test_a_figure_in_a_closed_part_is_drawn_at_full_width_when_it_is_opened(browser: Any, report: Path) -> None:
+    with Visit(browser, report, viewport={"width": 1280, "height": 900}) as visit:
+        part = visit.page.locator("#probe-pgd details", has=visit.page.locator("#figure-pgd-folded-1"))
+        assert part.locator(".main-svg").count() == 0
+        part.locator("summary").first.click()
+        part.locator(".main-svg").first.wait_for()
+        drawn = part.locator(".plot .main-svg").first.bounding_box()
+        room = part.locator("#figure-pgd-folded-1 .panel:visible").bounding_box()
+        assert drawn is not None
+        assert room is not None
+        assert drawn["width"] > 0.9 * room["width"]
+        is_quiet(visit, report)
+
+
 def test_hostile_data_runs_nothing(browser: Any, made_run: ModuleType, tmp_path: Path) -> None:
     attack = "document.title='broken'"
     rename = {
@@ -183,6 +198,7 @@ def test_hostile_data_runs_nothing(browser: Any, made_run: ModuleType, tmp_path:
     made_run.make_run(tmp_path, rename=rename, name=f"<script>{attack}</script>")
     path = write_report(tmp_path)
     with Visit(browser, path, viewport={"width": 1280, "height": 900}) as visit:
+        visit.page.eval_on_selector_all("details", "parts => parts.forEach(part => { part.open = true; })")
         for box in visit.page.locator("select.chooser").all():
             box.select_option(index=1)
         visit.page.wait_for_timeout(300)

@@ -10,7 +10,7 @@ import pytest
 
 from countenance.cards.tree import MeasurementRef
 from countenance.core.results import Estimate, Measurement, ProbeResult
-from countenance.reports.drawing import figures_of
+from countenance.reports.drawing import figures_of, folded_figures_of
 from countenance.reports.figures.confusion import confusion_figure
 from countenance.reports.figures.forest import MOST_ROWS, MOST_SILENT, ForestRow, forest
 from countenance.reports.figures.groups import group_figures
@@ -58,7 +58,10 @@ def test_which_figures_a_probe_gets_depends_on_what_it_measured(run: RunFiles) -
         "By group",
         "By combination of groups",
     }
-    assert set(of(run, "pgd")) == {"Against the size of the perturbation", "By group", "By combination of groups"}
+    assert set(of(run, "pgd")) == {"Against the size of the perturbation"}
+    attacked = run.results.probe("pgd")
+    assert attacked is not None
+    assert [group.title for group in folded_figures_of(run, attacked)] == ["By group", "By combination of groups"]
     assert of(run, "mirror") == {}
 
 
@@ -90,8 +93,11 @@ def test_curves_show_attack_and_control_over_all_faces_and_groups(run: RunFiles)
     group = of(run, "pgd")["Against the size of the perturbation"]
     assert [panel.name for panel in group.panels][:2] == ["all faces", "by gender"]
     lines = [trace for trace in group.panels[0].drawing.as_json()["data"] if trace["mode"] == "lines+markers"]
-    assert [line["name"] for line in lines] == ["pgd", "noise of the same size"]
-    assert lines[0]["x"] == [0.0, 1 / 255, 2 / 255, 4 / 255, 8 / 255]
+    assert [line["name"] for line in lines] == ["PGD", "noise of the same size"]
+    assert lines[0]["x"] == [0.0, 1.0, 2.0, 3.0, 4.0]  # equal steps for equal ratios, 0 apart
+    axis = group.panels[0].drawing.as_json()["layout"]["xaxis"]
+    assert axis["ticktext"] == ["0", "1/255", "2/255", "4/255", "8/255"]
+    assert "logarithmic, 0 stands apart" in axis["title"]["text"]
     assert lines[0]["y"][0] == run.results["pgd/accuracy@attack=none,eps=0"].estimate.value
     assert lines[0]["y"][-1] == run.results["pgd/accuracy@attack=pgd,eps=8/255"].estimate.value
     assert group.panels[0].drawing.as_json()["data"][0]["fill"] == "toself"  # the band
