@@ -102,6 +102,31 @@ _INTEGRITY = {
     "saturated": ("saturated answers", "share of faces answered with a certainty of 1 to six digits"),
     "sum_error": ("error of the sum", "largest distance from 1 of the sum of a face's probabilities"),
 }
+_OCCLUSION = {
+    "area": ("area under the curve", "mean of accuracy over the shares that are hidden, from none to the largest"),
+    "area_kept": ("area under the curve", "mean share of answers kept over the shares that are hidden"),
+    "area_moved": ("area under the curve", "mean move of the answer over the shares that are hidden"),
+    "random_minus_guided": (
+        "random minus guided",
+        "how much less is left when patches are hidden where a map points than at random, as a difference of areas",
+    ),
+    "random_minus_guided.null_elsewhere": (
+        "random minus guided by chance",
+        "the same with the map moved to a random place: what a map of this form reaches without pointing",
+    ),
+    "elsewhere_minus_guided": (
+        "elsewhere minus guided",
+        "how much less is left than when the map is moved to a random place; 0 for a map that points nowhere",
+    ),
+    "last_minus_first": (
+        "last minus first",
+        "how much less is left when the most important patches are hidden first than when they are hidden last",
+    ),
+    "beyond_elsewhere": (
+        "cost beyond elsewhere",
+        "how much less is left when something is hidden than when the same thing lies at a random place",
+    ),
+}
 
 CONDITION_NAMES: Mapping[str, Mapping[str, str]] = {
     "attack": {
@@ -146,6 +171,7 @@ ROBUSTNESS_TEXTS: Mapping[str, tuple[str, str]] = {
     **_ATTACKS,
     **_FRAMES,
     **_OPEN_SET,
+    **_OCCLUSION,
     **_INTEGRITY,
 }
 """Title and meaning by metric."""
