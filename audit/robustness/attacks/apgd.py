@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .ball import Ball, Norm, ball
+from .ball import Ball, Norm, ball, pick
 from .best import Best
 from .objective import Objective, answers_right, dlr, glance, likely_others, log_odds, look, targeted_dlr
 from .outcome import Attacked, Scorer, TooFewClassesError
@@ -142,7 +142,7 @@ class APGD:
             return
         best.take(now.places[flipped], now.points[flipped], now.loss[flipped], ~flipped[flipped])
         if self.stop_at_success:
-            now.keep(~flipped)
+            now.keep(torch.nonzero(~flipped)[:, 0])
 
 
 def checkpoints_of(steps: int) -> list[tuple[int, int]]:
@@ -234,21 +234,21 @@ class _Search:
         if better.all():
             self.best_points, self.best_gradient, self.best_value, self.best_loss = self.points, gradient, value, loss
             return
-        wide = better[:, None, None, None]
-        self.best_points = torch.where(wide, self.points, self.best_points)
-        self.best_gradient = torch.where(wide, gradient, self.best_gradient)
+        if better.any():
+            self.best_points = pick(better, self.points, self.best_points)
+            self.best_gradient = pick(better, gradient, self.best_gradient)
         self.best_value = torch.where(better, value, self.best_value)
         self.best_loss = torch.where(better, loss, self.best_loss)
 
     def keep(self, kept: Tensor) -> None:
-        """Go on with the faces that ``kept`` (m,) bool marks."""
+        """Go on with the faces at the positions ``kept``."""
         self.around = self.around.subset(kept)
         cut: dict[int, Tensor] = {}  # one tensor may stand in several fields: the first point is the best one too
         for field in fields(self):
             held = getattr(self, field.name)
             if isinstance(held, Tensor):
                 if id(held) not in cut:
-                    cut[id(held)] = held[kept]
+                    cut[id(held)] = held.index_select(0, kept)
                 setattr(self, field.name, cut[id(held)])
 
     def judge(self, steps: int) -> None:
@@ -256,9 +256,8 @@ class _Search:
         if steps:  # there is nothing to judge at the first checkpoint, which is the start
             halve = (self.rises < RISING * steps) | (~self.halved & (self.best_checked == self.best_value))
             if halve.any():
-                wide = halve[:, None, None, None]
-                self.points = torch.where(wide, self.best_points, self.points)
-                self.gradient = torch.where(wide, self.best_gradient, self.gradient)
+                self.points = pick(halve, self.best_points, self.points)
+                self.gradient = pick(halve, self.best_gradient, self.gradient)
                 self.value = torch.where(halve, self.best_value, self.value)
                 self.size = torch.where(halve, self.size / 2, self.size)
             self.halved = halve

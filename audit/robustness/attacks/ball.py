@@ -16,6 +16,9 @@ Norm = Literal["linf", "l2"]
 """How the size of a change is measured: its largest value, or its Euclidean length over all channel values."""
 
 
+_SHORT, _LONG = 1e-12, 1e12
+
+
 class Ball(ABC):
     """Every image within eps of a face, in one norm, with all values within 0..1.
 
@@ -56,8 +59,8 @@ class Ball(ABC):
         """Return how far points are from the faces, shape (n,)."""
 
     def subset(self, kept: Tensor) -> Self:
-        """Return the ball around the faces that ``kept`` (n,) bool, or positions, marks."""
-        return type(self)(self.pixels[kept], self.eps)
+        """Return the ball around the faces at the positions ``kept`` (m,), int64."""
+        return type(self)(self.pixels.index_select(0, kept), self.eps)
 
 
 class LinfBall(Ball):
@@ -122,10 +125,12 @@ class L2Ball(Ball):
 
     def step(self, points: Tensor, gradient: Tensor, size: float | Tensor) -> Tensor:
         """Move by ``size`` along the gradient and project back into the ball; a gradient of zero moves nothing."""
-        largest = gradient.abs().amax((1, 2, 3), keepdim=True)  # its square may be too small to hold
-        unit = gradient / torch.where(largest > 0, largest, 1)
-        length = _length(unit)
-        return self.project(torch.addcmul(points, unit, size / torch.where(length > 0, length, 1)))
+        length = _length(gradient)
+        if not ((length > _SHORT) & (length < _LONG)).all():  # squares may be too small or too large to hold
+            largest = gradient.abs().amax((1, 2, 3), keepdim=True)
+            gradient = gradient / torch.where(largest > 0, largest, 1)
+            length = _length(gradient)
+        return self.project(torch.addcmul(points, gradient, size / torch.where(length > 0, length, 1)))
 
     def project(self, points: Tensor) -> Tensor:
         """Shorten a change that is too long, then cut off at 0 and 1, which shortens it further."""
@@ -145,6 +150,11 @@ def _length(values: Tensor) -> Tensor:
 
 
 _BALLS: dict[Norm, type[Ball]] = {"linf": LinfBall, "l2": L2Ball}
+
+
+def pick(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """Return finite ``new`` (n, 3, h, w) where ``chosen`` (n,) bool, else ``old``: torch.where, three times as fast."""
+    return torch.lerp(old, new, chosen.to(new.dtype)[:, None, None, None])
 
 
 def ball(norm: Norm, pixels: Tensor, eps: float) -> Ball:

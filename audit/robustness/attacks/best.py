@@ -39,13 +39,21 @@ class Best:
         self._loss_after[places] = torch.maximum(self._loss_after[places], loss.to(self._loss_after.dtype))
 
     def take(self, places: Tensor, points: Tensor, loss: Tensor, right: Tensor) -> None:
-        """Take over points that changed the answer, or raised the loss of a face whose answer nothing changed."""
+        """Take over points that changed the answer, or raised the loss of a face whose answer nothing changed.
+
+        ``places`` are ascending.
+        """
         loss = loss.to(self._loss.dtype)
         before = self.flipped[places]
         # "or equal", since minus infinity is a first loss too
         better = (~right & ~before) | ((right ^ before) & (loss >= self._loss[places]))
         self.flipped[places] |= ~right
-        if not better.all():  # picking them all would copy the points once more
+        if better.all():  # picking them all would copy the points once more
+            if len(places) == len(self._pixels):  # the whole batch, in its order: several times as fast
+                self._pixels.copy_(points)
+                self._loss.copy_(loss)
+                return
+        else:
             places, points, loss = places[better], points[better], loss[better]
         self._pixels[places] = points
         self._loss[places] = loss

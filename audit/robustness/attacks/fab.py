@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .ball import Ball, Norm, ball
+from .ball import Ball, Norm, ball, pick
 from .best import Best
 from .hyperplane import nearest_on_plane
 from .objective import answers_right, glance, likely_others, log_odds, look, margin_to
@@ -112,20 +112,21 @@ class FAB:
             gradient, value = seen.gradient, seen.value
             # a point brought back inside after a success may be one still, and nearer
             kept = self._note(now, now.points, seen.loss, seen.right, found, best, moved=step > 0)
-            if not kept.any():
-                return
             if not kept.all():
-                now, gradient, value = now.subset(kept), gradient[kept], value[kept]
+                left = torch.nonzero(kept)[:, 0]
+                if not len(left):
+                    return
+                now, gradient, value = now.subset(left), gradient.index_select(0, left), value[left]
             points = now.step(self.norm, gradient, value)
             logits = glance(scores, points)
             right = answers_right(logits, now.labels)
             kept = self._note(now, points, log_odds(logits, now.labels), right, found, best, moved=True)
             back = torch.lerp(now.around.pixels, points, BACKWARD)
-            now.points = torch.where(right[:, None, None, None], points, back)
-            if not kept.any():
-                return
+            now.points = pick(right, points, back)
             if not kept.all():
-                now = now.subset(kept)
+                now = now.subset(torch.nonzero(kept)[:, 0])
+                if not len(now.places):
+                    return
         if best is not None:
             self._finish(scores, now, found, best)
 
@@ -156,8 +157,8 @@ class FAB:
 
     def _finish(self, scores: Scorer, now: _Search, found: _Nearest, best: Best) -> None:
         """Ask about the nearest success, or else the last point, brought back to eps."""
-        success = torch.isfinite(found.distance[now.places])[:, None, None, None]
-        points = now.around.project(torch.where(success, found.points[now.places], now.points))
+        success = torch.isfinite(found.distance[now.places])
+        points = now.around.project(pick(success, found.points[now.places], now.points))
         logits = glance(scores, points)
         loss, right = log_odds(logits, now.labels), answers_right(logits, now.labels)
         self._note(now, points, loss, right, found, best, moved=True, projected=True)
@@ -189,10 +190,9 @@ class _Search:
     points: Tensor
 
     def subset(self, kept: Tensor) -> _Search:
-        """Return the faces that ``kept`` (m,) bool marks."""
-        return _Search(
-            self.around.subset(kept), self.labels[kept], self.targets[kept], self.places[kept], self.points[kept]
-        )
+        """Return the faces at the positions ``kept``."""
+        points = self.points.index_select(0, kept)
+        return _Search(self.around.subset(kept), self.labels[kept], self.targets[kept], self.places[kept], points)
 
     def step(self, norm: Norm, gradient: Tensor, value: Tensor) -> Tensor:
         """Step onto the boundary that ``value`` (m,) and its gradient at the points predict, pulled to the face's."""

@@ -128,8 +128,7 @@ def look(scores: Scorer, points: Tensor, labels: Tensor, objective: Objective | 
         value = log_odds(logits, labels) if objective is None else objective(logits)
         (gradient,) = torch.autograd.grad(value.sum(), points)
     logits, value = logits.detach(), value.detach()
-    low, high = gradient.flatten(1).aminmax(dim=1)  # both carry NaN on
-    not_finite = ~(torch.isfinite(low) & torch.isfinite(high))
+    not_finite, zero = _faults(gradient)
     if not_finite.any():
         gradient = torch.where(not_finite[:, None, None, None], 0.0, gradient)
     return Look(
@@ -137,9 +136,21 @@ def look(scores: Scorer, points: Tensor, labels: Tensor, objective: Objective | 
         value=value,
         gradient=gradient,
         right=answers_right(logits, labels),
-        no_gradient=not_finite | ((low == 0) & (high == 0)),
+        no_gradient=not_finite | zero,
         not_finite=not_finite,
     )
+
+
+def _faults(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which faces have a gradient that is somewhere not finite, and which one that is zero everywhere, (n,)."""
+    flat = gradient.flatten(1)
+    length = torch.linalg.vector_norm(flat, dim=1)
+    sound = torch.isfinite(length) & (length > 0)
+    if sound.all():
+        return ~sound, ~sound
+    # squares may be too large or too small to hold; the extremes, which are slow to find, carry NaN on
+    low, high = flat.aminmax(dim=1)
+    return ~(torch.isfinite(low) & torch.isfinite(high)), (low == 0) & (high == 0)
 
 
 def glance(scores: Scorer, points: Tensor) -> Tensor:

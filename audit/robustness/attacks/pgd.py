@@ -83,12 +83,13 @@ class PGD:
             elif first:
                 best.begin(places, seen)
             best.watch(places, seen)
-            gradient, kept = seen.gradient, seen.right
-            if not kept.any():
-                return
-            if not kept.all():
-                points, gradient, around = points[kept], gradient[kept], around.subset(kept)
-                labels, places = labels[kept], places[kept]
+            gradient = seen.gradient
+            if not seen.right.all():
+                kept = torch.nonzero(seen.right)[:, 0]
+                if not len(kept):
+                    return
+                points, gradient = points.index_select(0, kept), gradient.index_select(0, kept)
+                around, labels, places = around.subset(kept), labels[kept], places[kept]
             points = around.step(points, gradient, size)
         logits = glance(scores, points)
         loss = log_odds(logits, labels)
