@@ -135,10 +135,13 @@ class Reach:
 
     def _labels(self, batch: FaceBatch) -> Tensor:
         """Return the class that each face is to be led away from: its label, or what the model says of a stand-in."""
-        own = glance(self.model.scores, batch.pixels).argmax(1)
-        known = np.array([self.known[row] if row < len(self.known) else -1 for row in batch.rows.tolist()])
-        labels = torch.from_numpy(known).to(own)
-        return torch.where(labels >= 0, labels, own)
+        known = np.array(
+            [self.known[row] if row < len(self.known) else -1 for row in batch.rows.tolist()], dtype=np.int64
+        )
+        labels = torch.from_numpy(known).to(batch.pixels.device)
+        if (known >= 0).all():
+            return labels
+        return torch.where(labels >= 0, labels, glance(self.model.scores, batch.pixels).argmax(1))
 
     def _surfaces(
         self, name: str, condition: Condition, batch: FaceBatch, reasons: list[str | None]
