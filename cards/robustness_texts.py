@@ -20,6 +20,14 @@ _UNDER_CONDITIONS = {
     "relative_mce": ("relative mean corruption error", "the mean corruption error less the error of faces as they are"),
 }
 _ATTACKS = {
+    "impersonation": (
+        "impersonation",
+        "of pairs of two people, the share that match (once the first photo is changed, where an attack is named)",
+    ),
+    "dodging": (
+        "dodging",
+        "of pairs of one person, the share that do not match (once the first photo is changed, where an attack is named)",
+    ),
     "smallest_eps": ("smallest eps that flips", "smallest of the sizes tried at which the attack changes the answer"),
     "survives": (
         "flips that outlast a camera",
