@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.results import AuditResults
+from .conditions import perturbs
 from .gaps import gap_blocks
 from .indices import index_blocks, index_meanings
+from .losses import losses_of
+from .robustness import for_card, robustness_blocks
 from .sentences import group_sentences, overall_sentences, robustness_sentences
 from .slices import by_grouping
 from .statements import Statements
@@ -44,7 +47,7 @@ def _overall(results: AuditResults) -> Iterator[Block]:
         for grouped in by_grouping(probe, results.data.attributes):
             if not grouped.attributes:
                 yield Heading(probe_title(probe, results))
-                yield from overall_blocks(grouped)
+                yield from robustness_blocks(probe, results) if perturbs(probe) else overall_blocks(grouped)
     sentences = (*overall_sentences(results), *robustness_sentences(results))
     if sentences:
         yield BulletList(sentences)
@@ -57,14 +60,18 @@ def _by_group(results: AuditResults, intersectional: bool) -> Iterator[Block]:
         for grouped in by_grouping(probe, results.data.attributes):
             if grouped.attributes and (len(grouped.attributes) > 1) == intersectional:
                 yield Heading(f"{probe_title(probe, results)}, by {grouped.title}")
-                kept = grouped if len(grouped.cells) <= room else without_rest(grouped)
+                whole = for_card(grouped, probe, results) if perturbs(probe) else grouped
+                kept = whole if len(whole.cells) <= room else without_rest(whole)
                 room -= len(kept.cells)
                 yield from group_blocks(kept, results.data)
-                if len(kept.cells) < len(grouped.cells):
-                    more = plural(len(grouped.cells) - len(kept.cells), "more measurement")
+                if len(kept.cells) < len(whole.cells):
+                    more = plural(len(whole.cells) - len(kept.cells), "more measurement")
                     yield Paragraph.of(f"{more}, of single classes, stand in results.json.")
+                if len(whole.cells) < len(grouped.cells):
+                    more = plural(len(grouped.cells) - len(whole.cells), "more measurement")
+                    yield Paragraph.of(f"{more}, under other conditions, stand in results.json.")
                 metrics |= dict.fromkeys((column.metric, probe.probe) for column in grouped.columns)
-        gaps = list(gap_blocks(probe, intersectional))
+        gaps = [] if losses_of(probe, results) else list(gap_blocks(probe, intersectional))
         if gaps:
             yield Heading(f"{probe_title(probe, results)}, gaps between groups")
             yield from gaps

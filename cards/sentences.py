@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from ..core.pair_tables import ACROSS
 from ..core.results import AuditResults, Measurement, ProbeResult
+from .conditions import under
 from .slices import Grouped, by_grouping, group_name, is_detail
 from .tables import ref
 from .tree import Paragraph, Part
@@ -110,14 +111,14 @@ def overall_sentences(results: AuditResults) -> Iterator[Paragraph]:
 def robustness_sentences(results: AuditResults) -> Iterator[Paragraph]:
     """Yield, for each probe that attacks, how its numbers are to be read."""
     for probe in results.probes:
-        attacks = dict.fromkeys(item.condition.get("attack", "") for item in probe.measurements)
-        named = [attack for attack in attacks if attack not in ("", "none", "noise")]
+        attacks = [done for item in probe.measurements if (done := under(item.condition)) and done.kind == "attack"]
+        named = dict.fromkeys(done.named for done in attacks if not (done.clean or done.control or done.whole))
         if named:
-            noise = " Noise of the same size is the control: what it changes needs no attacker."
+            controls = any(done.control for done in attacks)
+            noise = " Random changes of the same size are the control: what they do needs no attacker."
             yield Paragraph.of(
                 f"{probe_title(probe, results)}: {metric_title('accuracy')} under {', '.join(named)} is an upper "
-                "bound: "
-                f"a stronger attack may find more.{noise if 'noise' in attacks else ''}"
+                f"bound: a stronger attack may find more.{noise if controls else ''}"
             )
 
 

@@ -170,7 +170,7 @@ def group_blocks(grouped: Grouped, data: DataSummary) -> Iterator[Block]:
             unlabelled.append(label)
             continue
         for columns in _by_words([column for column in grouped.columns if column.rest == rest]):
-            part = _part_of(grouped, columns)
+            part = part_of(grouped, columns)
             where = pairs_text({**dict(rest), **dict(_words(columns[-1].condition))})
             if any(cell.estimate.value is not None for cell in part.cells.values()):
                 yield from _group_table(part, f"By {grouped.title}" + (f", {where}" if where else ""))
@@ -240,10 +240,11 @@ def definitions(metrics: Iterable[tuple[str, str]]) -> BulletList:
 
 def without_rest(grouped: Grouped) -> Grouped:
     """Return only what was measured of whole groups, without the measures of single classes."""
-    return _part_of(grouped, [column for column in grouped.columns if not column.rest])
+    return part_of(grouped, [column for column in grouped.columns if not column.rest])
 
 
-def _part_of(grouped: Grouped, columns: Sequence[Column]) -> Grouped:
+def part_of(grouped: Grouped, columns: Sequence[Column]) -> Grouped:
+    """Return only some columns, and the groups that have any of them."""
     wanted = set(columns)
     cells = {place: cell for place, cell in grouped.cells.items() if place[1] in wanted}
     groups = tuple(dict.fromkeys(group for group, _ in cells))
