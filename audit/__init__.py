@@ -1,8 +1,8 @@
-"""The probes that measure performance, fairness and robustness; importing this package registers them."""
+"""The probes that measure performance, fairness, robustness and integrity; importing this package registers them."""
 
 from __future__ import annotations
 
-from . import performance
+from . import integrity, performance
 from .fairness import (
     counterfactual_pairs,
     group_indices,
@@ -22,6 +22,7 @@ __all__ = [
     "group_indices",
     "group_metrics",
     "hidden_slices",
+    "integrity",
     "leakage",
     "performance",
     "representation",
