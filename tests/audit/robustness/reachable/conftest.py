@@ -199,3 +199,9 @@ def drawn() -> SimpleNamespace:
     """Drawn faces with landmarks."""
     pixels, landmarks = draw(6)
     return SimpleNamespace(pixels=pixels, landmarks=landmarks)
+
+
+@pytest.fixture(scope="session")
+def outcome() -> type[Outcome]:
+    """Sorts what the probe yields."""
+    return Outcome

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,9 +19,14 @@ from countenance.audit.robustness.reachable.params import ReachableParams
 from countenance.audit.robustness.reachable.probe import reachable_attacks
 from countenance.audit.robustness.reachable.reach import Reach, pairs
 from countenance.audit.robustness.reachable.surfaces import Paint
+from countenance.core.checkpoints.load import load_checkpoint
+from countenance.core.landmarks import NpzLandmarks
 from countenance.core.needs import missing_needs
 from countenance.core.numbers import Fraction
-from countenance.core.probes import find_probe
+from countenance.core.predictions import Predictions
+from countenance.core.probes import ProbeContext, find_probe
+from countenance.core.statistics.rules import StatisticsRules
+from countenance.core.target import Target
 
 BY = {"eyeglasses": 0.04, "patch": 0.004, "makeup": 0.02, "low_frequency": 0.008}
 SIZE = {"eyeglasses": {}, "patch": {"share": "0.05"}, "makeup": {"eps": "32/255"}, "low_frequency": {"eps": "8/255"}}
@@ -322,3 +330,31 @@ def test_the_climb_is_no_weaker_than_many_small_steps(make_case: Any) -> None:
     slow = (reference.gather(1, 1 - labels[:, None]) - reference.gather(1, labels[:, None]))[:, 0]
     begun = found.loss_start
     assert ((found.loss_after - begun) >= 0.95 * (slow - begun)).all()
+
+
+def test_onnx_on_real_faces(london: Any, shared: Path, outcome: Any) -> None:
+    """Some answers of the ONNX form are enough for glasses that flip real faces; random colours do not."""
+    pytest.importorskip("onnxruntime")
+    folder = shared / "models"
+    loaded = load_checkpoint(folder / "face_expression.onnx", None, folder=folder)
+    target = Target(loaded.net, london.target.spec, format="onnx")
+    points = shared / "data" / "london" / "landmarks_dlib68.npz"
+    faces = replace(london.faces, source=NpzLandmarks(points, london.faces.frame["path"].tolist()))
+    rows = np.arange(0, 204, 17)
+    with torch.no_grad():
+        values = target.probabilities(target(london.pixels(rows)).double()).numpy()
+    predictions = Predictions("expression", tuple(target.classes), values, london.labels[rows].astype(float))
+    context = ProbeContext(
+        probe_id="reach",
+        faces=faces.take(rows),
+        predictions=predictions,
+        target=target,
+        rules=StatisticsRules(min_subjects=2),
+        seed=7,
+        batch_size=12,
+        progress=lambda unit, total: nullcontext(lambda count=1: None),
+    )
+    params = ReachableParams(attacks="eyeglasses", search="square", queries=60)
+    found = outcome(list(reachable_attacks(context, params)))
+    assert found.lost("eyeglasses") >= 0.3
+    assert found.lost("eyeglasses") > found.lost("random_eyeglasses")
