@@ -71,6 +71,20 @@ def build(reference: FactoryReference, folder: Path) -> Built:
     """
     from torch import nn
 
+    net, sha256 = make(reference, folder)
+    if not isinstance(net, nn.Module):
+        raise CheckpointError(
+            f"factory {reference}: expected a torch.nn.Module from {reference.name}, got a {type(net).__name__}"
+        )
+    return Built(net, sha256)
+
+
+def make(reference: FactoryReference, folder: Path) -> tuple[Any, str]:
+    """Import what the plan names, call it, and return what comes back with the SHA-256 of its source.
+
+    Raises:
+        CheckpointError: when the file or name is missing, or the import or the call fails.
+    """
     from ..torchvision_compat import ensure_torchvision_importable
 
     ensure_torchvision_importable()  # nets of timm and many others import it
@@ -80,23 +94,19 @@ def build(reference: FactoryReference, folder: Path) -> Built:
             raise CheckpointError(
                 f"factory {reference}: {reference.source} has no {reference.name!r}{nearest(reference.name, known)}"
             )
-        make = getattr(module, reference.name)
-        if not callable(make):
+        called = getattr(module, reference.name)
+        if not callable(called):
             raise CheckpointError(
-                f"factory {reference}: expected a class or a function that returns the net, got a {type(make).__name__}"
+                f"factory {reference}: expected a class or a function to call, got a {type(called).__name__}"
             )
         try:
-            net = make(**reference.arguments)
+            made = called(**reference.arguments)
         except (Exception, SystemExit) as error:
-            called = ", ".join(f"{key}={value!r}" for key, value in reference.arguments.items())
+            given = ", ".join(f"{key}={value!r}" for key, value in reference.arguments.items())
             raise CheckpointError(
-                f"factory {reference}: calling {reference.name}({called}) failed: {type(error).__name__}: {error}"
+                f"factory {reference}: calling {reference.name}({given}) failed: {type(error).__name__}: {error}"
             ) from error
-        if not isinstance(net, nn.Module):
-            raise CheckpointError(
-                f"factory {reference}: expected a torch.nn.Module from {reference.name}, got a {type(net).__name__}"
-            )
-        return Built(net, _hash_sources(files()))
+        return made, _hash_sources(files())
 
 
 @contextlib.contextmanager

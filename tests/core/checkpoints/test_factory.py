@@ -92,7 +92,7 @@ def test_what_is_no_reference_says_the_two_forms(text: str) -> None:
     [
         ("nots.py:Net", r"there is no file .*nots\.py; did you mean 'nets\.py'\?"),
         ("nets.py:Nett", "has no 'Nett'; did you mean 'Net'"),
-        ("nets.py:number", "a class or a function that returns the net, got a int"),
+        ("nets.py:number", "a class or a function to call, got a int"),
         ("nets.py:text", r"expected a torch\.nn\.Module from text, got a str"),
         ("no.such.module:Net", "importing no.such.module failed: ModuleNotFoundError"),
     ],
