@@ -127,7 +127,7 @@ def _tolerances(loaded: LoadedPlan) -> dict[float, list[str]]:
     found: dict[float, list[str]] = {}
     for probe_id, params in loaded.params.items():
         tolerance = getattr(params, "tolerance", None)
-        if isinstance(tolerance, float) and getattr(params, "gaps", None) != ():
+        if params.compares_groups and isinstance(tolerance, float) and getattr(params, "gaps", None) != ():
             found.setdefault(tolerance, []).append(probe_id)
     return found
 

@@ -23,7 +23,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,9 @@ class ProbeParams(BaseModel):
     """Base of a probe's parameters: frozen, unknown names refused, and NaN and infinity, which JSON cannot hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    compares_groups: ClassVar[bool] = True
+    """Whether ``tolerance``, where there is one, is that of a gap between groups of the audited faces."""
 
     def digest_of_files(self) -> str:
         """Return a hash of the files the parameters name, so that going on notices a changed one; empty for none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, PrivateAttr, field_validator
 
@@ -13,6 +13,8 @@ from ....core.probes import ProbeParams
 
 class GeneratedFacesParams(ProbeParams):
     """Which generator, what to wish for, how far to search, and on which other models to try what is found."""
+
+    compares_groups: ClassVar[bool] = False
 
     generator: str = Field(
         description="FILE.py:NAME or PACKAGE.MODULE:NAME (called, it returns the generator), or an exported program "

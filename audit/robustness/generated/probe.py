@@ -144,8 +144,8 @@ def _settings(
     free = int(generator.free.sum())
     return (
         f"{params.faces} faces {whom}; {how}, each of {free} free entries of a vector within {params.radius:g} of "
-        "where it began. Faces that the model answers wrongly as they are drawn are counted and not searched. At random: "
-        "as many vectors drawn evenly from the same box."
+        "where it began. Faces that the model answers wrongly as they are drawn are counted and not searched. At "
+        "random: as many vectors drawn evenly from the same box."
     )
 
 
