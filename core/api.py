@@ -33,6 +33,10 @@ DEFAULT_PROBES = (
     "global_heatmaps",
     "au_alignment",
     "explanation_checks",
+    "integrity",
+    "corruptions",
+    "occlusion",
+    "framing",
     "adversarial",
 )
 

@@ -98,7 +98,7 @@ def starting_plan(checkpoint: Path, manifest: Path, plan: Path) -> str:
         *target,
         "data:",
         *data,
-        *_rest_lines(is_table, task),
+        *_rest_lines(is_table, task, black_box=checkpoint.suffix.lower() == ".onnx"),
     ]
     return "\n".join(lines) + "\n"
 
@@ -223,7 +223,7 @@ def _attribute_lines(table: pd.DataFrame, faces: pd.DataFrame | None = None, man
     return lines
 
 
-def _rest_lines(is_table: bool, task: str) -> list[str]:
+def _rest_lines(is_table: bool, task: str, *, black_box: bool = False) -> list[str]:
     classes = task in CLASSIFICATION
     probes = ["performance", "group_metrics"]
     probes += ["group_indices", "representation", "reweighted_gaps", "hidden_slices"] if classes else []
@@ -237,7 +237,16 @@ def _rest_lines(is_table: bool, task: str) -> list[str]:
         lines.append("  - {probe: global_heatmaps, method: gradcam, also: [layercam], per_class: 100}")
         lines.append("  - au_alignment")
         lines.append("  - {probe: explanation_checks, methods: [gradcam, layercam], faces: 64}")
-        lines.append("  - {probe: adversarial, id: pgd, attack: pgd, eps: [1/255, 2/255, 8/255]}")
+        lines.append("  - integrity")
+        lines.append("  - {probe: corruptions, faces: 200}   # a sample: leave `faces` out to perturb them all")
+        lines.append("  - {probe: occlusion, faces: 200}")
+        lines.append("  - {probe: framing, faces: 200}")
+        lines.append(
+            "  - {probe: adversarial, attack: square, faces: 50}   # asks for answers only, as ONNX gives no gradients"
+            if black_box
+            else "  - {probe: adversarial, eps: [1/255, 2/255, 8/255], faces: 200}"
+        )
+        lines.append("  - {probe: reachable_attacks, faces: 50}")
     return [
         *lines,
         "gates:   # a gate tests a bound of the interval, not the point; set the limits your use needs",
