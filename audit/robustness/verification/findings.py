@@ -30,13 +30,14 @@ _NOT_TRUSTED = "a low success under this attack is not evidence of robustness"
 
 
 def success_finding(successes: Successes) -> Finding:
-    """Tell the success at the smallest eps where it is surely above that of noise and of nothing; a note otherwise.
+    """Tell the success at the smallest eps where it is surely at least half, which is ``high``.
 
-    It is ``high`` where it is surely at least half, and judged by another photo than the attack was given wherever
-    there is one.
+    Where there is none, at the smallest where it is surely above that of noise and of nothing, ``medium``; else
+    at the largest, a note. It is judged by another photo than the attack was given wherever there is one.
     """
     context, goal = successes.context, successes.attempts.goal
-    photo = PHOTOS[int(successes.overall(successes.clean, "other").value is not None)]
+    why_not = successes.overall(successes.clean, "other").reason
+    photo = PHOTOS[0] if why_not else PHOTOS[1]
     clean = successes.overall(successes.clean, photo)
     found = [successes.overall(each, photo) for each in successes.attacked]
     noises = [successes.overall(each, photo) for each in successes.noise]
@@ -45,25 +46,22 @@ def success_finding(successes: Successes) -> Finding:
         for level, (attacked, noise) in enumerate(zip(found, noises, strict=True))
         if attacked.low is not None and attacked.low > max(noise.high or 0.0, clean.high or 0.0)
     ]
-    level = above[0] if above else len(found) - 1
+    serious = [level for level in above if (found[level].low or 0.0) >= SERIOUS_SUCCESS]
+    level = [*serious, *above, len(found) - 1][0]
     attacked, noise = found[level], noises[level]
-    severity: Severity = "note"
-    if above:
-        severity = "high" if (attacked.low or 0.0) >= SERIOUS_SUCCESS else "medium"
+    severity: Severity = "high" if serious else "medium" if above else "note"
     conditions = (successes.attacked[level], successes.noise[level], successes.clean)
     name, eps = conditions[0].attack, conditions[0].eps
     judged = "by another photo than the attack was given" if photo == "other" else "by the photo the attack was given"
     caveats = ["Any attack gives a lower bound on success; a stronger one may succeed more often."]
-    if photo == "given":
-        caveats.append(
-            "Nobody attacked has another photo: how far the success carries to a photo the attacker has not seen was "
-            "not measured, and it is lower."
-        )
+    if why_not:
+        caveats.append(f"How far success carries to a photo that the attack never saw was not measured: {why_not}.")
     harm = f": {_HARMS[goal]}" if above else ""
+    more = f" (at eps {successes.attacked[-1].eps}: {_told(found[-1])})" if level < len(found) - 1 else ""
     return context.finding(
         goal,
         severity,
-        f"At eps {eps}, {_told(attacked)} of {attacked.n or 0:,} photos changed by {name} {_DONE[goal]} (judged "
+        f"At eps {eps}, {_told(attacked)}{more} of {attacked.n or 0:,} photos changed by {name} {_DONE[goal]} (judged "
         f"{judged}), against {_told(clean)} of the same photos unchanged and {_told(noise)} under random noise of the "
         f"same size{harm}",
         evidence=[_key(context, goal, each, photo) for each in conditions],

@@ -153,7 +153,7 @@ class Successes:
         return self.context.measurement(LOST, estimate, direction="lower", **about)
 
     def _of_goal(self, condition: Condition) -> dict[str, str]:
-        return {**condition.key(PHOTOS[0]), "goal": self.attempts.goal}
+        return {"attack": condition.attack, "eps": condition.eps, "goal": self.attempts.goal}
 
     def questions(self) -> Iterator[PairQuestion]:
         """Ask how far groups differ in what they lose to the attack, judged by the photo it was given."""
