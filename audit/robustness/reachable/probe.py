@@ -47,7 +47,7 @@ def reachable_attacks(context: ProbeContext, params: ReachableParams) -> Iterato
     landmarks = any(attack.name != "low_frequency" for attack, _ in tried)
     conditions = [each for pair in tried for each in pair]
     outcomes = measure(context, rows, conditions, reach, landmarks=landmarks, only_right=True)
-    yield Note(_settings(context, params, len(rows)))
+    yield Note(_settings(params, len(rows)))
     yield from account.notes(reach, tried)
     summaries = [
         Summary(each.values, (place,), each.title, by_group=searched, gaps=searched and each == _largest(tried, each))
@@ -57,7 +57,8 @@ def reachable_attacks(context: ProbeContext, params: ReachableParams) -> Iterato
     yield from robustness_outputs(context, outcomes, summaries, tolerance=params.tolerance, clean=CLEAN)
     yield from account.survival_scores(reach, [attack for attack, _ in tried])
     compared = account.compare(context, outcomes, reach, tried)
-    yield account.table(compared)
+    if compared:
+        yield account.table(compared)
     yield from account.findings(context, compared, params.search)
     shown = [each for pair in tried for each in pair][:MOST_CONDITIONS]
     yield from strip(context, shown, reach, landmarks=landmarks, title="Faces under each attack and its control")
@@ -87,7 +88,7 @@ def _largest(tried: list[tuple[Condition, Condition]], condition: Condition) -> 
     return [attack for attack, _ in tried if attack.name == condition.name][-1]
 
 
-def _settings(context: ProbeContext, params: ReachableParams, used: int) -> str:
+def _settings(params: ReachableParams, used: int) -> str:
     if params.search == "gradient":
         starts = "a random start" if params.restarts == 1 else f"up to {params.restarts} random starts"
         how = f"{params.steps} steps along the sign of the gradient from {starts}"
@@ -96,7 +97,6 @@ def _settings(context: ProbeContext, params: ReachableParams, used: int) -> str:
             " for each place of a sticker" if "patch" in params.attacks and len(params.patch_places) > 1 else ""
         )
     return (
-        f"Searched with {how}, until the answer changes; colours vary over {params.detail:g} eye distances, of makeup "
-        f"over {params.makeup_detail:g}; {used:,} labelled faces, of which those answered rightly are attacked. A face "
-        "counts as right under an attack only if it is right without one too."
+        f"Searched with {how}, until the answer changes; {used:,} labelled faces, of which those answered rightly are "
+        "attacked. A face counts as right under an attack only if it is right without one too."
     )

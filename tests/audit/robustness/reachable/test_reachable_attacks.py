@@ -358,3 +358,10 @@ def test_onnx_on_real_faces(london: Any, shared: Path, outcome: Any) -> None:
     found = outcome(list(reachable_attacks(context, params)))
     assert found.lost("eyeglasses") >= 0.3
     assert found.lost("eyeglasses") > found.lost("random_eyeglasses")
+
+
+def test_an_attack_that_is_possible_on_no_face_is_not_measured(make_case: Any, drawn: Any) -> None:
+    nowhere = np.full_like(np.tile(drawn.landmarks, (4, 1, 1)), np.nan)
+    found = make_case("eyes", landmarks=nowhere).run(attacks="eyeglasses")
+    assert "none of the faces" in found.unmeasured["lost", "eyeglasses"]
+    assert not found.findings
