@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from countenance.audit.robustness.attacks import APGD, TooFewClassesError, ball, log_odds
+from countenance.audit.robustness.attacks import APGD, FAB, TooFewClassesError, ball, log_odds
 from countenance.audit.robustness.attacks.apgd import checkpoints_of
 from countenance.audit.robustness.noise import uniform_noise
 
@@ -231,3 +232,47 @@ def test_searching_on_after_the_first_success_finds_higher_losses(small: tuple[n
     before, after = (log_odds(net(found.pixels), labels)[first.flipped] for found in (first, longer))
     assert (after >= before).all()
     assert (after > before).any()
+
+
+@pytest.fixture(scope="module", params=[0.0, 0.06], ids=["plain", "resistant"])
+def right(make_case: Callable[..., Any], request: pytest.FixtureRequest) -> tuple[nn.Module, Tensor, Tensor]:
+    """A trained net in single precision with the faces that it answers right."""
+    case = make_case(3, steps=80, resist=request.param)
+    labels = torch.from_numpy(case.labels)
+    with torch.no_grad():
+        kept = case.net(case.pixels).argmax(1) == labels
+    return case.net, case.pixels[kept], labels[kept]
+
+
+def _art(net: nn.Module, shape: tuple[int, ...], **settings: Any) -> Any:
+    classification = pytest.importorskip("art.estimators.classification")
+    evasion = pytest.importorskip("art.attacks.evasion")
+    model = classification.PyTorchClassifier(
+        model=net,
+        loss=nn.CrossEntropyLoss(),
+        input_shape=shape,
+        nb_classes=3,
+        clip_values=(0.0, 1.0),
+        device_type="cpu",
+    )
+    return evasion.AutoProjectedGradientDescent(model, nb_random_init=1, batch_size=128, verbose=False, **settings)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize(("loss", "theirs"), [("ce", "cross_entropy"), ("dlr", "difference_logits_ratio")])
+def test_it_is_no_weaker_than_arts(right: tuple[nn.Module, Tensor, Tensor], loss: str, theirs: str, norm: str) -> None:
+    """Same norm, eps, steps and one random start, at an eps that faces fall and stand well clear of."""
+    net, pixels, labels = right
+    rows = np.arange(len(labels))
+    _, distance = FAB(norm=norm, steps=20).nearest(net, pixels, labels, rows)  # type: ignore[arg-type]
+    middle = distance.sort().values[len(labels) // 4 : 3 * len(labels) // 4]
+    widest = int(middle.diff().argmax())
+    eps = float(middle[widest : widest + 2].mean())
+    ours = APGD(loss=loss, norm=norm, steps=20)(net, pixels, labels, rows, eps)  # type: ignore[arg-type]
+    np.random.seed(0)  # ART starts from NumPy's global generator
+    settings = {"norm": np.inf if norm == "linf" else 2, "eps": eps, "eps_step": 2 * eps, "max_iter": 20}
+    found = _art(net, tuple(pixels.shape[1:]), loss_type=theirs, **settings).generate(pixels.numpy(), labels.numpy())
+    with torch.no_grad():
+        art = net(torch.from_numpy(found)).argmax(1) != labels
+    assert 5 < int(art.sum()) < len(labels) - 5  # a setting that tells attacks apart
+    assert int(ours.flipped.sum()) >= int(art.sum())
