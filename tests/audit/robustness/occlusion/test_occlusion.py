@@ -202,6 +202,13 @@ def test_the_area_is_the_mean_over_shares_by_the_trapezoid_rule(quadrant: AuditR
         assert estimate(quadrant, f"accuracy[kind={group}]@occlusion=guided,share=0.3").value is not None
 
 
+def test_a_method_that_only_asks_guides_as_well(tmp_path: Path) -> None:
+    frame = faces(tmp_path, lambda kind: QUADRANT, people=30)
+    found = run(tmp_path, frame, QUADRANT, method="occlusion", shares=[0.3])
+    assert value(found, "accuracy@occlusion=guided,share=0.3") < 0.8
+    assert value(found, "elsewhere_minus_guided") > 0.05
+
+
 @pytest.mark.parametrize("fill", ["mean", "noise"])
 def test_where_every_place_counts_alike_a_map_guides_to_nothing(tmp_path: Path, fill: str) -> None:
     """A net that reads the mean colour: whichever patches are hidden, as much is left."""
