@@ -36,19 +36,24 @@ class Loss:
         """What was lost."""
         return self.question.item.metric.removesuffix(f".{WORST}")
 
-    def row(self) -> tuple[Part, ...]:
-        """Return it as a row of the table whose heads :func:`columns` gives."""
+    def row(self, named: bool = True) -> tuple[Part, ...]:
+        """Return it as a row of the table whose heads :func:`columns` gives.
+
+        Args:
+            named: whether what was done is named beside its strength.
+        """
         question = self.question
-        strength = f", {self.done.strength} {self.done.size}" if self.done.size else ""
+        strength = f"{self.done.strength} {self.done.size}" if self.done.size else ""
+        done = ", ".join(filter(None, (self.done.named if named or not strength else "", strength)))
         overall = self.overall.estimate.value if self.overall is not None else None
         return (
-            f"{self.done.named}{strength}, by {question.attribute}",
+            f"{done}, by {question.attribute}",
             question.between,
             ref(self.group) if self.group is not None else NOTHING,
             NOTHING if overall is None else number(overall),
             ref(question.item),
             _by_chance(question),
-            *((question.briefly,) if question.tolerance is not None else ()),
+            *((_verdict(question),) if question.tolerance is not None else ()),
         )
 
 
@@ -59,13 +64,26 @@ def columns(losses: Sequence[Loss], probe: ProbeResult) -> tuple[str, ...]:
     return ("under", "loses most", f"its {what}", "all faces", "behind others by", "by chance", *judged)
 
 
+def _verdict(question: Question) -> str:
+    """Tell the verdict with the bound it rests on; what would have been shown stands in the table of gaps."""
+    estimate, verdict = question.item.estimate, question.verdict
+    if estimate.bound_low is None or estimate.bound_high is None:
+        return question.briefly
+    if verdict == "fail":
+        return f"fail: at least {number(estimate.bound_low)}"
+    left = estimate.groups_left_out or 0
+    if verdict != "pass" and left and estimate.bound_high <= (question.tolerance or 0.0):
+        return f"{verdict}: {plural(left, 'group')} too small"
+    return f"{verdict}: at most {number(estimate.bound_high)}"
+
+
 def _by_chance(question: Question) -> str:
     """Tell what random groups differ by, and how often by as much."""
     null = question.beside.get("null_permuted")
     p = question.beside.get("p_adjusted") or question.beside.get("p")
     told = [] if null is None or null.estimate.value is None else [number(null.estimate.value)]
     if p is not None and p.estimate.value is not None:
-        told.append(f"p {p.estimate.value:.2g}")
+        told.append(f"p\u00a0{p.estimate.value:.2g}")
     return ", ".join(told) or NOTHING
 
 
@@ -99,7 +117,8 @@ def losses_tables(
     heads = columns(losses, probe)
     tolerance = losses[0].question.tolerance
     caption = "Who loses most" + (f", tolerance {tolerance:g}" if tolerance is not None else "")
-    rows = tuple(loss.row() for loss in losses)
+    several = len({loss.done.named for loss in losses}) > 1
+    rows = tuple(loss.row(several) for loss in losses)
     more = TableBlock(heads, rows[most:], f"{caption}: the other {len(rows) - most}") if len(rows) > most else None
     yield TableBlock(heads, rows[:most], caption), more
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..cards.build import size_text, task_title
+from ..cards.conditions import perturbs
 from ..cards.gaps import GAP, WORST, gap_blocks
 from ..cards.gate_words import gate_title
 from ..cards.indices import index_blocks
@@ -26,6 +27,7 @@ from .summary import PILLARS, SummaryLine, pillar_title, summary_lines
 from .worries import Worry, worries
 
 MOST_ROWS = 400
+MOST_ROWS_UNDER_CONDITIONS = 60
 MOST_OPEN = 3
 
 
@@ -57,7 +59,10 @@ class Pillar:
 
 @dataclass
 class Anchors:
-    """Which measurement has a place in the page: the first table that quotes it carries its anchor."""
+    """Which measurement has a place in the page: the first table that quotes it carries its anchor.
+
+    Only evidence is linked to, so only evidence has one.
+    """
 
     placed: dict[str, str] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
@@ -68,7 +73,7 @@ class Anchors:
 
     def place(self, key: str) -> str:
         """Return the anchor when this is the first place of the key in the page, else an empty string."""
-        if key in self.placed:
+        if key in self.placed or key not in self.known:
             return ""
         self.placed[key] = self.name(key)
         return self.placed[key]
@@ -209,10 +214,10 @@ def build_page(run: RunFiles) -> Page:
     """Collect everything the report shows."""
     shown, more = worries(run)
     pillars = tuple(_pillars(run))
-    anchors = Anchors()
+    anchors, evidence = Anchors(), _evidence(run.results)
     for pillar in pillars:
         for view in pillar.probes:
-            anchors.known |= {part.key for part in _quoted(view)}
+            anchors.known |= {part.key for part in _quoted(view)} & evidence
     return Page(run, run.card, tuple(shown), more, pillars, tuple(quarantine_reasons(run.results.data)), anchors)
 
 
@@ -242,21 +247,27 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
         gaps, folded = (), (*(block for unfolds, block in losses if unfolds), *gaps, *folded)
     indices = tuple(index_blocks(probe))
     drawn |= {ref.key for ref in _quoted_in([*whole_blocks, *shown, *gaps, *folded, *indices])}
-    evidence = {key for finding in run.results.findings() for key in finding.evidence}
-    evidence |= {key for gate in run.results.gates for key in gate.evidence}
+    evidence = _evidence(run.results)
     left = [item for item in probe.measurements if item.key not in drawn and not _beside_a_gap(item)]
     left.sort(key=lambda item: item.key not in evidence)
+    most = MOST_ROWS_UNDER_CONDITIONS if perturbs(probe) else MOST_ROWS
     rows: list[tuple[Part, ...]] = [
         (measurement_title(item.model_copy(update={"slice": {}}), probe.probe), pairs_text(item.slice), ref(item))
-        for item in left[:MOST_ROWS]
+        for item in left[:most]
     ]
     caption = "Other measurements"
-    if len(left) > MOST_ROWS:
-        caption += f" (the first {MOST_ROWS} of {len(left):,}; all stand in results.json)"
+    if len(left) > most:
+        caption += f" (the first {most} of {len(left):,}; all stand in results.json)"
     rest = TableBlock(("measure", "of", "estimate"), tuple(rows), caption) if rows else None
     return ProbeView(
         probe, figures, tuple(lead), shown, folded_figures, gaps, folded, indices, tuple(further), rest, params
     )
+
+
+def _evidence(results: AuditResults) -> set[str]:
+    """Return the keys that findings and gates rest on."""
+    found = {key for finding in results.findings() for key in finding.evidence}
+    return found | {key for gate in results.gates for key in gate.evidence}
 
 
 def _tables_of(figures: Sequence[FigureGroup]) -> list[Block]:

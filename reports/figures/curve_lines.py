@@ -114,9 +114,11 @@ def alike(lines: Iterable[Line]) -> Iterator[list[Line]]:
 def metrics_of(tables: Iterable[Grouped]) -> list[str]:
     """Return the metrics that curves are drawn of: what faces as they are have too, what is lost, then others.
 
-    Parts of a metric (``check.unchanged``) have none.
+    Parts of a metric (``check.unchanged``) have none, and of what changed only where nothing tells what was lost.
     """
     done = (c.metric for table in tables for c in table.columns if under(dict(c.condition)) is not None)
     seen = [name for name in dict.fromkeys(done) if "." not in name]
     known = [name for name in (*VALUES, *LOSSES) if name in seen]
-    return [*known, *(name for name in seen if name not in known)]
+    losses = [name for name in known if name in LOSSES]
+    others = [name for name in seen if name not in known]
+    return [*(name for name in known if name in VALUES), *losses[:1], *others]

@@ -15,8 +15,9 @@ from .panel import FigureGroup, Panel
 from .theme import DASHES, GRID, MUTED, SERIES, SYMBOLS, Drawing, plain
 
 MOST_LINES = 6
-MOST_PANELS = 24
+MOST_PANELS = 20
 MOST_BANDS = 4
+MOST_BY_GROUP = 2
 _TITLES = {
     "eps": "Against the size of the perturbation",
     "severity": "Against the severity",
@@ -44,7 +45,10 @@ def curve_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureG
     tables = by_grouping(probe, results.data.attributes)
     metrics = metrics_of(tables)
     source = _Source(probe, len(metrics) > 1)
-    panels = [panel for metric in metrics for table in tables for panel in _panels(table, metric, source)]
+    panels: list[tuple[str, Panel]] = []
+    for metric in metrics:
+        leading = _leading(tables, metric)
+        panels += [panel for table in tables for panel in _panels(table, metric, source, leading)]
     if not panels:
         return
     strengths = dict.fromkeys(strength for strength, _ in panels)
@@ -57,8 +61,18 @@ def curve_figures(probe: ProbeResult, results: AuditResults) -> Iterator[FigureG
     yield FigureGroup(title, tuple(panel for _, panel in panels[:MOST_PANELS]), caption)
 
 
-def _panels(table: Grouped, metric: str, source: _Source) -> Iterator[tuple[str, Panel]]:
-    """Draw one table: over all faces what was done stands together, by group each thing done stands alone."""
+def _leading(tables: Sequence[Grouped], metric: str) -> list[str]:
+    """Name what is drawn by group: the mean over all that was done, else the few things that cost most."""
+    lines = [line for table in tables for line in lines_of(table, metric) if table.attributes and not line.done.control]
+    whole = dict.fromkeys(line.done.named for line in lines if line.done.whole)
+    deepest: dict[str, float] = {}
+    for line in lines:
+        deepest[line.done.named] = min(line.harm, deepest.get(line.done.named, line.harm))
+    return list(whole) or sorted(deepest, key=lambda name: deepest[name])[:MOST_BY_GROUP]
+
+
+def _panels(table: Grouped, metric: str, source: _Source, leading: Sequence[str]) -> Iterator[tuple[str, Panel]]:
+    """Draw one table: over all faces what was done stands together, by group each leading thing stands alone."""
     lines = [line for line in lines_of(table, metric) if not (table.attributes and line.done.control)]
     parts = [part for part in alike(lines) if any(len(line.known) > 1 for line in part)]
     for part in parts:
@@ -68,13 +82,10 @@ def _panels(table: Grouped, metric: str, source: _Source) -> Iterator[tuple[str,
             apart = f", {axis.strength} {ends[0 if ends[0] != '0' else 1]} to {ends[-1]}" if len(parts) > 1 else ""
             yield axis.strength, _over_all(f"all faces{apart}", metric, part, axis, source)
             continue
-        done = dict.fromkeys(line.done.named for line in sorted(part, key=lambda line: not line.done.whole))
-        if len(table.attributes) > 1:
-            done = dict.fromkeys(list(done)[:1])
-        for name in done:
+        for name in leading if len(table.attributes) == 1 else leading[:1]:
             here = [line for line in part if line.done.named == name]
             if any(len(line.known) > 1 for line in here):
-                told = f", {name}" if len(done) > 1 or len(parts) > 1 else ""
+                told = f", {name}" if len(leading) > 1 else ""
                 yield axis.strength, _by_group(f"by {table.title}{told}", metric, here, axis, source)
 
 
@@ -130,12 +141,12 @@ def _draw(
     )
     if axis.logarithmic and 0.0 in axis.places:
         drawn.vertical(0.5, GRID)
-    coloured = 0
+    coloured = controls = 0
     for line in shown:
         if banded is None or any(line is each for each in banded):
             _draw_band(drawn, line, axis, _colour(line, coloured))
-        _draw_line(drawn, names[id(line)], line, axis, coloured)
-        coloured += not line.done.control
+        _draw_line(drawn, names[id(line)], line, axis, controls if line.done.control else coloured)
+        coloured, controls = coloured + (not line.done.control), controls + line.done.control
     title = metric_title(metric, source.probe.probe)
     told = ", ".join(names[id(line)] for line in shown)
     alt = f"{title} against {axis.strength}, {name}: one line for each of {told}."
@@ -189,9 +200,9 @@ def _draw_line(drawn: Drawing, name: str, line: Line, axis: Axis, position: int)
         line={
             "color": colour,
             "width": 3 if line.done.whole and not line.group else 2,
-            "dash": "dot" if control else DASHES[position % len(DASHES)],
+            "dash": ("dot", "dashdot", "longdash")[position % 3] if control else DASHES[position % len(DASHES)],
         },
-        marker={"size": 8, "color": colour, "symbol": "circle-open" if control else SYMBOLS[position % len(SYMBOLS)]},
+        marker={"size": 8, "color": colour, "symbol": SYMBOLS[position % len(SYMBOLS)] + ("-open" if control else "")},
         hoverinfo="text",
         hovertext=[f"{plain(name)}<br>{estimate_text(estimate)}" for _, estimate in known],
         cliponaxis=False,

@@ -13,7 +13,7 @@ from .forest import ForestRow, forest
 from .panel import FigureGroup, Panel
 
 MOST_PANELS = 48
-MOST_UNDER_CONDITIONS = 12
+MOST_UNDER_CONDITIONS = 8
 _CAPTION = (
     "Points with intervals; n counts faces. Rows with a hollow ring were not measured, with the reason. Intervals are "
     "not "
