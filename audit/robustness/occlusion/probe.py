@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -49,7 +50,8 @@ def occlusion(context: ProbeContext, params: OcclusionParams) -> Iterator[Output
         most = min(context.model.size)
         raise UsageError(f"expected a grid of at most {most} patches a side, one pixel each, but got {params.grid}")
     rows = measured_rows(context, params.faces)
-    seed = int(context.random("occlusion").integers(2**63))
+    shared = replace(context, probe_id="occlusion")  # every use in a plan hides the same patches: fills can be compared
+    seed = int(shared.random("occlusion").integers(2**63))
     guide, unguided = None, _UNGUIDED
     if params.method is not None and params.shares:
         guide, unguided = find_guide(

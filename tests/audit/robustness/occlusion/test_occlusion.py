@@ -293,6 +293,32 @@ def test_the_same_plan_gives_the_same_numbers_in_any_batches(tmp_path: Path) -> 
     assert measured(16, 1) != measured(16, 2)
 
 
+def test_every_use_in_a_plan_hides_the_same(tmp_path: Path) -> None:
+    frame = faces(tmp_path, lambda kind: EVERYWHERE + 2 * QUADRANT, people=30)
+    probe = {
+        "probe": "occlusion",
+        "shares": [0.5],
+        "regions": "mouth",
+        "objects": "hair",
+        "method": None,
+        "fill": "noise",
+    }
+    results = countenance.run(
+        model=Reads(NOTHING + QUADRANT / 50),
+        faces=frame.drop(columns="label"),
+        folder=tmp_path,
+        classes=["no", "yes"],
+        input={"size": SIDE, "mean": [0.0] * 3, "std": [1.0] * 3},
+        data={"subject": "subject", "landmarks": "points.npz"},
+        probes=[{**probe, "id": name} for name in ("first", "second")],
+    )
+    first, second = (
+        {each.key.split("/")[1]: each.estimate.value for each in found.measurements} for found in results.probes
+    )
+    assert first == second
+    assert 0 < (first["changed@occlusion=random,share=0.5"] or 0) < 1
+
+
 def test_five_points_and_none_are_told(tmp_path: Path) -> None:
     frame = faces(tmp_path, lambda kind: QUADRANT, points="5")
     found = run(tmp_path, frame, QUADRANT, shares=[], regions=["mouth", "eyes"], objects=["sunglasses"])
