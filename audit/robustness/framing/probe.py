@@ -13,7 +13,7 @@ from ....core.results import Estimate
 from ..conditions import ALL, NONE, Outcomes, at_chance, measure, measured_rows
 from ..losses import Summary, nothing_to_lose, robustness_outputs
 from ..quality import quality_of
-from ..strip import strip
+from ..strip import permitted_rows, strip
 from .changes import FAMILIES, IDENTITY, KIND, MIRROR, STRENGTH, conditions_of, title_of
 from .mirroring import mirror_outputs
 from .params import FramingParams
@@ -56,7 +56,10 @@ def framing(context: ProbeContext, params: FramingParams) -> Iterator[Output]:
     if params.mirror:
         yield from mirror_outputs(context, rows, params.tolerance)
     shown = [condition for condition in conditions if _telling(params, condition.name, condition.size)]
-    yield from strip(context, shown, reframing, title="Faces in other frames")
+    title = "Faces in other frames"
+    if not len(permitted_rows(context)):
+        title += "; beyond a drawn picture its outermost pixels stand again"
+    yield from strip(context, shown, reframing, title=title)
 
 
 def _summaries(params: FramingParams, outcomes: Outcomes) -> Iterator[Summary]:
