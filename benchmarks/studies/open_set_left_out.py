@@ -73,7 +73,7 @@ STUDY = Study(
     version=1,
     title="Leave one expression out on drawn faces",
     about=f"For each of the seven expressions a net was trained on the other six ({PEOPLE} drawn people, each with "
-    f"every expression; {EPOCHS} epochs) and shown {HELD_OUT} other people: known are their faces with the six expressions, "
+    f"every expression; {EPOCHS} epochs) and shown {HELD_OUT} others: known are faces with the six expressions, "
     "unknown those with the seventh. Means over the seeds.",
     simulate=simulate,
 )
