@@ -26,6 +26,8 @@ from . import (
     leakage,
     leakage_nets,
     many_questions,
+    open_set_intervals,
+    open_set_left_out,
     pair_intervals,
     paired_gaps,
     paired_intervals,
@@ -62,6 +64,8 @@ MODULES = (
     leakage,
     leakage_nets,
     counterfactual_pairs,
+    open_set_intervals,
+    open_set_left_out,
 )
 STUDIES = {module.STUDY.name: module.STUDY for module in MODULES}
 
