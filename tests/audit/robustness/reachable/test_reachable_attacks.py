@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
@@ -18,6 +20,7 @@ from countenance.audit.robustness.reachable import search as searching
 from countenance.audit.robustness.reachable.params import ReachableParams
 from countenance.audit.robustness.reachable.probe import reachable_attacks
 from countenance.audit.robustness.reachable.reach import Reach, pairs
+from countenance.audit.robustness.reachable.sheet import main
 from countenance.audit.robustness.reachable.surfaces import Paint
 from countenance.core.checkpoints.load import load_checkpoint
 from countenance.core.landmarks import NpzLandmarks
@@ -28,6 +31,7 @@ from countenance.core.probes import ProbeContext, find_probe
 from countenance.core.statistics.rules import StatisticsRules
 from countenance.core.target import Target
 
+SIDE = 64
 BY = {"eyeglasses": 0.04, "patch": 0.004, "makeup": 0.02, "low_frequency": 0.008}
 SIZE = {"eyeglasses": {}, "patch": {"share": "0.05"}, "makeup": {"eps": "32/255"}, "low_frequency": {"eps": "8/255"}}
 
@@ -365,3 +369,17 @@ def test_an_attack_that_is_possible_on_no_face_is_not_measured(make_case: Any, d
     found = make_case("eyes", landmarks=nowhere).run(attacks="eyeglasses")
     assert "none of the faces" in found.unmeasured["lost", "eyeglasses"]
     assert not found.findings
+
+
+def test_the_sheet_holds_every_picture(make_case: Any, tmp_path: Path) -> None:
+    found = make_case("eyes").run(attacks="eyeglasses", steps=3)
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    (folder / "glasses.strip.json").write_text(json.dumps(found.strip), encoding="utf-8")
+    np.savez(folder / "glasses.strip.npz", pictures=found.pictures)
+    main([str(tmp_path), str(tmp_path / "sheet.png"), "--probe", "glasses", "--columns", "2"])
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape[1] == 2 * (SIDE + 4)
+    for picture in found.pictures.reshape(-1, SIDE, SIDE, 3):
+        windows = [sheet[y : y + SIDE, x : x + SIDE] for x in (0, SIDE + 4) for y in range(len(sheet) - SIDE + 1)]
+        assert any((window == picture).all() for window in windows)
