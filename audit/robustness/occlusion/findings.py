@@ -20,6 +20,10 @@ _FILLED = (
     "Hidden pixels make pictures the model never saw; some of the loss may be due to that and not to what is hidden."
 )
 _DRAWN = "The things are drawn, in a few colours and forms; real ones differ."
+_COSTLY = {
+    "regions": "Accuracy hangs on these parts of the face, more than on as much at a random place: ",
+    "objects": "Accuracy is lost to what people wear or hold, more than to the same thing at a random place: ",
+}
 
 
 def estimate(context: ProbeContext, scores: Scores, tests: int = 1) -> Estimate:
@@ -105,7 +109,7 @@ def costly_findings(
         return
     sure.sort()
     parts = [
-        f"{title_of(name)}: {under}, against {there} with the same elsewhere and {clean} as they are"
+        f"{under} under {title_of(name)} ({there} with the same elsewhere, {clean} as they are)"
         for _, name, under, there, clean in sure
     ]
     severity: Severity = "medium" if halved else "low" if family == "objects" else "note"
@@ -118,7 +122,7 @@ def costly_findings(
     yield context.finding(
         f"costly_{family}",
         severity,
-        f"Accuracy is lower under these {family} than under the same at a random place: " + "; ".join(parts),
+        _COSTLY[family] + "; ".join(parts),
         evidence=evidence,
         caveats=[_DRAWN if family == "objects" else _FILLED],
     )
