@@ -98,6 +98,17 @@ def test_a_probe_of_pairs_is_given_the_single_faces(study: Any, verification: An
     assert batch.pixels.shape == (2, 3, 16, 16)
 
 
+def test_attributes_derived_from_pictures_are_those_of_both_faces(study: Any, verification: Any) -> None:
+    light = {"assigned_by": "derived", "derive": "brightness", "of": "image", "bins": [0, 0.5, 1]}
+    results = study.run("run", plan=verification(data={"attributes": {"light": light}}))
+    table = pd.read_parquet(study.folder / "run" / "predictions.parquet")
+    dark = {face: "dark" in face for face in study.table["path"]}
+    for side in "ab":
+        groups = table[f"light_{side}"][table[f"face_{side}"].map(dark)].unique()
+        assert len(groups) == 1
+    assert set(results.data.attributes["light"].groups) == {*table["light_a"].unique(), "(across groups)"}
+
+
 def test_an_unusable_image_costs_its_pairs_only(study: Any, verification: Any) -> None:
     broken = study.folder / study.table["path"][3]
     broken.write_bytes(b"no picture")

@@ -67,22 +67,40 @@ def photos() -> Callable[..., tuple[Tensor, np.ndarray]]:
     return draw_photos
 
 
-@pytest.fixture(scope="session")
-def net() -> nn.Module:
-    """A net that was taught to tell 80 other people apart, by a softmax over scaled cosines."""
-    torch.manual_seed(0)
+def train(seed: int, resist: float = 0.0) -> nn.Module:
+    """Teach a net to tell 80 people apart (softmax over scaled cosines), on pixels changed by ``resist`` if asked."""
+    torch.manual_seed(seed)
     net = TinyEmbedding()
     centres = nn.Parameter(torch.randn(80, 16))
     optimiser = torch.optim.Adam([*net.parameters(), centres], 4e-3)
-    for _ in range(120):
-        pixels, who = draw_photos(80, 1, seed=99)
-        pixels = (pixels + 0.08 * torch.randn(pixels.shape)).clamp(0, 1)
+    patterns, who = draw_photos(80, 1, seed=99 + seed)
+
+    def loss(pixels: Tensor) -> Tensor:
         cosines = nn.functional.normalize(net(pixels)) @ nn.functional.normalize(centres).T
-        loss = nn.functional.cross_entropy(12 * cosines, torch.from_numpy(who))
+        return nn.functional.cross_entropy(12 * cosines, torch.from_numpy(who))
+
+    for _ in range(120):
+        pixels = (patterns + 0.08 * torch.randn(patterns.shape)).clamp(0, 1)
+        changed = pixels
+        for _ in range(2 if resist else 0):  # adversarial training (Madry et al. 2018)
+            changed = changed.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(loss(changed), changed)
+            changed = (changed + resist * gradient.sign()).clamp(pixels - resist, pixels + resist).clamp(0, 1)
         optimiser.zero_grad()
-        loss.backward()
+        loss(changed.detach()).backward()
         optimiser.step()
     return net.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def make_net() -> Callable[..., nn.Module]:
+    return train
+
+
+@pytest.fixture(scope="session")
+def net() -> nn.Module:
+    """A net that tells people apart whom it has not seen."""
+    return train(0)
 
 
 @dataclass
