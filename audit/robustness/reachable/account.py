@@ -23,10 +23,10 @@ TEST_LEVEL = 0.01
 BLIND_SHARE = 0.05
 """Share of the faces that must have no gradient before it is told."""
 _SUBJECTS = {
-    "makeup": "Painted makeup",
+    "makeup": "Painted makeup of at most {size}",
     "eyeglasses": "The frame of drawn glasses",
-    "patch": "A drawn sticker",
-    "low_frequency": "A smooth change of the whole crop",
+    "patch": "A drawn sticker on {size} of the face",
+    "low_frequency": "A smooth change of at most {size}",
 }
 _BOUNDS = {
     "makeup": "{size} of the range of a colour at most",
@@ -178,8 +178,8 @@ def _claim(context: ProbeContext, each: Compared, tests: int, search: str) -> Fi
     return context.finding(
         name,
         severity,
-        f"{_SUBJECTS[name]} changed the answer on {_told(each.lost)} of the {each.lost.n:,} faces that were answered "
-        f"rightly, in random colours on {_told(each.random)}{outlasting}",
+        f"{_SUBJECTS[name].format(size=size)} changed the answer on {_told(each.lost)} of the {each.lost.n:,} faces "
+        f"that were answered rightly, random colours of the same size on {_told(each.random)}{outlasting}",
         evidence=keys,
         caveats=caveats,
         p_adjusted=adjusted,
