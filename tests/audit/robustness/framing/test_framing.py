@@ -246,3 +246,50 @@ def test_settings_that_cannot_be(given: dict[str, Any], told: str) -> None:
 def test_amounts_are_sorted_and_kept_as_written() -> None:
     assert [str(each) for each in FramingParams(rotation=[20, "5"]).rotation] == ["5", "20"]
     assert [str(each) for each in FramingParams(shift="1/8").shift] == ["1/8"]
+
+
+def run_task(folder: Path, task: str, classes: list[str], output: str, reading: Callable[[Tensor], Tensor]) -> Any:
+    frame = faces(folder, by_side).drop(columns="label")
+    side = np.tile([0, 1], PEOPLE)
+    truth = {"AU1": side, "AU12": 1 - side} if task == "action_units" else {"valence": side - 0.5, "arousal": 0 * side}
+    frame = frame.assign(**{f"y_{name}": values for name, values in truth.items()})
+
+    class Net(nn.Module):
+        def forward(self, pixels: Tensor) -> Tensor:
+            return reading(pixels)
+
+    results = countenance.run(
+        model=Net(),
+        faces=frame,
+        folder=folder,
+        task=task,
+        classes=classes,
+        output=output,
+        input={"size": SIDE, "mean": [0.0] * 3, "std": [1.0] * 3},
+        data={"subject": "subject", "box": ["x0", "y0", "x1", "y1"]},
+        probes=[{"probe": "framing", **FEW}],
+    )
+    assert results.probes[0].status == "ok", results.probes[0].reason
+    return results
+
+
+def test_action_units(tmp_path: Path) -> None:
+    def reading(pixels: Tensor) -> Tensor:
+        return torch.stack([20 * sides(pixels), -20 * sides(pixels)], dim=1)
+
+    results = run_task(tmp_path, "action_units", ["AU1", "AU12"], "logits", reading)
+    assert results["framing/accuracy@amount=0,change=none"].estimate.value == 1
+    assert results["framing/lost@change=mirror"].estimate.value == 1
+    assert results["framing/mirror_consistency"].estimate.value == 0
+    assert results["framing/mirror_consistency.null"].estimate.value == pytest.approx(0.5, abs=0.02)
+
+
+def test_valence_and_arousal(tmp_path: Path) -> None:
+    def reading(pixels: Tensor) -> Tensor:
+        return torch.stack([2.5 * sides(pixels), 0 * sides(pixels)], dim=1)
+
+    results = run_task(tmp_path, "valence_arousal", [], "values", reading)
+    assert results["framing/absolute_error@amount=0,change=none"].estimate.value == pytest.approx(0, abs=0.02)
+    assert results["framing/error_rise@change=mirror"].estimate.value == pytest.approx(0.5, abs=0.05)
+    assert results["framing/mirror_distance"].estimate.value == pytest.approx(0.5, abs=0.05)
+    assert not [item for item in results.measurements() if item.metric in ("withstood", "mirror_consistency")]
