@@ -63,6 +63,9 @@ _OPEN_SET = {
         "FPR at 95 % TPR",
         "share of unknowns accepted at the score that accepts 95 % of known faces; 0.95 for a score that knows nothing",
     ),
+    "unknown_auroc.null": ("AUROC of a score that knows nothing", "0.5, whatever the data"),
+    "fpr95.null": ("FPR at 95 % TPR of a score that knows nothing", "0.95, whatever the data"),
+    "unknowns_set_aside": ("unknown pictures set aside", "pictures of unknowns that could not be read"),
     "known_rejected": ("known faces rejected", "share of known faces below the score that 95 % of all of them reach"),
     "unknown_accepted": (
         "unknowns accepted",
