@@ -6,8 +6,8 @@
 The same faces (those answered right), norm, eps, steps and one start each; each library's steps are those it was made
 for (PGD: 2.5 eps / steps). Nets: face_expression on London faces (needs ../shared), the two demonstration nets on drawn
 faces, and a small net trained to resist beside its plain twin. APGD-T and FAB-T try each other class in turn and take
-that many times as long; foolbox's minimum-norm attacks count as successful within eps, and FMN has five times the steps.
-A face stands under all attacks of a side when none of them flips it.
+that many times as long; foolbox's minimum-norm attacks count as successful within eps, and FMN has five times as many
+steps. A face stands under all attacks of a side when none of them flips it.
 """
 
 from __future__ import annotations
