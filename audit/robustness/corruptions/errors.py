@@ -34,14 +34,11 @@ def mean_errors(outcomes: Outcomes, names: Sequence[str]) -> Iterator[Scores]:
     for name in means_over(names):
         right = outcomes.after[list(members_of(outcomes, name))].mean(0, dtype=np.float64)[used]
         condition = {KIND: name}
-        times = float(len(members_of(outcomes, name)))
-        # Counted over all conditions, so that a rate's interval knows how many answers there were.
         yield Scores(
             "mce",
             rows,
-            (weights - right) * times,
-            weights=weights * times,
-            kind="rate",
+            weights - right,
+            weights=weights,
             bounds=(0.0, 1.0),
             direction="lower",
             condition=condition,
