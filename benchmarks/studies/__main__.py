@@ -14,6 +14,7 @@ from countenance.core.errors import CountenanceError
 
 from . import (
     alignment_loss,
+    blurred_groups,
     calibration_null,
     class_orders,
     counterfactual_pairs,
@@ -66,6 +67,7 @@ MODULES = (
     counterfactual_pairs,
     open_set_intervals,
     open_set_left_out,
+    blurred_groups,
 )
 STUDIES = {module.STUDY.name: module.STUDY for module in MODULES}
 
