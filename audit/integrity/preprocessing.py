@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,65 +10,18 @@ import pandas as pd
 from ...core.keys import format_key
 from ...core.probes import TableOutput
 from ...core.results import Estimate, Measurement, Severity
+from .choosing import SCREENED, Ask, Better, Tried, asking, best_reading, try_readings
 from .class_order import Order
-from .fit import EXCESS, LEVEL, MARGIN, Fit, Gain, Labelled, fit_of, gain_of, information_gain
-from .material import Bools, Floats, Integers, Material
+from .fit import EXCESS, Fit, Labelled, fit_of, gain_of
+from .material import Material
 from .readings import Reading, readings, swapped
 from .verdicts import Check, not_checked
 
 CHANNELS, CHANNELS_TITLE = "channel_order", "order of the channels"
 SCALE, SCALE_TITLE = "normalisation", "pixel range, mean and deviation"
-SCREENED = 24
-"""Faces of each half by which the readings worth a closer look are found."""
-KEPT = 3
-INFORMATION_LEVEL = 0.05
-"""One-sided p at which the better reading must also bring information."""
 ONE_SWAP_LEVEL = 0.001
 """One-sided p at which red and blue exchanged, a single question, are told though accuracy moves little."""
 TELLS_APART = 0.05
-AS_WELL = 0.03
-"""Readings whose score is less than this below the best are told beside it."""
-
-
-@dataclass(frozen=True)
-class Better:
-    """The reading that fits best among those looked at closely, and by how much for other people.
-
-    Attributes:
-        reading: chosen on all people, or ``None`` where the declared one fits best.
-        as_well: readings that fit all people nearly as well as ``reading``.
-        gain: in balanced accuracy, of the reading chosen by the other half over the declared one.
-        information: likewise in nats after recalibration.
-        accuracy: balanced accuracy that the gain comes to.
-    """
-
-    reading: Reading | None
-    as_well: tuple[Reading, ...]
-    gain: Gain
-    information: Gain
-    accuracy: float
-
-    def surely(self, given: Labelled) -> bool:
-        """Whether another reading fits substantially better; the rule stands in docs/integrity.md."""
-        return (
-            self.reading is not None
-            and self.gain.bound(LEVEL) > MARGIN
-            and self.information.p_value <= INFORMATION_LEVEL
-            and self.accuracy >= given.chance + EXCESS * (1 - given.chance)
-        )
-
-
-Ask = Callable[[Reading, Integers], Floats]
-"""From a reading and places in the material to raw outputs."""
-
-
-def asking(material: Material) -> Ask:
-    """Return what asks the model about pixels that are read otherwise."""
-
-    def ask(reading: Reading, places: Integers) -> Floats:
-        return material.ask(places, reading.change(material.target.input))
-
-    return ask
 
 
 def preprocessing(
@@ -91,85 +43,12 @@ def preprocessing(
         given = given.reordered(order)
     declared = fit_of(material.log_probabilities(material.outputs)[given.places], given.labels)
     tried = readings(material.target.input)
-    fits, screened = _try(material, given, declared, tried, ask or asking(material))
-    better = _better(fits, declared, given)
+    found = try_readings(material, given, declared, tried, ask or asking(material))
+    better = best_reading(found, declared, given)
     told = _measurements(material, better, declared, given)
-    table = _table(material, tried, fits, screened, declared, given)
+    table = _table(material, tried, found, declared, given)
     scale = _scale(material, better, declared, given, told, table, len(tried))
-    return _channels(material, better, fits, declared, given), scale
-
-
-def _try(
-    material: Material, given: Labelled, declared: Fit, tried: list[Reading], ask: Ask
-) -> tuple[dict[Reading, Fit], dict[Reading, float]]:
-    """Return the fit of the readings worth a closer look, and the gain of every reading on the faces all were tried on.
-
-    Each half chooses its own by its own faces, so that what one half likes is judged by people it has not seen.
-    """
-    places = np.union1d(_few(given, given.second), _few(given, ~given.second))
-    some = _only(given, places)
-    base = Fit(declared.right[places], declared.log_probability[places], declared.logs[places])
-    first = {reading: _fit(material, some, reading, ask) for reading in tried}
-    best = set()
-    for half in (some.second, ~some.second):
-        ranked = sorted(tried, key=lambda each: first[each].score(half, some.weights) - each.price, reverse=True)
-        best |= set(ranked[:KEPT])
-    exchanged = swapped(material.target.input)
-    kept = [reading for reading in tried if reading in best or reading == exchanged]
-    gains = {reading: fit.accuracy(some.weights) - base.accuracy(some.weights) for reading, fit in first.items()}
-    return {reading: _fit(material, given, reading, ask) for reading in kept}, gains
-
-
-def _few(given: Labelled, half: Bools) -> Integers:
-    """Return some faces of a half, of each label in turn, in order."""
-    turn = np.zeros(len(given.labels), dtype=np.int64)
-    for label in np.unique(given.labels):
-        mine = np.flatnonzero(half & (given.labels == label))
-        turn[mine] = np.arange(len(mine))
-    inside = np.flatnonzero(half)
-    return np.sort(inside[np.argsort(turn[inside], kind="stable")][:SCREENED])
-
-
-def _only(given: Labelled, which: Integers) -> Labelled:
-    return Labelled(
-        given.places[which],
-        given.labels[which],
-        given.weights[which],
-        given.person[which],
-        given.people,
-        given.second[which],
-        given.classes,
-    )
-
-
-def _fit(material: Material, given: Labelled, reading: Reading, ask: Ask) -> Fit:
-    return fit_of(material.log_probabilities(ask(reading, given.places)), given.labels)
-
-
-def _better(fits: Mapping[Reading, Fit], declared: Fit, given: Labelled) -> Better:
-    """Choose on each half and judge on the other; choose the one to name on all."""
-    difference, information, right = (np.zeros(len(given.labels)) for _ in range(3))
-    for judged in (given.second, ~given.second):
-        chosen = _choose(fits, declared, ~judged, given.weights)
-        fit = declared if chosen is None else fits[chosen]
-        difference = np.where(judged, fit.right - declared.right, difference)
-        right = np.where(judged, fit.right, right)
-        if chosen is not None:
-            information = np.where(judged, information_gain(declared, fit, ~judged, given), information)
-    everyone = np.ones(len(given.labels), dtype=np.bool_)
-    named = _choose(fits, declared, everyone, given.weights)
-    accuracy = float((right * given.weights).sum() / given.weights.sum())
-    scores = {reading: fit.score(everyone, given.weights) for reading, fit in fits.items()}
-    best = scores.get(named, 1.0) if named is not None else 1.0
-    as_well = tuple(reading for reading in fits if reading != named and scores[reading] >= best - AS_WELL)
-    return Better(named, as_well, gain_of(difference, given), gain_of(information, given), accuracy)
-
-
-def _choose(fits: Mapping[Reading, Fit], declared: Fit, which: Bools, weights: Floats) -> Reading | None:
-    """Return the reading with the best score less its price; ``None`` for the declared one."""
-    scores: dict[Reading | None, float] = {None: declared.score(which, weights)}
-    scores.update({reading: fit.score(which, weights) - reading.price for reading, fit in fits.items()})
-    return max(scores, key=lambda reading: scores[reading])
+    return _channels(material, better, found.fits, declared, given), scale
 
 
 def _scale(
@@ -294,8 +173,7 @@ def _measurements(material: Material, better: Better, declared: Fit, given: Labe
 def _table(
     material: Material,
     tried: list[Reading],
-    fits: Mapping[Reading, Fit],
-    screened: Mapping[Reading, float],
+    found: Tried,
     declared: Fit,
     given: Labelled,
 ) -> TableOutput:
@@ -305,11 +183,11 @@ def _table(
             "reading": reading.title,
             "target.input": reading.in_plan(material.target.input),
         }
-        if reading in fits:
-            gain = gain_of(fits[reading].right - declared.right, given).estimate
+        if reading in found.fits:
+            gain = gain_of(found.fits[reading].right - declared.right, given).estimate
             row |= {"faces": len(given.labels), "gain": gain.value, "low": gain.low, "high": gain.high}
         else:
-            row |= {"faces": 2 * SCREENED, "gain": screened[reading], "low": None, "high": None}
+            row |= {"faces": 2 * SCREENED, "gain": found.gains[reading], "low": None, "high": None}
         rows.append(row)
     frame = pd.DataFrame(rows).sort_values("gain", ascending=False, ignore_index=True)
     return TableOutput("readings", frame, "Gain in balanced accuracy when pixels are read otherwise than declared")

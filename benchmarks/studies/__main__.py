@@ -23,6 +23,7 @@ from . import (
     group_indices,
     heatmaps_drawn,
     heatmaps_london,
+    integrity_faults,
     label_randomisation,
     leakage,
     leakage_nets,
@@ -35,6 +36,7 @@ from . import (
     planted_explanations,
     planted_gaps,
     rate_intervals,
+    resistant_twins,
     score_gaps,
     score_intervals,
     wrong_attributes,
@@ -68,6 +70,7 @@ MODULES = (
     open_set_intervals,
     open_set_left_out,
     blurred_groups,
+    resistant_twins,
 )
 STUDIES = {module.STUDY.name: module.STUDY for module in MODULES}
 

@@ -8,6 +8,7 @@ every face under every reading is computed once per process; the judgement is th
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from countenance.audit.integrity.readings import Reading, declared_scale
 from countenance.audit.integrity.repetition import alone_or_in_batch, batch_order, same_twice
 from countenance.audit.integrity.verdicts import Check
 from countenance.core.errors import UsageError
+from countenance.core.files import sha256_of_bytes
 from countenance.core.plan import InputSpec, TargetSpec
 from countenance.core.plan_file import load_plan
 from countenance.core.predictions import Predictions
@@ -49,6 +51,8 @@ DRAWN = "drawn faces"
 PEOPLE = {**dict.fromkeys(LONDON, (102, 50)), DRAWN: (60, 24)}
 DRAWN_PEOPLE, DRAWN_SEED = 72, 5
 BATCH = 16
+VERSION = 1
+"""Of the kept outputs."""
 NAMED, HIGH, OTHER, ALARM = "named", "named as high", "another finding beside", "any finding"
 """Findings of severity medium or above; a fault counts as named at any severity."""
 MODE_FACES = 48
@@ -64,18 +68,36 @@ class World:
     pixels: Tensor
     labels: Integers
     people: Integers
+    name: str
     answers: dict[tuple[float | str, ...], Floats] = field(default_factory=dict)
 
     def outputs(self, declared: InputSpec, reading: Reading | None) -> Floats:
         """Return raw outputs for all faces, prepared as ``declared`` or, where given, as the reading would."""
         key = _key(declared, reading)
         if key not in self.answers:
-            target = Target(self.net, _declaring(self.spec, declared), format="module")
-            change = reading.change(declared) if reading is not None else None
-            with torch.no_grad():
-                parts = [target(change(part) if change else part) for part in torch.split(self.pixels, BATCH)]
-            self.answers[key] = as_array(torch.cat(parts))
+            self.answers[key] = self._kept(key) if self._file(key).is_file() else self._asked(declared, reading, key)
         return self.answers[key]
+
+    def _file(self, key: tuple[float | str, ...]) -> Path:
+        """Return where these outputs are kept: in the folder ``STUDY_NETS``, ``studies/nets`` unless it is set."""
+        folder = Path(os.environ.get("STUDY_NETS", "studies/nets"))
+        return folder / f"integrity-v{VERSION}-{self.name}-{sha256_of_bytes(repr(key).encode())[:16]}.npy"
+
+    def _kept(self, key: tuple[float | str, ...]) -> Floats:
+        kept: Floats = np.load(self._file(key))
+        return kept
+
+    def _asked(self, declared: InputSpec, reading: Reading | None, key: tuple[float | str, ...]) -> Floats:
+        target = Target(self.net, _declaring(self.spec, declared), format="module")
+        change = reading.change(declared) if reading is not None else None
+        with torch.no_grad():
+            parts = [target(change(part) if change else part) for part in torch.split(self.pixels, BATCH)]
+        found, file = as_array(torch.cat(parts)), self._file(key)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(f".{os.getpid()}.npy")
+        np.save(part, found)
+        part.replace(file)  # whole or not at all
+        return found
 
 
 @cache
@@ -96,7 +118,7 @@ def world(name: str) -> World:
             input=InputSpec(size=96, mean=[0.5], std=[0.25]), output="logits",
         )  # fmt: skip
         pixels = torch.from_numpy(crops.pixels).permute(0, 3, 1, 2).contiguous().float() / 255
-        return World(net.eval(), spec, pixels, crops.labels, np.repeat(np.arange(DRAWN_PEOPLE), each))
+        return World(net.eval(), spec, pixels, crops.labels, np.repeat(np.arange(DRAWN_PEOPLE), each), "drawn")
     if not (ROOT.parent / "shared" / "models").is_dir():
         raise UsageError("the London faces and the nets are expected in ../shared beside the repository")
     loaded = load_plan(ROOT / "tests" / "plans" / f"london_{name}.yaml")
@@ -107,7 +129,7 @@ def world(name: str) -> World:
     places = {label: place for place, label in enumerate(spec.class_names)}
     labels = np.array([places[label] for label in faces.frame["label"]], dtype=np.int64)
     pixels = torch.cat([batch.pixels for batch in faces.batches(BATCH)])
-    return World(material.target.net, spec, pixels, labels, faces.subject_codes)
+    return World(material.target.net, spec, pixels, labels, faces.subject_codes, name)
 
 
 def _declaring(spec: TargetSpec, declared: InputSpec) -> TargetSpec:
