@@ -71,6 +71,7 @@ MODULES = (
     open_set_left_out,
     blurred_groups,
     resistant_twins,
+    integrity_faults,
 )
 STUDIES = {module.STUDY.name: module.STUDY for module in MODULES}
 
