@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..core.results import AuditResults, Measurement, ProbeResult
+from .absent import reasons_in_short
 from .conditions import Under, under
 from .losses import LOST, losses_tables, who_loses_most
 from .slices import Column, Grouped, by_grouping
 from .tables import part_of, ref
 from .tree import Block, BulletList, Paragraph, Part, TableBlock
-from .wording import metric_title
+from .wording import metric_title, plural
 
 VALUES = ("accuracy", "absolute_error", "changed", "moved")
 """What is told of a probe, the first of these that it measures."""
@@ -32,6 +33,10 @@ def robustness_blocks(probe: ProbeResult, results: AuditResults) -> Iterator[Blo
         probe: for which :func:`cards.conditions.perturbs` holds.
         results: of the audit.
     """
+    silent = nothing_measured(probe)
+    if silent is not None:
+        yield silent
+        return
     whole = _over_all(probe, results)
     if whole is not None:
         told = _told(whole)
@@ -43,6 +48,15 @@ def robustness_blocks(probe: ProbeResult, results: AuditResults) -> Iterator[Blo
     for table, more in losses_tables(probe, results, MOST_LOSSES):
         kept = f" (the gravest {MOST_LOSSES}; all stand in results.json)" if more is not None else ""
         yield TableBlock(table.columns, table.rows, table.caption + kept)
+
+
+def nothing_measured(probe: ProbeResult) -> Paragraph | None:
+    """Say once why nothing was measured under any condition; ``None`` where something was."""
+    done = [item for item in probe.measurements if (found := under(item.condition)) is not None and not found.clean]
+    if not done or any(item.estimate.value is not None for item in done):
+        return None
+    what = plural(len({tuple(sorted(item.condition.items())) for item in done}), "condition")
+    return Paragraph.of(f"Not measured under any of {what}: {' · '.join(reasons_in_short(done))}.")
 
 
 def for_card(grouped: Grouped, probe: ProbeResult, results: AuditResults) -> Grouped:

@@ -26,7 +26,8 @@ _ATTACKS = {
     ),
     "dodging": (
         "dodging",
-        "of pairs of one person, the share that do not match (once the first photo is changed, where an attack is named)",
+        "of pairs of one person, the share that do not match "
+        "(once the first photo is changed, where an attack is named)",
     ),
     "smallest_eps": ("smallest eps that flips", "smallest of the sizes tried at which the attack changes the answer"),
     "survives": (

@@ -11,6 +11,7 @@ from ..cards.gaps import GAP, WORST, gap_blocks
 from ..cards.gate_words import gate_title
 from ..cards.indices import index_blocks
 from ..cards.measured import ASSIGNED, quarantine_reasons
+from ..cards.robustness import nothing_measured
 from ..cards.slices import by_grouping, group_name
 from ..cards.tables import overall_blocks, ref
 from ..cards.tree import Block, BulletList, Card, MeasurementRef, Part, TableBlock
@@ -234,6 +235,9 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     whole = [table for table in by_grouping(probe, run.results.data.attributes) if not table.attributes]
     drawn = {ref.key for ref in _quoted_in(_tables_of((*figures, *folded_figures)))}
     whole_blocks = [block for grouped in whole for block in _not_drawn(list(overall_blocks(grouped)), drawn)]
+    silent = nothing_measured(probe) if perturbs(probe) else None
+    if silent is not None:
+        whole_blocks = [silent]
     lead = [block for block in whole_blocks if probe.pillar == "performance" or not figures]
     if probe.pillar != "performance" and sum(isinstance(block, TableBlock) for block in lead) > MOST_OPEN:
         tables = [place for place, block in enumerate(lead, start=1) if isinstance(block, TableBlock)]
@@ -249,6 +253,7 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     drawn |= {ref.key for ref in _quoted_in([*whole_blocks, *shown, *gaps, *folded, *indices])}
     evidence = _evidence(run.results)
     left = [item for item in probe.measurements if item.key not in drawn and not _beside_a_gap(item)]
+    left = [] if silent is not None else left
     left.sort(key=lambda item: item.key not in evidence)
     most = MOST_ROWS_UNDER_CONDITIONS if perturbs(probe) else MOST_ROWS
     rows: list[tuple[Part, ...]] = [

@@ -58,7 +58,7 @@ def _item(row: Mapping[str, str]) -> Markup:
     return Markup(
         '<tr class="{kind}"><td><span class="chip {kind}"><span aria-hidden="true">{sign}</span> {verdict}</span></td>'
         '<th scope="row">{check}</th><td>{seen}</td><td>{do}</td></tr>'
-    ).format(kind=kind, sign=sign, verdict=row["verdict"], check=row["check"], seen=row["seen"], do=row["do"] or "–")
+    ).format(kind=kind, sign=sign, verdict=row["verdict"], check=row["check"], seen=row["seen"], do=row["do"])
 
 
 def _sign(row: Mapping[str, str]) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from .theme import DASHES, GRID, MUTED, SERIES, SYMBOLS, Drawing, plain
 
 MOST_LINES = 6
 MOST_PANELS = 20
-MOST_BANDS = 4
+MOST_BANDS = 3
 MOST_BY_GROUP = 2
 _TITLES = {
     "eps": "Against the size of the perturbation",

@@ -13,7 +13,7 @@ from countenance.cards.gate_words import gate_title
 from countenance.cards.losses import losses_of, losses_tables, who_loses_most
 from countenance.cards.metric_texts import METRICS
 from countenance.cards.outcomes import quantitative_analyses
-from countenance.cards.robustness import for_card, robustness_blocks
+from countenance.cards.robustness import for_card, nothing_measured, robustness_blocks
 from countenance.cards.robustness_texts import ROBUSTNESS_TEXTS
 from countenance.cards.slices import by_grouping
 from countenance.cards.statements import Statements
@@ -265,3 +265,21 @@ def test_without_labels_what_changed_is_told():
     )
     assert isinstance(table, TableBlock)
     assert all(isinstance(row[1], MeasurementRef) for row in table.rows)
+
+
+def test_what_was_not_measured_at_all_is_told_once():
+    nothing = Estimate.not_measured("the model is right on none of the 12 faces as they are", n=12)
+    silent = [
+        Measurement.of("c", metric, nothing, condition={"corruption": name, "severity": "1"}, direction="higher")
+        for metric in ("accuracy", "lost")
+        for name in NAMES
+    ]
+    probe = ProbeResult(id="c", probe="corruptions", version=1, status="ok", measurements=silent)
+    (told,) = robustness_blocks(probe, made([probe]))
+    assert isinstance(told, Paragraph)
+    assert text_of(told) == (
+        "Not measured under any of 5 conditions: the model is right on none of the 12 faces as they are."
+    )
+    measured = Measurement.of("c", "accuracy", Estimate(value=0.5), condition={"corruption": "all"})
+    some = probe.model_copy(update={"measurements": [*silent, measured]})
+    assert nothing_measured(some) is None

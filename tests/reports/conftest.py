@@ -10,16 +10,26 @@ from types import ModuleType
 import pytest
 
 
-@pytest.fixture(scope="session")
-def made_run() -> ModuleType:
-    """The module that writes run folders without a model."""
-    spec = importlib.util.spec_from_file_location("made_run", Path(__file__).parent / "made_run.py")
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["made_run"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def made_run() -> ModuleType:
+    """The module that writes run folders without a model."""
+    return _module("made_run")
+
+
+@pytest.fixture(scope="session")
+def robust_run() -> ModuleType:
+    """The module that writes run folders with robustness and integrity."""
+    return _module("robust_run")
 
 
 @pytest.fixture(scope="session")

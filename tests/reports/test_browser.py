@@ -186,6 +186,19 @@ def test_a_figure_in_a_closed_part_is_drawn_at_full_width_when_it_is_opened(brow
         is_quiet(visit, report)
 
 
+def test_strips_scroll_by_themselves_on_a_phone(browser: Any, robust_run: ModuleType, tmp_path: Path) -> None:
+    robust_run.make_robust_run(tmp_path, ("fog", "snow", "jpeg", "frost", "contrast"), permutations=99)
+    path = write_report(tmp_path)
+    with Visit(browser, path, viewport={"width": 390, "height": 844}) as visit:
+        assert visit.width_over() <= 0
+        row = visit.page.locator("#probe-corruptions .frames").first
+        assert row.evaluate("row => row.scrollWidth > row.clientWidth")
+        loaded = visit.page.eval_on_selector_all(".frame img", "pictures => pictures.map(p => p.naturalWidth > 0)")
+        assert len(loaded) > 20
+        assert all(loaded)
+        is_quiet(visit, path)
+
+
 def test_hostile_data_runs_nothing(browser: Any, made_run: ModuleType, tmp_path: Path) -> None:
     attack = "document.title='broken'"
     rename = {

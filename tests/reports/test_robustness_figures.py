@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,17 +24,6 @@ from countenance.reports.report import render_report
 from countenance.reports.run_files import RunFiles
 
 NAMES = ("gaussian_noise", "fog", "jpeg", "contrast", "brightness", "low_light", "snow", "frost")
-
-
-@pytest.fixture(scope="module")
-def robust_run() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("robust_run", Path(__file__).parent / "robust_run.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["robust_run"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
