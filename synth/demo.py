@@ -53,8 +53,14 @@ probes:
   - {probe: global_heatmaps, method: gradcam, also: [layercam], per_class: 100}
   - au_alignment
   - {probe: explanation_checks, methods: [gradcam, layercam], faces: 16}
-  - {probe: adversarial, id: fgsm, attack: fgsm, eps: [2/255, 8/255], faces: 252}
-  - {probe: adversarial, id: pgd, attack: pgd, eps: [1/510, 1/255, 2/255, 8/255], steps: 5, faces: 252}
+  - {probe: integrity, faces: 84}
+  - probe: corruptions
+    corruptions: [gaussian_noise, motion_blur, fog, jpeg_compression, low_light]
+    severities: [1, 3, 5]
+    faces: 126
+  - {probe: occlusion, faces: 42, shares: [0.2, 0.4, 0.6]}
+  - {probe: framing, faces: 42}
+  - {probe: adversarial, eps: [1/510, 1/255, 2/255, 8/255], faces: 84}
 gates:
   - {measure: performance/accuracy, at_least: 0.90}
   - measure: group_metrics/recall
