@@ -8,6 +8,7 @@ every face under every reading is computed once per process; the judgement is th
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -56,7 +57,9 @@ VERSION = 1
 NAMED, HIGH, OTHER, ALARM = "named", "named as high", "another finding beside", "any finding"
 """Findings of severity medium or above; a fault counts as named at any severity."""
 MODE_FACES = 48
-"""Faces on which the checks of repetition, batch and mode are made: they do not hang on who is drawn."""
+"""Faces on which the checks of repetition, batch and mode are made."""
+ASKED_EVERY = 4
+"""Only every so many seeds, since these checks hang little on who is drawn."""
 
 
 @dataclass
@@ -300,7 +303,10 @@ def judge(name: str, people: int, seed: int) -> Row:
     def cell(fault: str) -> str:
         return f"{name}, {people} people: {fault}"
 
-    sound = [*_by_labels(of, right, straight, rows, person, seed), *_by_asking(of, of.net, *once, seed)]
+    asked = seed % ASKED_EVERY == 0
+    sound = _by_labels(of, right, straight, rows, person, seed)
+    if asked:
+        sound += _by_asking(of, of.net, *once, seed)
     row.update(_told(cell("nothing planted"), sound, None))
     for fault, (declared, wanted) in _inputs(right).items():
         row.update(_told(cell(fault), _by_labels(of, declared, straight, rows, person, seed), wanted))
@@ -309,7 +315,8 @@ def judge(name: str, people: int, seed: int) -> Row:
     if people == PEOPLE[name][0]:
         torch.manual_seed(seed)
         for fault, (net, wanted) in _modes(of.net).items():
-            row.update(_told(cell(fault), _by_asking(of, net, *once, seed), wanted))
+            told = _told(cell(fault), _by_asking(of, net, *once, seed) if asked else [], wanted)
+            row.update(told if asked else dict.fromkeys(told, math.nan))
     return row
 
 
