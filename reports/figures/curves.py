@@ -26,8 +26,8 @@ _TITLES = {
 }
 _NORMS = {"linf": "L-infinity, pixels from 0 to 1", "l2": "Euclidean length, pixels from 0 to 1"}
 _ATTACKED = (
-    " An attack bounds accuracy from above and what is lost from below: a stronger one may find more. Noise of the same "
-    "size, where it is drawn, is the control."
+    " An attack bounds accuracy from above and what is lost from below: a stronger one may find more. Noise of the "
+    "same size, where it is drawn, is the control."
 )
 
 
