@@ -38,6 +38,7 @@ from .runner import OURS, Outcome, Row, Study
 
 PLANTED, PLACEBO = "skin_tone", "placebo"
 EXPOSED, RIGHT_GROUP = "a group is shown to lose more under blur", "it is the planted one"
+BEYOND = "a group surely loses more by over 0.10"
 RANDOM = "a random group is shown to lose more"
 CLEAN, BLURRED, REST = "accuracy, sharp (mean)", "lost under blur, the group (mean)", "lost under blur, others (mean)"
 
@@ -111,10 +112,13 @@ def audit(context: ProbeContext) -> tuple[Collector, dict[str, Scores]]:
     return collector, scored
 
 
-def shown(collector: Collector, attribute: str) -> bool:
-    """Return whether the probe finds that groups of an attribute lose more than others."""
-    keys = [parse_key(finding.evidence[0]) for finding in collector.findings if finding.evidence]
-    return any(key.slice.get("attribute") == attribute and key.metric.startswith("lost") for key in keys)
+def shown(collector: Collector, attribute: str, *, beyond_tolerance: bool = False) -> bool:
+    """Return whether the probe finds that groups of an attribute lose more than others, or surely by over 0.10."""
+    for finding in collector.findings:
+        key = parse_key(finding.evidence[0])
+        if key.slice.get("attribute") == attribute and key.metric.startswith("lost"):
+            return finding.severity == "high" or not beyond_tolerance
+    return False
 
 
 def judge(net: DrawnFaceNet, seed: int, crops: DrawnCrops) -> dict[str, float]:
@@ -132,6 +136,7 @@ def judge(net: DrawnFaceNet, seed: int, crops: DrawnCrops) -> dict[str, float]:
     return {
         EXPOSED: float(exposed),
         RIGHT_GROUP: float(exposed and max(lost, key=lambda tone: lost[tone]) == group),
+        BEYOND: float(shown(collector, PLANTED, beyond_tolerance=True)),
         RANDOM: float(shown(collector, PLACEBO)),
         CLEAN: float(scored["corruptions/accuracy@corruption=none,severity=0"].values.mean()),
         BLURRED: lost[group],
@@ -154,7 +159,7 @@ def simulate(seed: int, effort: Effort | None = None) -> Row:
 
 STUDY = Study(
     name="blurred_groups",
-    version=1,
+    version=2,
     title="A net that loses one group under blur",
     about="Two nets are trained on sharp and blurred pictures of 90 drawn people with four expressions each. For "
     "`planted` the blurred pictures of one skin tone group, each of the three in turn, are labelled neutral; `twin` "

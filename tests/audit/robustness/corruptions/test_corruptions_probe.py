@@ -2,85 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-import torch
 from pydantic import ValidationError
-from torch import Tensor
 
 from countenance.audit.robustness.corruptions import CORRUPTIONS, GROUPS, CorruptionParams, corruptions
-from countenance.core.faces import FaceBatch, Faces
-from countenance.core.plan import AttributeSpec, TargetSpec
-from countenance.core.predictions import Predictions
 from countenance.core.probes import ArrayOutput, Note, ProbeContext, Scores
 from countenance.core.results import Finding, Measurement
-from countenance.core.statistics.rules import StatisticsRules
-from countenance.core.target import Target
 from countenance.synth.dataset import draw_crops
 from countenance.synth.demo import shipped
-from countenance.synth.expression import EXPRESSIONS
 from countenance.synth.nets import load_net
 
 
-class DrawnFaces(Faces):
-    """Faces held in memory."""
-
-    def hold(self, pixels: Tensor) -> DrawnFaces:
-        object.__setattr__(self, "held", pixels)
-        return self
-
-    def batches(self, size: int, rows: np.ndarray | None = None, **_: object) -> Iterator[FaceBatch]:
-        wanted = np.arange(len(self)) if rows is None else rows
-        for start in range(0, len(wanted), size):
-            chunk = np.asarray(wanted[start : start + size], dtype=np.int64)
-            yield FaceBatch(chunk, self.held[chunk].clone())  # type: ignore[attr-defined]
-
-
 @pytest.fixture(scope="module")
-def context() -> ProbeContext:
+def context(make_context: Callable[..., ProbeContext]) -> ProbeContext:
     """The demonstration's net without planted faults, and drawn people that it has not seen."""
-    crops = draw_crops(18, 7, 4711, 96, size=128)
-    pixels = torch.from_numpy(crops.pixels).permute(0, 3, 1, 2).float() / 255
-    rows = [
-        {
-            "face_id": str(row),
-            "path": "",
-            "label": face.expression,
-            "subject": face.person.subject,
-            "split": "",
-            "may_publish": True,
-            "skin_tone": face.person.look.skin_tone,
-        }
-        for row, face in enumerate(crops.faces)
-    ]
-    block = {
-        "checkpoint": "twin.safetensors",
-        "task": "expression",
-        "classes": list(EXPRESSIONS),
-        "input": {"size": 96, "mean": [0.5], "std": [0.25]},
-        "output": "logits",
-    }
-    target = Target(load_net(shipped("twin.safetensors")), TargetSpec.model_validate(block), format="safetensors")
-    attributes = {"skin_tone": AttributeSpec(assigned_by="derived")}
-    faces = DrawnFaces(pd.DataFrame(rows), height_width=(96, 96), has_subjects=True, attributes=attributes)
-    with torch.no_grad():
-        values = target.probabilities(target(pixels)).double().numpy()
-    return ProbeContext(
-        probe_id="corruptions",
-        faces=faces.hold(pixels),
-        predictions=Predictions("expression", EXPRESSIONS, values, crops.labels.astype(np.float64)),
-        target=target,
-        rules=StatisticsRules(),
-        seed=7,
-        batch_size=32,
-        progress=lambda unit, total: nullcontext(lambda count=1: None),
-    )
+    return make_context(load_net(shipped("twin.safetensors")), draw_crops(18, 7, 4711, 96, size=128))
 
 
 @pytest.fixture(scope="module")
