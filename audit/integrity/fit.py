@@ -25,7 +25,7 @@ EXCESS = 0.25
 """Share of the way from chance to 1 that the better reading must go."""
 FLOOR = -9.21
 """Log probabilities are cut here (1 in 10,000), so that no single face decides."""
-METHOD = "cross_fitted_t_people"
+METHOD = "t_over_people_cross_fitted"
 
 
 @dataclass(frozen=True)

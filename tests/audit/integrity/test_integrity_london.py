@@ -38,12 +38,14 @@ def plan_of(root, **probe):
 
 def test_one_checkpoint_in_four_formats_gives_the_same_answers(root, shared):
     document, folder = plan_of(root, faces=40)
-    (probe,) = run_plan(check_plan(document, folder, Problems("plan"))).probes
+    results = run_plan(check_plan(document, folder, Problems("plan")))
+    (probe,) = results.probes
     assert probe.status == "ok", probe.reason
+    assert results.gates[0].verdict == ("fail" if probe.findings else "pass")
     assert [found.severity for found in probe.findings if found.severity != "low"] == []
     measured = {item.key.partition("/")[2]: item.estimate for item in probe.measurements}
     assert measured["checks_that_differ"].n >= 15
-    for suffix in ("pt", "onnx"):
+    for suffix in ("pt", "pt2", "onnx"):
         share = measured[f"answers_changed[check=same_as_face_expression.{suffix}]"]
         assert share.value == 0, share.reason
         assert measured[f"largest_change[check=same_as_face_expression.{suffix}]"].value < 1e-4
