@@ -91,7 +91,7 @@ class Scores:
         gaps: whether the largest difference between the groups of each attribute and intersection is measured, with
             a permutation test over people.
         title: what a sentence about a gap calls the score, e.g. ``overlap of the heatmap with the mask``; the metric
-            with spaces unless given.
+            with spaces unless given. One with "under" tells the condition, too (``loss of right answers under fog``).
         tolerance: largest gap that is accepted; ``None`` when nobody said.
         exact: Clopper-Pearson limits for a rate, which keep their promise at every rate, also near 0.
         keep: whether the values are written to ``scores.parquet``.

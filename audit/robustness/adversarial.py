@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from ...core.errors import AuditError
+from ...core.faces import FaceBatch
 from ...core.keys import format_key
 from ...core.numbers import Fraction
 from ...core.probes import Need, Note, Output, ProbeContext, ProbeParams, Scores, TableOutput, probe
@@ -19,13 +21,14 @@ from ...core.results import Estimate
 from .attacks import APGD, FAB, FGSM, PGD, Attack, Norm
 from .attacks.square import Square
 from .black_box import BlackBox
-from .conditions import at_chance
-from .headline import headline
+from .conditions import Condition, Perturbed, at_chance
+from .headline import headline, in_words
 from .indicators import check_scores, find_failures
 from .ledger import Ledger
 from .sample import sample_rows
 from .search import Checks, Search, search
 from .stopping import Floors
+from .strip import strip
 from .tiers import TIERS, Ensemble, tier, told
 from .unlimited import Unlimited
 
@@ -182,6 +185,27 @@ def adversarial(context: ProbeContext, params: AdversarialParams) -> Iterator[Ou
     )
     yield from failures
     yield headline(context, ledger, attack.name, eps, failures, evidence)
+    yield from _strip(context, attack, params.eps)
+
+
+def _strip(context: ProbeContext, attack: Attack, sizes: tuple[Fraction, ...]) -> Iterator[Output]:
+    """Yield some faces under the attack, of a tier under its first one, at the smallest, middle and largest eps."""
+    first = attack.stages[0] if isinstance(attack, Ensemble) else attack
+    scores, labels = context.model.scores, context.predictions.labels
+    telling = sorted({0, len(sizes) // 2, len(sizes) - 1})
+    conditions = [
+        Condition("attack", first.name, "eps", str(sizes[each]), f"{first.name}, eps {sizes[each]}") for each in telling
+    ]
+
+    def perturb(condition: Condition, batch: FaceBatch) -> Perturbed:
+        with torch.no_grad():
+            answered = scores(batch.pixels).argmax(1).cpu().numpy()
+        known = batch.rows < len(labels)  # drawn stand-ins have no label: what the model says of them is taken for it
+        truth = np.where(known, labels[np.where(known, batch.rows, 0)], answered)
+        places = torch.from_numpy(np.where(truth >= 0, truth, answered)).to(batch.pixels.device)
+        return Perturbed(first(scores, batch.pixels, places, batch.rows, float(Fraction(condition.size))).pixels)
+
+    yield from strip(context, conditions, perturb, title="The same faces under the attack")
 
 
 def _attack(params: AdversarialParams, seed: int, classes: int) -> tuple[Attack, list[str]]:
@@ -271,7 +295,7 @@ def _of_eps(ledger: Ledger, level: int, attack: str, eps: str, tolerance: float)
             direction="lower",
             condition={"attack": attack, "eps": eps},
             gaps=True,
-            title=f"loss of right answers under {attack} at eps {eps}",
+            title=f"loss of right answers under {in_words(attack)} at eps {eps}",
             tolerance=tolerance,
             keep=False,
         )
@@ -281,9 +305,10 @@ def _stopped(ledger: Ledger, attack: str, eps: list[str]) -> Iterator[Note]:
     for level in np.flatnonzero(ledger.stopped):
         tried = int(ledger.tried[: level + 1].any(0).sum())
         yield Note(
-            f"At eps {eps[level]} the search of {attack} stopped after {tried:,} of {int(ledger.clean.sum()):,} faces, "
-            "since the gate on its accuracy fails whatever becomes of the others: they are counted as standing, so "
-            "that accuracy there is an upper bound, and nothing is told by group. `stop_when_decided: false` goes on."
+            f"At eps {eps[level]} the search of {in_words(attack)} stopped after {tried:,} of "
+            f"{int(ledger.clean.sum()):,} faces, since the gate on its accuracy fails whatever becomes of the others. "
+            "They are counted as standing, so that accuracy there is an upper bound; nothing is told by group. "
+            "`stop_when_decided: false` goes on."
         )
 
 

@@ -88,6 +88,7 @@ class Outcomes:
         changed: share of answers that are others than without (or how far they moved), shape (C, m).
         possible: whether the condition could be done to the face, shape (C, m).
         unanswered: whether the model gave NaN or infinite outputs, shape (C, m).
+        answers: place of the class answered, shape (C, m); -1 where there is none or the task has no classes.
     """
 
     rows: NDArray[np.int64]
@@ -100,6 +101,7 @@ class Outcomes:
     changed: NDArray[np.float32] = field(repr=False)
     possible: NDArray[np.bool_] = field(repr=False)
     unanswered: NDArray[np.bool_] = field(repr=False)
+    answers: NDArray[np.int16] = field(repr=False)
 
     def of(self, **values: str) -> tuple[int, ...]:
         """Return the positions of the conditions whose key has all of these entries."""
@@ -145,6 +147,7 @@ def measure(
     after, lost, changed = (np.zeros(shape, dtype=np.float32) for _ in range(3))
     after[:] = clean.value
     possible, unanswered = np.ones(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
+    answers = np.broadcast_to(clean.answer, shape).copy()
     asked = (clean.value >= weights) & (weights > 0) if only_right else np.ones(len(rows), dtype=np.bool_)
     with context.progress("faces", len(rows)) as advance:
         for whole in context.faces.batches(context.batch_size, rows, landmarks=landmarks):
@@ -159,11 +162,24 @@ def measure(
                 here = (level, places)
                 after[here], lost[here], changed[here] = judged.value, judged.lost, judged.changed
                 unanswered[here] = ~judged.answered
+                answers[here] = judged.answer
                 possible[here] = True if done.possible is None else done.possible
                 if not quality.counts:  # there is no error to count
                     possible[here] &= judged.answered
             advance(len(whole.rows))
-    return Outcomes(rows, tuple(conditions), quality, weights, clean.value, after, lost, changed, possible, unanswered)
+    return Outcomes(
+        rows=rows,
+        conditions=tuple(conditions),
+        quality=quality,
+        weights=weights,
+        before=clean.value,
+        after=after,
+        lost=lost,
+        changed=changed,
+        possible=possible,
+        unanswered=unanswered,
+        answers=answers,
+    )
 
 
 def _part(batch: FaceBatch, kept: NDArray[np.bool_], device: torch.device) -> FaceBatch:

@@ -11,6 +11,12 @@ from ...core.probes import ProbeContext, Scores
 from ...core.results import Estimate, Finding, Severity
 from ...core.statistics.slicing import slice_scores
 from .ledger import Ledger
+from .tiers import TIERS
+
+
+def in_words(attack: str) -> str:
+    """Return an attack's name as a sentence has it."""
+    return f"attacks of the {attack} tier" if attack in TIERS else attack
 
 
 def headline(
@@ -40,8 +46,8 @@ def headline(
     return context.finding(
         "accuracy",
         severity,
-        f"At eps {eps[level]} accuracy under {attack} was {_told(found[level])} on {len(ledger.rows):,} faces, against "
-        f"{_told(clean)} without perturbation and {_told(noise)} under random noise of the same size",
+        f"At eps {eps[level]} accuracy under {in_words(attack)} was {_told(found[level])} on {len(ledger.rows):,} "
+        f"faces, against {_told(clean)} without perturbation and {_told(noise)} under random noise of the same size",
         evidence=[
             evidence("accuracy", attack, eps[level]),
             evidence("accuracy", "none", "0"),

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from ...core.probes import Note, Output, ProbeContext, Scores
+from ...core.predictions import CLASSIFICATION_TASKS
+from ...core.probes import Note, Output, ProbeContext, Scores, TableOutput
 from ...core.results import Estimate
 from .conditions import Condition, Outcomes
 
@@ -62,7 +64,29 @@ def robustness_outputs(
             yield from _condition(context, outcomes, place, condition)
     for summary in summaries:
         yield from _summary(context, outcomes, summary, tolerance)
+    yield from _answers(context, outcomes)
     yield from _notes(outcomes)
+
+
+def _answers(context: ProbeContext, outcomes: Outcomes) -> Iterator[TableOutput]:
+    """Yield what the model answers under each condition: the share of the faces for each class."""
+    predictions = context.predictions
+    if predictions.task not in CLASSIFICATION_TASKS:
+        return
+    names = [*predictions.classes, "no answer"]
+    lines = [_line("as they are", predictions.predicted[outcomes.rows], names)]
+    for place, condition in enumerate(outcomes.conditions):
+        kept = outcomes.possible[place]
+        if kept.any():
+            title = condition.title or " ".join(condition.values.values())
+            lines.append(_line(title, outcomes.answers[place, kept], names))
+    yield TableOutput("answers", pd.DataFrame(lines), "What the model answers under each condition, as shares")
+
+
+def _line(title: str, answers: np.ndarray, names: Sequence[str]) -> dict[str, object]:
+    counts = np.bincount(np.where(answers < 0, len(names) - 1, answers), minlength=len(names))
+    shares = np.round(counts / max(len(answers), 1), 4)
+    return {"condition": title, "faces": len(answers), **dict(zip(names, shares.tolist(), strict=True))}
 
 
 def _condition(context: ProbeContext, outcomes: Outcomes, place: int, condition: Condition) -> Iterator[Output]:

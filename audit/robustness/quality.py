@@ -24,12 +24,14 @@ class Judged:
         lost: what was right without the perturbation and is wrong with it; of values, the rise of the error.
         changed: share of the face's answers that are others than without; of values, how far they moved.
         answered: whether the outputs are numbers; a face without an answer is wrong and changed.
+        answer: place of the class answered, -1 where there is none or the task has no classes.
     """
 
     value: Floats
     lost: Floats
     changed: Floats
     answered: NDArray[np.bool_]
+    answer: NDArray[np.int16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +102,14 @@ class Quality:
             found = np.where(answered[:, None], (values >= ACTIVE).astype(np.int64), -2)
             stood = (before >= ACTIVE).astype(np.int64)
         right, was_right = found == truth, stood == truth
+        one_of = self.predictions.task in CLASSIFICATION_TASKS
+        answer = np.where(answered, found[:, 0], -1) if one_of else np.full(len(values), -1)
         return Judged(
             value=right.sum(1).astype(np.float64),
             lost=(was_right & ~right).sum(1).astype(np.float64),
             changed=(found != stood).mean(1),
             answered=answered,
+            answer=answer.astype(np.int16),
         )
 
     @staticmethod
@@ -112,7 +117,8 @@ class Quality:
         usable = np.where(answered[:, None], values, before)
         error = np.where(np.isfinite(truth), np.abs(usable - truth), 0.0).mean(1)
         stood = np.where(np.isfinite(truth), np.abs(before - truth), 0.0).mean(1)
-        return Judged(error, error - stood, np.abs(usable - before).mean(1), answered)
+        none = np.full(len(values), -1, dtype=np.int16)
+        return Judged(error, error - stood, np.abs(usable - before).mean(1), answered, none)
 
 
 def quality_of(predictions: Predictions) -> Quality:

@@ -161,11 +161,16 @@ class GroupQuestion:
 
     @property
     def place(self) -> str:
-        """Slice and condition in words: `` of happy where light is dim at eps 8/255``, or nothing."""
+        """Slice and condition in words: `` of happy where light is dim at eps 8/255``, or nothing.
+
+        A title with "under" tells the condition itself, and in better words.
+        """
         words = "".join(f" of {self.slice[name]}" for name in ("label", "dimension") if name in self.slice)
         others = sorted((name, value) for name, value in self.slice.items() if name not in ("label", "dimension"))
         rest = " and ".join(f"{name} is {value}" for name, value in others)
         words += f" where {rest}" if rest else ""
+        if " under " in self.title:
+            return words
         return words + "".join(f" at {name} {value}" for name, value in sorted(self.condition.items()))
 
 

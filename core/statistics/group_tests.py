@@ -105,7 +105,8 @@ def the_others(values: GroupValues) -> GroupValues:
     n, x = values.weight, values.value * values.weight
     squares = np.square(n) / values.n_effective
     weight = n.sum(axis=1, keepdims=True) - n
-    n_effective = weight**2 / (squares.sum(axis=1, keepdims=True) - squares)
+    others = squares.sum(axis=1, keepdims=True) - squares
+    n_effective = np.divide(weight**2, others, out=np.full(weight.shape, np.inf), where=others > 0)  # none varies
     return GroupValues((x.sum(axis=1, keepdims=True) - x) / weight, weight, n_effective, values.unit)
 
 

@@ -93,6 +93,23 @@ class Outcome:
         return made
 
 
+class _Scored:
+    """A target made of class scores alone."""
+
+    task = "expression"
+    device = torch.device("cpu")
+    input = SimpleNamespace(channels="rgb")
+
+    def __init__(self, scores: Callable[[Tensor], Tensor], size: tuple[int, ...], classes: tuple[str, ...]) -> None:
+        self.scores, self.size, self.classes = scores, size, classes
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        return self.scores(pixels)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(1)
+
+
 @contextmanager
 def _silent(unit: str, total: int) -> Iterator[Callable[..., None]]:
     yield lambda count=1: None
@@ -125,7 +142,7 @@ def run_probe() -> RunProbe:
             probe_id=probe_id,
             faces=faces,  # type: ignore[arg-type]
             predictions=Predictions("expression", classes, values, np.asarray(labels, dtype=np.float64)),
-            target=SimpleNamespace(scores=scores, device=torch.device("cpu")),  # type: ignore[arg-type]
+            target=_Scored(lambda seen: scores(seen.to(pixels.dtype)), tuple(pixels.shape[2:]), classes),  # type: ignore[arg-type]
             rules=StatisticsRules(),
             seed=seed,
             batch_size=batch_size,

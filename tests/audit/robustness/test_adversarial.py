@@ -206,7 +206,7 @@ def test_batches_are_not_held(run_probe: Any, case: Any) -> None:
 
     run_probe(scores, case.pixels, case.labels, batch_size=4, eps=EPS)
     assert len(held) > 20 * 20
-    assert max(alive) <= 4  # the batch, its faces answered right, and the points of the step
+    assert max(alive) <= 7  # the batch, its faces answered right, the points of the step; at the end the strip
 
 
 # What must be found: one planted fault each, and the check that names it.

@@ -14,7 +14,7 @@ from countenance.audit.robustness.conditions import Condition, Perturbed, at_cha
 from countenance.audit.robustness.losses import Summary, robustness_outputs
 from countenance.core.faces import FaceBatch
 from countenance.core.predictions import Predictions
-from countenance.core.probes import Note, ProbeContext, Scores
+from countenance.core.probes import Note, ProbeContext, Scores, TableOutput
 from countenance.core.results import Measurement
 from countenance.core.statistics.rules import StatisticsRules
 
@@ -99,6 +99,14 @@ def test_outcomes_count_what_is_right_lost_and_changed() -> None:
     assert not found.changed[0].any()
     assert (found.possible == (rows % 4 != 3)).all()
     assert found.of(change="turn") == (0, 1)
+    assert (found.answers[0] == rows % 3).all()
+    assert (found.answers[1] == (rows + 1) % 3).all()
+    outputs = robustness_outputs(context, found, [], tolerance=None, clean={"change": "none", "amount": "0"})
+    table = next(out.frame for out in outputs if isinstance(out, TableOutput)).set_index("condition")
+    kept = rows[rows % 4 != 3]
+    assert table.loc["1 turns", "faces"] == len(kept)
+    assert table.loc["1 turns", "b"] == pytest.approx((kept % 3 == 0).mean(), abs=1e-4)
+    assert table.loc["as they are", "a"] == pytest.approx((rows % 3 == 0).mean(), abs=1e-4)
 
 
 def test_only_faces_that_are_right_are_given_to_an_attack() -> None:
