@@ -159,7 +159,7 @@ def simulate(seed: int, effort: Effort | None = None) -> Row:
 
 STUDY = Study(
     name="blurred_groups",
-    version=2,
+    version=3,
     title="A net that loses one group under blur",
     about="Two nets are trained on sharp and blurred pictures of 90 drawn people with four expressions each. For "
     "`planted` the blurred pictures of one skin tone group, each of the three in turn, are labelled neutral; `twin` "
