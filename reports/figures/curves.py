@@ -80,7 +80,9 @@ def _panels(table: Grouped, metric: str, source: _Source, leading: Sequence[str]
         axis = Axis.of(part)
         if not table.attributes:
             ends = list(axis.ticks.values())
-            apart = f", {axis.strength} {ends[0 if ends[0] != '0' else 1]} to {ends[-1]}" if len(parts) > 1 else ""
+            first, last = ends[0 if ends[0] != "0" else 1], ends[-1]
+            span = first if first == last else f"{first} to {last}"
+            apart = f", {axis.strength} {span}" if len(parts) > 1 else ""
             yield axis.strength, _over_all(f"all faces{apart}", metric, part, axis, source)
             continue
         for name in leading if len(table.attributes) == 1 else leading[:1]:
