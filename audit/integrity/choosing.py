@@ -141,7 +141,10 @@ def best_reading(tried: Tried, declared: Fit, given: Labelled) -> Better:
     named = _choose(fits, declared, everyone, given.weights)
     accuracy = float((right * given.weights).sum() / given.weights.sum())
     scores = {reading: fit.score(everyone, given.weights) for reading, fit in fits.items()}
-    best = scores.get(named, 1.0) if named is not None else 1.0
+    best = scores[named] if named is not None else 1.0
+    if named is not None and named.other_channels and named.other_scale:
+        simpler = [each for each in fits if each.price < named.price and scores[each] >= best - AS_WELL]
+        named = max(simpler, key=lambda each: scores[each], default=named)
     as_well = tuple(reading for reading in fits if reading != named and scores[reading] >= best - AS_WELL)
     return Better(named, as_well, gain_of(difference, given), gain_of(information, given), accuracy)
 

@@ -12,6 +12,8 @@ from .verdicts import Check, not_checked
 
 NAME, TITLE = "class_order", "order of the classes"
 SELDOM, OFTEN = 0.2, 0.5
+WORSE = 0.1
+"""What a class that moves may lose: of two classes exchanged one may have been answered badly either way."""
 TIE = 1e-6
 """Preference for the order as listed among orders that fit alike."""
 Order = dict[int, int]
@@ -87,7 +89,7 @@ def _is_another(gain: Gain, renamed: float, given: Labelled, order: Order, liste
         if output == label:
             continue
         before, after = float(listed.right[mine].mean()), float(better.right[mine].mean())
-        if after <= before:
+        if after < before - WORSE:
             return False
         if informed and output not in given.classes and not (before <= SELDOM and after >= OFTEN):
             return False  # a class taken for another that no face is labelled as is a mistake as likely as an order
