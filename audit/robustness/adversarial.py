@@ -303,10 +303,10 @@ def _of_eps(ledger: Ledger, level: int, attack: str, eps: str, tolerance: float)
 
 def _stopped(ledger: Ledger, attack: str, eps: list[str]) -> Iterator[Note]:
     for level in np.flatnonzero(ledger.stopped):
-        tried = int(ledger.tried[: level + 1].any(0).sum())
+        known, attacked = int(ledger.settled[level].sum()), int(ledger.attacked.sum())
         yield Note(
-            f"At eps {eps[level]} the search of {in_words(attack)} stopped after {tried:,} of "
-            f"{int(ledger.clean.sum()):,} faces, since the gate on its accuracy fails whatever becomes of the others. "
+            f"At eps {eps[level]} the search of {in_words(attack)} stopped after {known:,} of {attacked:,} faces, "
+            "since the gate on its accuracy fails whatever becomes of the others. "
             "They are counted as standing, so that accuracy there is an upper bound; nothing is told by group. "
             "`stop_when_decided: false` goes on."
         )

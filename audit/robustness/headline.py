@@ -41,6 +41,9 @@ def headline(
     noise = _estimate(context, ledger, ledger.under_noise[level])
     caveats = ["Any attack gives an upper bound on robust accuracy; a stronger one may find more."]
     serious = [failure.id.rpartition(".")[2] for failure in failures if failure.severity == "high"]
+    if ledger.stopped[level]:
+        left = int((ledger.attacked & ~ledger.settled[level]).sum())
+        caveats.append(f"The search stopped early, as a gate was decided: {left:,} faces not tried count as standing.")
     if serious:
         caveats.append(f"Signs that the attack itself failed: {', '.join(serious)}.")
     return context.finding(

@@ -176,11 +176,10 @@ def _weaker_than_noise(
     eps: list[str],
     evidence: Callable[[str, str, str], str],
 ) -> Iterator[Finding]:
-    tried = ledger.attacked
-    found = [
-        (compare_flips(~ledger.right[level, tried], ~ledger.under_noise[level, tried], subjects[tried]), each)
-        for level, each in enumerate(eps)
-    ]
+    found = []
+    for level, (known, each) in enumerate(zip(ledger.settled, eps, strict=True)):
+        pair = compare_flips(~ledger.right[level, known], ~ledger.under_noise[level, known], subjects[known])
+        found.append((pair, each))
     worst, at = min(found, key=lambda item: item[0].p_value)
     adjusted = min(1.0, worst.p_value * len(eps))
     if adjusted <= TEST_LEVEL:
@@ -203,11 +202,12 @@ def _not_monotone(
     eps: list[str],
     evidence: Callable[[str, str, str], str],
 ) -> Iterator[Finding]:
-    tried = ledger.attacked
-    pairs = [
-        (compare_flips(~ledger.right[level + 1, tried], ~ledger.right[level, tried], subjects[tried]), level)
-        for level in range(len(eps) - 1)
-    ]
+    settled = ledger.settled
+    pairs = []
+    for level in range(len(eps) - 1):
+        known = settled[level] & settled[level + 1]
+        pair = compare_flips(~ledger.right[level + 1, known], ~ledger.right[level, known], subjects[known])
+        pairs.append((pair, level))
     if not pairs:
         return
     worst, level = min(pairs, key=lambda item: item[0].p_value)

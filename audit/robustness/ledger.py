@@ -130,6 +130,11 @@ class Ledger:
         return self.clean
 
     @property
+    def settled(self) -> NDArray[np.bool_]:
+        """For each eps the attacked faces whose outcome is known, (eps, faces): not those a stopped search left out."""
+        return self.attacked & (self.tried | ~self.right)
+
+    @property
     def classes_answered(self) -> int:
         """How many classes the model answers with, over all faces as they are."""
         return len(np.unique(self.answers[self.answers >= 0]))

@@ -113,3 +113,11 @@ def test_the_smallest_eps_is_the_first_that_flips() -> None:
     ledger.clean[:] = [False, True, True, True]
     ledger.right[:, 1:] = np.array([[0, 1, 1], [1, 0, 1], [0, 1, 1]])
     assert ledger.first_flip().tolist() == [-1, 0, 1, 3]
+
+
+def test_faces_that_a_stopped_search_left_out_are_not_settled() -> None:
+    ledger = Ledger(np.arange(4), levels=2)
+    ledger.clean[:] = [False, True, True, True]
+    ledger.right[:, 1:] = np.array([[0, 1, 1], [0, 1, 1]])
+    ledger.tried[:] = [[0, 1, 1, 1], [0, 0, 1, 0]]  # the first had flipped already, the last was not reached
+    assert ledger.settled.tolist() == [[False, True, True, True], [False, True, True, False]]

@@ -148,6 +148,17 @@ def test_the_search_stops_when_its_gate_is_decided(run_probe: Any, case: Any) ->
     assert open_yet.accuracy("quick", EPS[-1]) == whole.accuracy("quick", EPS[-1])
 
 
+@pytest.mark.parametrize("attack", ["quick", "pgd"])
+def test_faces_left_out_by_a_stopped_search_are_no_sign_of_a_bad_attack(run_probe: Any, case: Any, attack: str) -> None:
+    sizes = ["20/255", "24/255"]
+    key = f"adversarial/accuracy@attack={attack},eps={sizes[-1]}"
+    arguments = {"subjects": case.subjects, "attack": attack, "eps": sizes, "batch_size": 8}
+    found = run_probe(case.net, case.pixels, case.labels, floors={key: 0.9}, **arguments)
+    notes = [out.text for out in found.outputs if isinstance(out, Note)]
+    assert any("stopped after" in text for text in notes)
+    assert found.failures == set()
+
+
 def test_which_gates_may_stop_a_search() -> None:
     measure = "adversarial/accuracy@attack=standard,eps=8/255"
     gates = [
