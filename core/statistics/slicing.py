@@ -51,8 +51,7 @@ class Slicer:
         """Prepare to slice.
 
         Args:
-            subjects: person of each face, shape (faces,), whole numbers from 0; where nobody said whose
-            face it is,
+            subjects: person of each face, shape (faces,), whole numbers from 0; where nobody said whose face it is,
                 each face is its own person.
             groups: the attributes and intersections to slice by.
             rules: level of confidence and smallest groups.
