@@ -26,6 +26,14 @@ class IntegrityParams(ProbeParams):
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
+    @field_validator("same_as")
+    @classmethod
+    def _each_name_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = [Path(each).name for each in value]
+        if len(set(names)) < len(names):
+            raise ValueError(f"expected same_as to name files of different names, but got {', '.join(value)}")
+        return value
+
     def model_post_init(self, context: Any, /) -> None:
         """Take the plan's folder, to which ``same_as`` is relative, from the validation context; look for the files."""
         if isinstance(context, dict) and "folder" in context:

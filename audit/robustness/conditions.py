@@ -71,6 +71,8 @@ class Perturbed:
 
 
 Perturb = Callable[[Condition, FaceBatch], Perturbed]
+Possible = Callable[[Condition, FaceBatch], NDArray[np.bool_]]
+"""Whether a condition could be done to each face of a batch, (n,), without doing it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +131,7 @@ def measure(
     *,
     landmarks: bool = False,
     only_right: bool = False,
+    possible_to: Possible | None = None,
 ) -> Outcomes:
     """Read the faces once and ask the model about each under every condition.
 
@@ -139,6 +142,8 @@ def measure(
         perturb: does it; is given pixels on the target's device.
         landmarks: whether it is given landmarks.
         only_right: it is given only faces that are answered rightly as they are (attacks); the others stay as they are.
+        possible_to: says of those others whether it could be done to them; all of them unless given. Faces that an
+            attack cannot be done to are left out whether they are right or wrong, or accuracy would be of a selection.
     """
     target, quality = context.model, quality_of(context.predictions)
     weights = quality.weights(rows)
@@ -152,6 +157,11 @@ def measure(
     with context.progress("faces", len(rows)) as advance:
         for whole in context.faces.batches(context.batch_size, rows, landmarks=landmarks):
             places = np.searchsorted(rows, whole.rows)
+            others = places[~asked[places]]
+            if possible_to is not None and len(others):
+                rest = _part(whole, ~asked[places], target.device)
+                for level, condition in enumerate(conditions):
+                    possible[level, others] = possible_to(condition, rest)
             batch = _part(whole, asked[places], target.device)
             places = places[asked[places]]
             for level, condition in enumerate(conditions if len(places) else ()):

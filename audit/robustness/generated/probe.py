@@ -72,6 +72,8 @@ def generated_faces(context: ProbeContext, params: GeneratedFacesParams) -> Iter
     )
     judges = {name: load_judge(written, params.folder) for name, written in params.judges.items()}
     wishes = _wishes(generator, params)
+    if target.name in params.others:
+        raise AuditError(f"expected another name than the target's in `others`, but got {target.name!r}")
     others = {name: _other(target, given, params) for name, given in params.others.items()}
     gradients = "gradients" in target.gives and _differentiable(generator, context)
     yield Note(_settings(params, generator, wishes, gradients))
@@ -179,7 +181,7 @@ def _search(
     transfer = {}
     for name, other in others.items():
         stood = ~wrong([other.scores], pixels, labels)
-        transfer["guided", name] = (stood & ~first, wrong([other.scores], found, labels))
+        transfer["guided", name] = (stood & ~first, wrong([other.scores], found, labels) & _has_it(judge, found))
     if params.ensemble:
         transfer |= _left_out(context, wanted, generator, start, labels, pixels, others, attribute, value)
     return _Wish(attribute, value, start, labels, first, flipped, by_chance, transfer)
@@ -205,7 +207,8 @@ def _left_out(
         stood = ~wrong([victim.scores], pixels, labels)
         search = replace(wanted, models=rest, gradients=smooth)
         moved = guided(search, generator, start, labels, context.random("ensemble", name, attribute, value))
-        found["ensemble", name] = (stood, wrong([victim.scores], _pictures(context, generator, moved), labels))
+        pictures = _pictures(context, generator, moved)
+        found["ensemble", name] = (stood, wrong([victim.scores], pictures, labels) & _has_it(wanted.judge, pictures))
     return found
 
 

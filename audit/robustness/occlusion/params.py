@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ....core.errors import UsageError, nearest
 from ....explain.attribution.registry import check_methods
 from ..conditions import ConditionParams
 from .fills import Fill
 from .objects import OBJECTS
+from .patches import hidden_count
 from .regions import REGION_TITLES
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
@@ -66,6 +67,15 @@ class OcclusionParams(ConditionParams):
     @classmethod
     def _objects_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return _known(value, tuple(OBJECTS), "objects")
+
+    @model_validator(mode="after")
+    def _each_share_hides_something(self) -> OcclusionParams:
+        if self.shares and hidden_count(self.shares[0], self.grid) < 1:
+            raise ValueError(
+                f"expected shares of at least half of one of the {self.grid**2} patches, but got {self.shares[0]:g}, "
+                "which hides none: take a finer grid or a larger share"
+            )
+        return self
 
 
 def _known(value: tuple[str, ...], known: tuple[str, ...], what: str) -> tuple[str, ...]:

@@ -46,7 +46,9 @@ def reachable_attacks(context: ProbeContext, params: ReachableParams) -> Iterato
     reach = Reach(context, params)
     landmarks = any(attack.name != "low_frequency" for attack, _ in tried)
     conditions = [each for pair in tried for each in pair]
-    outcomes = measure(context, rows, conditions, reach, landmarks=landmarks, only_right=True)
+    outcomes = measure(
+        context, rows, conditions, reach, landmarks=landmarks, only_right=True, possible_to=reach.possible_to
+    )
     yield Note(_settings(params, len(rows)))
     yield from account.notes(reach, tried)
     summaries = [

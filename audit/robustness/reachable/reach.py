@@ -133,6 +133,13 @@ class Reach:
             self._add(condition, trace)
         return Perturbed(outcome.pixels, possible)
 
+    def possible_to(self, condition: Condition, batch: FaceBatch) -> NDArray[np.bool_]:
+        """Return whether an attack or its control could be done to each face, (n,), without doing it."""
+        found = np.zeros(len(batch), dtype=np.bool_)
+        for places, _, _ in self._surfaces(condition.name.removeprefix(RANDOM), condition, batch, [None] * len(batch)):
+            found[places] = True
+        return found
+
     def _labels(self, batch: FaceBatch) -> Tensor:
         """Return the class that each face is to be led away from: its label, or what the model says of a stand-in."""
         known = np.array(

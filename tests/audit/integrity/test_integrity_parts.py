@@ -206,7 +206,9 @@ def test_difference_is_measured_with_an_interval_over_people(drawn):
     ]
 
 
-@pytest.mark.parametrize("given", [{"faces": 0}, {"faces": 10**6}, {"same_as": 3}, {"files": "x"}])
+@pytest.mark.parametrize(
+    "given", [{"faces": 0}, {"faces": 10**6}, {"same_as": 3}, {"same_as": ["a/net.onnx", "b/net.onnx"]}, {"files": "x"}]
+)
 def test_parameters_out_of_range_are_refused(given):
     with pytest.raises(ValidationError):
         IntegrityParams.model_validate(given)

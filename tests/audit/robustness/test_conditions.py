@@ -124,6 +124,14 @@ def test_only_faces_that_are_right_are_given_to_an_attack() -> None:
     assert found.after.sum() == 0
     assert found.lost.sum() == 39
     assert not found.changed[0, 5]
+    assert found.possible.all()
+
+    def not_to_the_first(condition: Condition, batch: FaceBatch) -> np.ndarray:
+        return batch.rows > 9
+
+    found = measure(context, np.arange(40), CONDITIONS[1:], attack, only_right=True, possible_to=not_to_the_first)
+    assert not found.possible[0, 5]
+    assert found.possible.sum() == 39
 
 
 def test_action_units_are_counted_unit_by_unit() -> None:

@@ -139,6 +139,7 @@ def test_it_is_registered_with_what_it_needs() -> None:
         ({"shares": [0]}, "expected each share above 0 and at most 1, but got 0"),
         ({"shares": [60]}, "at most 1, but got 60"),
         ({"shares": [0.2, 0.2]}, "each share once"),
+        ({"shares": [0.1, 0.5], "grid": 2}, "of the 4 patches, but got 0.1, which hides none"),
         ({"grid": 1}, "greater than or equal to 2"),
         ({"fill": "white"}, "mean"),
         ({"method": "gradcamm"}, "gradcam"),

@@ -201,6 +201,18 @@ def test_faces_without_landmarks_or_too_small_are_told(make_case: Any, drawn: An
     assert "since its eyes are less than 8 pixels apart" in told
 
 
+def test_faces_it_cannot_be_done_to_are_left_out_whether_right_or_wrong(make_case: Any, drawn: Any) -> None:
+    points = np.tile(drawn.landmarks, (4, 1, 1))
+    by = np.full(len(points), 0.05)
+    by[:6] = -0.05  # answered wrongly
+    points[[0, 1, 12, 13]] = np.nan
+    found = make_case("eyes", by, landmarks=points).run(attacks="eyeglasses", steps=5)
+    for name in ("eyeglasses", "random_eyeglasses"):
+        accuracy = found.scores("accuracy", attack=name)
+        assert set(range(24)) - set(accuracy.rows.tolist()) == {0, 1, 12, 13}
+    assert not found.scores("accuracy", attack="eyeglasses").values[:4].any()
+
+
 def test_five_landmarks_are_enough(make_case: Any, drawn: Any) -> None:
     from countenance.explain.landmarks import to_5
 
