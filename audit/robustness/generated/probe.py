@@ -21,11 +21,16 @@ from ....core.statistics.gap_questions import OpenQuestion, close
 from ....core.statistics.groups import Groups, build_groups
 from ....core.statistics.slicing import Slicer
 from ....core.target import Target
+from ..paired import compare_flips
 from .generator import Generator, Latents, load_generator, load_judge
 from .latent_search import Judge, Wanted, at_random, guided, wrong
 from .params import GeneratedFacesParams
 
 ANY = "any"
+SERIOUS_SHARE = 0.5
+"""Share of the faces that must surely be flipped for more than a note."""
+TEST_LEVEL = 0.01
+"""Chance of more than a note where the search does no better than random vectors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,6 +303,13 @@ def _not_measured(context: ProbeContext, wishes: list[_Wish], place: Mapping[str
             condition = {**place, "search": search}
             nothing = Estimate.not_measured(reason, n=count)
             yield context.measurement("flipped", nothing, condition=condition, direction="lower")
+    for search, tested_on in wishes[0].transfer:
+        if not any(wish.transfer[search, tested_on][0].any() for wish in wishes):
+            nothing = Estimate.not_measured(
+                "none of the generated faces was answered rightly by all that are asked", n=0
+            )
+            condition = {**place, "search": search, "tested_on": tested_on}
+            yield context.measurement("flipped", nothing, condition=condition, direction="lower")
 
 
 def _headline(context: ProbeContext, found: list[_Wish]) -> Output:
@@ -305,21 +317,35 @@ def _headline(context: ProbeContext, found: list[_Wish]) -> Output:
     total = int(right.sum())
     if not total:
         return Note("No generated face was answered rightly, so that none could be flipped.")
-    flipped = int(np.concatenate([wish.guided & ~wish.wrong for wish in found]).sum())
-    by_chance = int(np.concatenate([wish.random & ~wish.wrong for wish in found]).sum())
+    searched = np.concatenate([wish.guided for wish in found])[right]
+    by_chance = np.concatenate([wish.random for wish in found])[right]
+    share, chance = (_share(context, flipped) for flipped in (searched, by_chance))
+    beyond = compare_flips(by_chance, searched, np.arange(total)).p_value
     places = [
-        {"search": "guided", **({} if wish.attribute == ANY else {"wished_for": wish.attribute})} for wish in found
+        {"search": search, **({} if wish.attribute == ANY else {"wished_for": wish.attribute})}
+        for wish in found
+        for search in ("guided", "random")
     ]
     keys = [format_key(context.probe_id, "flipped", None, place) for place in places]
     return context.finding(
         "flipped",
-        "medium" if flipped >= total / 2 else "note",
+        "medium" if (share.low or 0.0) >= SERIOUS_SHARE and beyond <= TEST_LEVEL else "note",
         f"Of {total} generated faces that the model answers rightly, a search among the generator's vectors flipped "
-        f"{flipped} ({flipped / total:.0%}), as many random vectors from the same box {by_chance} "
-        f"({by_chance / total:.0%})",
+        f"{_told(share)}, as many random vectors from the same box {_told(chance)}",
         evidence=list(dict.fromkeys(keys)),
         caveats=[
             "A longer search, or one that may move further, may find more.",
             "Whether people would still see the label in the faces found was not checked.",
         ],
+        p_adjusted=beyond,
     )
+
+
+def _share(context: ProbeContext, flipped: NDArray[np.bool_]) -> Estimate:
+    score = _rate("flipped", np.arange(len(flipped), dtype=np.int64), flipped, {})
+    return _slicer(context, (), len(flipped)).measure(score, context.probe_id)[0].estimate
+
+
+def _told(estimate: Estimate) -> str:
+    """Return the value with its interval; the number of faces is said once for all."""
+    return str(estimate.model_copy(update={"n": None}))
