@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from .paired import PairedStatistic
 
 
-COUNTED_TWICE = 2
-"""Weight of a face that F1 counts twice; larger ones are counts of trials on the same face."""
-
-
 class Slicer:
     """Measures scores of the same faces, one after the other; people and groups are worked out once."""
 
@@ -278,10 +274,10 @@ class Slicer:
             variance = float(squares(np.full(lines.groups, overall_value)).sum()) / everything
         needed = 0.0 if overall else self.rules.effective_needed(variance, width)
         faces = sums.faces.astype(np.float64)
-        if scores.kind == "rate" and scores.weights is not None and scores.weights.max(initial=0) > COUNTED_TWICE:
-            n_effective = np.minimum(intervals.n_effective, faces)  # trials: each face was asked about many times
+        if scores.kind == "rate":  # p (1 - p) / variance: however often a face was asked about, or counts in F1
+            n_effective = np.minimum(intervals.n_effective, faces)
         else:
-            n_effective = intervals.n_effective * divide(faces, sums.n, 1.0)  # in faces, for F1 too
+            n_effective = intervals.n_effective * divide(faces, sums.n, 1.0)  # in faces
         intervals = replace(intervals, n_effective=n_effective)
         return [self._estimate(scores, sums, intervals, group, needed) for group in range(lines.groups)]
 

@@ -49,8 +49,12 @@ def estimates_of(
         variance = max(float(around), 0.0) / total
     width = measure.bounds[1] - measure.bounds[0] if measure.bounds else math.inf
     needed = 0.0 if overall else rules.effective_needed(variance, width)
-    faces_per_weight = divide(sums.faces.astype(np.float64), sums.n, 1.0)
-    intervals = replace(intervals, n_effective=intervals.n_effective * faces_per_weight)
+    faces = sums.faces.astype(np.float64)
+    if measure.kind == "rate":
+        n_effective = np.minimum(intervals.n_effective, faces)
+    else:
+        n_effective = intervals.n_effective * divide(faces, sums.n, 1.0)
+    intervals = replace(intervals, n_effective=n_effective)
     return [
         _estimate(measure, place, sums, intervals, group, needed, rules, words) for group in range(len(sums.subjects))
     ]

@@ -138,11 +138,29 @@ def test_a_mean_without_variation_or_bounds_has_no_interval():
     assert (estimate.value, estimate.low, estimate.level, estimate.method) == (2.5, None, None, "no_variation")
 
 
-def test_ratios_count_effective_faces_not_weights():
-    scores = Scores("f1", np.arange(40), np.full(40, 2.0), np.full(40, 2.0), kind="rate")
+@pytest.mark.parametrize("times", [1, 2, 3, 20])
+def test_faces_asked_about_many_times_are_worth_no_more_than_faces(times: int):
+    wrong = times * (np.arange(40) % 4 == 0)  # the same each time
+    scores = Scores("lost", np.arange(40), wrong.astype(float), np.full(40, float(times)), kind="rate")
     estimate = slice_scores(scores, np.arange(40), (), RULES, "p")[0].estimate
-    assert (estimate.value, estimate.n, estimate.n_effective) == (1.0, 40, 20.0)
-    assert estimate.n_effective <= estimate.n
+    assert (estimate.value, estimate.n) == (0.25, 40)
+    assert 38.9 < estimate.n_effective <= 40
+
+
+def test_the_effective_faces_of_f1_say_how_far_it_scatters():
+    random = np.random.default_rng(0)
+    values, told = [], []
+    for _ in range(300):
+        labelled = random.random(300) < 0.3
+        answered = np.where(random.random(300) < 0.8, labelled, ~labelled)
+        weights = labelled.astype(float) + answered
+        counts = np.flatnonzero(weights)
+        scores = Scores("f1", counts, 2.0 * (labelled & answered)[counts], weights[counts], kind="rate")
+        estimate = slice_scores(scores, np.arange(300), (), RULES, "p")[0].estimate
+        values.append(estimate.value)
+        told.append(estimate.n_effective)
+    p = np.mean(values)
+    assert np.mean(told) == pytest.approx(p * (1 - p) / np.var(values), rel=0.25)
 
 
 def test_conditions_and_slices_stand_in_the_key():
