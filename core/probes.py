@@ -23,13 +23,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from .errors import PlanError, nearest
+from .probe_params import Need as Need
+from .probe_params import ProbeParams as ProbeParams
 from .results import Direction, Estimate, Finding, Measurement, Severity
 
 if TYPE_CHECKING:
@@ -41,32 +42,10 @@ if TYPE_CHECKING:
     from .statistics.rules import StatisticsRules
     from .target import Target
 
-Need = Literal["model", "gradients", "layers", "images", "labels", "landmarks"]
 Pillar = Literal["performance", "explanation", "fairness", "robustness", "integrity"]
 CLASSIFICATION = frozenset({"expression", "forgery"})
 ENTRY_POINTS = "countenance.probes"
 LOG = logging.getLogger("countenance")
-
-
-class ProbeParams(BaseModel):
-    """Base of a probe's parameters: frozen, unknown names refused, and NaN and infinity, which JSON cannot hold."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    compares_groups: ClassVar[bool] = True
-    """Whether ``tolerance``, where there is one, is that of a gap between groups of the audited faces."""
-
-    def digest_of_files(self) -> str:
-        """Return a hash of the files the parameters name, so that going on notices a changed one; empty for none."""
-        return ""
-
-    def further_needs(self) -> frozenset[Need]:
-        """Return what these parameters need of target and faces beyond what the probe always needs."""
-        return frozenset()
-
-    def without_gradients(self) -> str:
-        """Return what to ask for instead where the target gives no gradients; empty when there is nothing."""
-        return ""
 
 
 @dataclass(frozen=True)

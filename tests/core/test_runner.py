@@ -167,7 +167,8 @@ def test_predictions_and_scores_have_a_row_for_each_face(three: Any) -> None:
 
 
 def test_the_same_plan_twice_gives_the_same_results_but_for_times(study: Any) -> None:
-    study.plan["probes"] = ["performance", "group_metrics", {"probe": "adversarial", "id": "pgd", "steps": 2}]
+    attack = {"probe": "adversarial", "id": "pgd", "attack": "pgd", "steps": 2}
+    study.plan["probes"] = ["performance", "group_metrics", attack]
     study.plan["run"]["batch_size"] = "auto"
     study.run("a")
     study.run("b")
