@@ -57,12 +57,14 @@ class Tried:
         of_first: those that the first half of the people may choose from.
         of_second: those that the second half may choose from.
         gains: gain in balanced accuracy of every reading on the faces on which all were tried.
+        faces: how many those are.
     """
 
     fits: Mapping[Reading, Fit]
     of_first: frozenset[Reading]
     of_second: frozenset[Reading]
     gains: Mapping[Reading, float]
+    faces: int
 
 
 Ask = Callable[[Reading, Integers], Floats]
@@ -97,7 +99,7 @@ def try_readings(material: Material, given: Labelled, declared: Fit, tried: list
     kept = [reading for reading in tried if reading in of_second | of_first]
     gains = {reading: fit.accuracy(some.weights) - base.accuracy(some.weights) for reading, fit in first.items()}
     fits = {reading: _fit(material, given, reading, ask) for reading in kept}
-    return Tried(fits, of_first, of_second, gains)
+    return Tried(fits, of_first, of_second, gains, len(places))
 
 
 def _few(given: Labelled, half: Bools) -> Integers:

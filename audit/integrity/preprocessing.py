@@ -10,7 +10,7 @@ import pandas as pd
 from ...core.keys import format_key
 from ...core.probes import TableOutput
 from ...core.results import Estimate, Measurement, Severity
-from .choosing import SCREENED, Ask, Better, Tried, asking, best_reading, try_readings
+from .choosing import Ask, Better, Tried, asking, best_reading, try_readings
 from .class_order import Order
 from .fit import EXCESS, Fit, Labelled, fit_of, gain_of
 from .material import Material
@@ -187,7 +187,7 @@ def _table(
             gain = gain_of(found.fits[reading].right - declared.right, given).estimate
             row |= {"faces": len(given.labels), "gain": gain.value, "low": gain.low, "high": gain.high}
         else:
-            row |= {"faces": 2 * SCREENED, "gain": found.gains[reading], "low": None, "high": None}
+            row |= {"faces": found.faces, "gain": found.gains[reading], "low": None, "high": None}
         rows.append(row)
     frame = pd.DataFrame(rows).sort_values("gain", ascending=False, ignore_index=True)
     return TableOutput("readings", frame, "Gain in balanced accuracy when pixels are read otherwise than declared")
