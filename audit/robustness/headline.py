@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...core.probes import ProbeContext, Scores
 from ...core.results import Estimate, Finding, Severity
 from ...core.statistics.slicing import slice_scores
+from .brief import brief
 from .ledger import Ledger
 from .tiers import TIERS
 
@@ -49,8 +50,8 @@ def headline(
     return context.finding(
         "accuracy",
         severity,
-        f"At eps {eps[level]} accuracy under {in_words(attack)} was {_told(found[level])} on {len(ledger.rows):,} "
-        f"faces, against {_told(clean)} without perturbation and {_told(noise)} under random noise of the same size",
+        f"At eps {eps[level]} accuracy under {in_words(attack)} was {brief(found[level])} on {len(ledger.rows):,} "
+        f"faces, against {brief(clean)} without perturbation and {brief(noise)} under random noise of the same size",
         evidence=[
             evidence("accuracy", attack, eps[level]),
             evidence("accuracy", "none", "0"),
@@ -58,11 +59,6 @@ def headline(
         ],
         caveats=caveats,
     )
-
-
-def _told(estimate: Estimate) -> str:
-    """Return the value with its interval; the number of faces is said once for all."""
-    return str(estimate.model_copy(update={"n": None}))
 
 
 def _estimate(context: ProbeContext, ledger: Ledger, right: NDArray[np.bool_]) -> Estimate:

@@ -12,6 +12,7 @@ from ....core.keys import format_key
 from ....core.probes import ProbeContext, Scores
 from ....core.results import Estimate, Finding, Severity
 from ....core.statistics.slicing import slice_scores
+from ..brief import brief
 from ..conditions import NONE, Outcomes
 from .catalogue import ALL, CORRUPTIONS
 from .told import KIND, STRENGTH, means_over, members_of
@@ -80,12 +81,12 @@ def _costliest(context: ProbeContext, outcomes: Outcomes, names: Sequence[str], 
     severity: Severity = "medium" if quality.counts and halved else "note"
     metric = quality.metric.replace("_", " ")
     claim = (
-        f"Under {CORRUPTIONS[worst].title} {metric} was {_told(found[worst])}, mean over {_severities(severities)}, "
-        f"against {_told(clean)} without corruption, on {len(outcomes.rows):,} faces"
+        f"Under {CORRUPTIONS[worst].title} {metric} was {brief(found[worst])}, mean over {_severities(severities)}, "
+        f"against {brief(clean)} without corruption, on {len(outcomes.rows):,} faces"
     )
     if len(names) > 1:
         claim += (
-            f"; of {len(names)} corruptions it costs most, and {CORRUPTIONS[best].title} least ({_told(found[best])})"
+            f"; of {len(names)} corruptions it costs most, and {CORRUPTIONS[best].title} least ({brief(found[best])})"
         )
     keys = [{KIND: worst}, {KIND: NONE, STRENGTH: "0"}, *([{KIND: best}] if len(names) > 1 else [])]
     return context.finding(
@@ -116,10 +117,10 @@ def _rises(context: ProbeContext, outcomes: Outcomes, names: Sequence[str], seve
     flat = [name for name in names if (rise(**{KIND: name}).low or 0.0) <= 0]
     steadily = all(before <= after for before, after in pairwise(means))
     claim = (
-        f"From severity {low} to {high} the error over all corruptions tried rose by {_told(whole)}: "
+        f"From severity {low} to {high} the error over all corruptions tried rose by {brief(whole)}: "
         f"{', '.join(f'{mean:.3f}' for mean in means)}"
         if (whole.low or 0.0) > 0
-        else f"The error is not shown to rise from severity {low} to {high}: it changed by {_told(whole)}"
+        else f"The error is not shown to rise from severity {low} to {high}: it changed by {brief(whole)}"
     )
     if not steadily and (whole.low or 0.0) > 0:
         claim += ", though not at every step"
@@ -162,11 +163,6 @@ def _mean(
         bounds=bounds if outcomes.quality.counts else None,
     )
     return slice_scores(scores, context.faces.subject_codes, (), context.rules, context.probe_id)[0].estimate
-
-
-def _told(estimate: Estimate) -> str:
-    """Return the value with its interval; the number of faces is said once for all."""
-    return str(estimate.model_copy(update={"n": None}))
 
 
 def _severities(severities: Sequence[int]) -> str:

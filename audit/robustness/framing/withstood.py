@@ -12,6 +12,7 @@ from ....core.numbers import Fraction
 from ....core.probes import Output, ProbeContext, Scores
 from ....core.results import Estimate, Finding, Severity
 from ....core.statistics.slicing import slice_scores
+from ..brief import brief
 from ..conditions import Outcomes
 from .changes import FAMILIES, IDENTITY, KIND, MIRROR, STRENGTH, title_of
 
@@ -140,7 +141,7 @@ def _finding(
     yield context.finding(
         family,
         severity,
-        f"With the {_titled(family, loss)} {_share(outcomes)} was {_told(loss.estimate)}, surely more than {accepted:g}"
+        f"With the {_titled(family, loss)} {_share(outcomes)} was {brief(loss.estimate)}, surely more than {accepted:g}"
         f"{told}",
         evidence=[
             format_key(context.probe_id, loss_metric(outcomes), None, {KIND: family, STRENGTH: str(loss.amount)}),
@@ -177,7 +178,7 @@ def _costliest(context: ProbeContext, outcomes: Outcomes) -> Iterator[Finding]:
     yield context.finding(
         "costliest",
         "note",
-        f"Of the {len(known)} changes tried, {condition.title} cost most: {_share(outcomes)} was {_told(estimate)}",
+        f"Of the {len(known)} changes tried, {condition.title} cost most: {_share(outcomes)} was {brief(estimate)}",
         evidence=[format_key(context.probe_id, metric, None, condition.values)],
         caveats=[_AS_MEASURED, "The largest of many is by chance larger than it would be alone."],
     )
@@ -196,7 +197,3 @@ def _identity(context: ProbeContext, outcomes: Outcomes) -> Iterator[Finding]:
             "of the frame include that",
             evidence=[format_key(context.probe_id, outcomes.quality.change_metric, None, {KIND: IDENTITY})],
         )
-
-
-def _told(estimate: Estimate) -> str:
-    return str(estimate.model_copy(update={"n": None}))

@@ -21,6 +21,7 @@ from ....core.statistics.gap_questions import OpenQuestion, close
 from ....core.statistics.groups import Groups, build_groups
 from ....core.statistics.slicing import Slicer
 from ....core.target import Target
+from ..brief import brief
 from ..paired import compare_flips
 from .generator import Generator, Latents, load_generator, load_judge
 from .latent_search import Judge, Wanted, at_random, guided, wrong
@@ -331,7 +332,7 @@ def _headline(context: ProbeContext, found: list[_Wish]) -> Output:
         "flipped",
         "medium" if (share.low or 0.0) >= SERIOUS_SHARE and beyond <= TEST_LEVEL else "note",
         f"Of {total} generated faces that the model answers rightly, a search among the generator's vectors flipped "
-        f"{_told(share)}, as many random vectors from the same box {_told(chance)}",
+        f"{brief(share)}, as many random vectors from the same box {brief(chance)}",
         evidence=list(dict.fromkeys(keys)),
         caveats=[
             "A longer search, or one that may move further, may find more.",
@@ -344,8 +345,3 @@ def _headline(context: ProbeContext, found: list[_Wish]) -> Output:
 def _share(context: ProbeContext, flipped: NDArray[np.bool_]) -> Estimate:
     score = _rate("flipped", np.arange(len(flipped), dtype=np.int64), flipped, {})
     return _slicer(context, (), len(flipped)).measure(score, context.probe_id)[0].estimate
-
-
-def _told(estimate: Estimate) -> str:
-    """Return the value with its interval; the number of faces is said once for all."""
-    return str(estimate.model_copy(update={"n": None}))

@@ -11,6 +11,7 @@ from ....core.keys import format_key
 from ....core.probes import ProbeContext, Scores
 from ....core.results import Estimate, Finding, Severity
 from ....core.statistics.slicing import slice_scores
+from ..brief import brief
 from ..conditions import NONE, Outcomes
 from .catalogue import ELSEWHERE, GUIDED, KIND, MOVED, RANDOM, Catalogue, title_of
 from .curves import Standing, beyond_elsewhere, curve_scores
@@ -33,11 +34,6 @@ def estimate(context: ProbeContext, scores: Scores, tests: int = 1) -> Estimate:
     return slice_scores(only, context.faces.subject_codes, (), rules, context.probe_id)[0].estimate
 
 
-def told(found: Estimate) -> str:
-    """Return the value with its interval; the number of faces is said once for all."""
-    return str(found.model_copy(update={"n": None}))
-
-
 def guided_finding(
     context: ProbeContext, outcomes: Outcomes, standing: Standing, catalogue: Catalogue, method: str
 ) -> Iterator[Finding]:
@@ -58,7 +54,7 @@ def guided_finding(
         for metric in ("elsewhere_minus_guided", "random_minus_guided", "random_minus_guided.null_elsewhere")
     ]
     evidence += [format_key(context.probe_id, standing.area, None, {KIND: name}) for name in (GUIDED, RANDOM, MOVED)]
-    sizes = ", ".join(f"{told(estimate(context, area[name]))} {what}" for name, what in (
+    sizes = ", ".join(f"{brief(estimate(context, area[name]))} {what}" for name, what in (
         (GUIDED, "with the patches hidden first that the map marks most"),
         (MOVED, "with the map moved elsewhere"),
         (RANDOM, "with patches at random"),
@@ -77,8 +73,8 @@ def guided_finding(
         claim = f"It was not shown that the answer hangs on what {method} marks: "
     what = "accuracy over the shares" if standing.area == "area" and standing.rises else standing.area.replace("_", " ")
     claim += (
-        f"the mean of {what} was {sizes}; elsewhere minus guided {told(beyond)}, random minus guided "
-        f"{told(against_random)}, on {beyond.n:,} faces"
+        f"the mean of {what} was {sizes}; elsewhere minus guided {brief(beyond)}, random minus guided "
+        f"{brief(against_random)}, on {beyond.n:,} faces"
     )
     yield context.finding(name, severity, claim, evidence=evidence, caveats=[_FILLED])
 
@@ -104,7 +100,7 @@ def costly_findings(
         under, clean = (estimate(context, each, len(names)) for each in _accuracies(outcomes, name))
         there = estimate(context, _accuracies(outcomes, name + ELSEWHERE)[0], len(names))
         halved |= under.high is not None and clean.value is not None and under.high < clean.value / 2
-        sure.append((under.value or 0.0, name, told(under), told(there), told(clean)))
+        sure.append((under.value or 0.0, name, brief(under), brief(there), brief(clean)))
     if not sure:
         return
     sure.sort()

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ....core.keys import format_key
 from ....core.probes import Output, ProbeContext
-from ....core.results import Estimate, Finding, Severity
+from ....core.results import Finding, Severity
+from ..brief import brief
 from .confidence import MSP, TITLES
 from .measuring import AUROC, FPR, LEFT_OUT, SCORE, Told
 
@@ -31,7 +32,7 @@ def unknown_findings(context: ProbeContext, told: Sequence[Told]) -> Iterator[Ou
         if usual.fpr.low is not None and usual.fpr.low > MANY:
             yield _finding(context, usual, each)
     if measured:
-        parts = "; ".join(f"{each.asked.title} {_told(each.fpr)} ({_named(each)})" for each in measured)
+        parts = "; ".join(f"{each.asked.title} {brief(each.fpr)} ({_named(each)})" for each in measured)
         yield context.finding(
             "unknowns",
             "note",
@@ -54,7 +55,7 @@ def left_out_findings(context: ProbeContext, told: Sequence[Told]) -> Iterator[O
         claim = (
             f"Faces labelled {name}, which the checkpoint was not trained on, "
             + ("were not surely told from known ones by any score: the best" if blind else "were told from known ones:")
-            + f" AUROC was {_told(best.auroc)} ({_named(best)}), and {_told(best.fpr)} of them were accepted"
+            + f" AUROC was {brief(best.auroc)} ({_named(best)}), and {brief(best.fpr)} of them were accepted"
         )
         severity: Severity = "low" if blind else "note"
         yield context.finding(
@@ -71,13 +72,13 @@ def left_out_findings(context: ProbeContext, told: Sequence[Told]) -> Iterator[O
 
 def _finding(context: ProbeContext, usual: Told, best: Told) -> Finding:
     """Return that most are accepted by the class probability, which is what a user of the model sees."""
-    other = f"the best score, the {_named(best)}, accepts {_told(best.fpr)}"
+    other = f"the best score, the {_named(best)}, accepts {brief(best.fpr)}"
     if best.score == usual.score:
         other = "no other score accepts fewer"
     return context.finding(
         f"accepts.{next(iter(usual.asked.condition.values()))}",
         "medium",
-        f"Of {usual.asked.title}, {_told(usual.fpr)} reach the class probability that 95 % of known faces reach, so "
+        f"Of {usual.asked.title}, {brief(usual.fpr)} reach the class probability that 95 % of known faces reach, so "
         f"that they pass as faces where a threshold is set on it; {other}",
         evidence=[_key(context, metric, each) for each in dict.fromkeys((usual, best)) for metric in (FPR, AUROC)],
         caveats=[_ONE_OF, _BEST],
@@ -95,7 +96,3 @@ def _named(told: Told) -> str:
 
 def _key(context: ProbeContext, metric: str, told: Told) -> str:
     return format_key(context.probe_id, metric, None, {**told.asked.condition, SCORE: told.score})
-
-
-def _told(estimate: Estimate) -> str:
-    return str(estimate.model_copy(update={"n": None}))

@@ -13,6 +13,7 @@ from ....core.keys import format_key
 from ....core.probes import Note, Output, ProbeContext, Scores, TableOutput
 from ....core.results import Estimate, Finding, Severity
 from ....core.statistics.slicing import slice_scores
+from ..brief import brief
 from ..conditions import Condition, Outcomes
 from ..paired import compare_flips
 from .camera import CAMERAS
@@ -158,7 +159,7 @@ def _claim(context: ProbeContext, each: Compared, tests: int, search: str) -> Fi
     severity: Severity = "medium" if beyond else "note"
     name, size = each.attack.name, each.attack.size
     how = "with the model's gradients" if search == "gradient" else "from the model's answers alone"
-    outlasting = "" if each.survived.value is None else f"; of these flips {_told(each.survived)} outlasted a camera"
+    outlasting = "" if each.survived.value is None else f"; of these flips {brief(each.survived)} outlasted a camera"
     caveats = [
         f"Painted into the picture ({_BOUNDS[name].format(size=size)}): printing, light, pose and distance are not "
         "simulated.",
@@ -178,8 +179,8 @@ def _claim(context: ProbeContext, each: Compared, tests: int, search: str) -> Fi
     return context.finding(
         name,
         severity,
-        f"{_SUBJECTS[name].format(size=size)} changed the answer on {_told(each.lost)} of the {each.lost.n:,} faces "
-        f"that were answered rightly, random colours of the same size on {_told(each.random)}{outlasting}",
+        f"{_SUBJECTS[name].format(size=size)} changed the answer on {brief(each.lost)} of the {each.lost.n:,} faces "
+        f"that were answered rightly, random colours of the same size on {brief(each.random)}{outlasting}",
         evidence=keys,
         caveats=caveats,
         p_adjusted=adjusted,
@@ -202,8 +203,8 @@ def _failures(context: ProbeContext, compared: Sequence[Compared], search: str) 
         yield context.finding(
             "weaker_than_random",
             "high",
-            f"Random colours flipped more faces ({_told(weaker.random)}) than {weaker.attack.title} "
-            f"({_told(weaker.lost)}): the search failed, and its figures are no evidence of robustness",
+            f"Random colours flipped more faces ({brief(weaker.random)}) than {weaker.attack.title} "
+            f"({brief(weaker.lost)}): the search failed, and its figures are no evidence of robustness",
             evidence=[_key(context, "lost", weaker.attack.values)],
             p_adjusted=min(1.0, weaker.p_weaker * len(compared)),
         )
@@ -232,8 +233,3 @@ def notes(reach: Reach, pairs: Sequence[tuple[Condition, Condition]]) -> Iterato
 
 def _key(context: ProbeContext, metric: str, condition: dict[str, str]) -> str:
     return format_key(context.probe_id, metric, None, condition)
-
-
-def _told(estimate: Estimate) -> str:
-    """Return the value with its interval; the number of faces is said once for all."""
-    return str(estimate.model_copy(update={"n": None}))

@@ -8,7 +8,8 @@ import numpy as np
 
 from ....core.keys import format_key
 from ....core.probes import ProbeContext
-from ....core.results import Estimate, Finding, Severity
+from ....core.results import Finding, Severity
+from ..brief import brief
 from ..indicators import SERIOUS_SHARE, TEST_LEVEL
 from ..paired import compare_flips
 from .attempts import Goal
@@ -57,12 +58,12 @@ def success_finding(successes: Successes) -> Finding:
     if why_not:
         caveats.append(f"How far success carries to a photo that the attack never saw was not measured: {why_not}.")
     harm = f": {_HARMS[goal]}" if above else ""
-    more = f" (at eps {successes.attacked[-1].eps}: {_told(found[-1])})" if level < len(found) - 1 else ""
+    more = f" (at eps {successes.attacked[-1].eps}: {brief(found[-1])})" if level < len(found) - 1 else ""
     return context.finding(
         goal,
         severity,
-        f"At eps {eps}, {_told(attacked)}{more} of {attacked.n or 0:,} photos changed by {name} {_DONE[goal]} (judged "
-        f"{judged}), against {_told(clean)} of the same photos unchanged and {_told(noise)} under random noise of the "
+        f"At eps {eps}, {brief(attacked)}{more} of {attacked.n or 0:,} photos changed by {name} {_DONE[goal]} (judged "
+        f"{judged}), against {brief(clean)} of the same photos unchanged and {brief(noise)} under random noise of the "
         f"same size{harm}",
         evidence=[_key(context, goal, each, photo) for each in conditions],
         caveats=caveats,
@@ -124,8 +125,3 @@ def _weaker_than_noise(successes: Successes) -> Iterator[Finding]:
 
 def _key(context: ProbeContext, goal: Goal, condition: Condition, photo: str) -> str:
     return format_key(context.probe_id, goal, None, condition.key(photo))
-
-
-def _told(estimate: Estimate) -> str:
-    """Return the value with its interval; the number of pairs is said once for all."""
-    return str(estimate.model_copy(update={"n": None}))
