@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from countenance.core.errors import AuditError, CountenanceError, ManifestError, UsageError
+from countenance.core.errors import AuditError, ManifestError, UsageError
 from countenance.core.probes import (
     Advance,
     ArrayOutput,
