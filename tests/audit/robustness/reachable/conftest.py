@@ -93,7 +93,8 @@ class Outcome:
 
     @property
     def table(self) -> Any:
-        return next(out.frame for out in self.outputs if isinstance(out, TableOutput)).set_index(["attack", "size"])
+        tables = {out.name: out.frame for out in self.outputs if isinstance(out, TableOutput)}
+        return tables["attacks"].set_index(["attack", "size"])
 
     @property
     def pictures(self) -> np.ndarray:
