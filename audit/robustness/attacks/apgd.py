@@ -269,7 +269,8 @@ class _Search:
         self.rises = self.rises + (self.value > self.value_before)
         reached = self.around.step(self.points, self.gradient, self.size[:, None, None, None])
         if self.moved:
-            reached = reached.mul_(MOMENTUM).add_(self.points, alpha=2 - 2 * MOMENTUM)
-            reached = self.around.project(reached.sub_(self.before, alpha=1 - MOMENTUM))
+            # x + a (z - x) + (1 - a) (x - before), as two interpolations of z in place
+            reached.lerp_(self.points, (2 - 2 * MOMENTUM) / (2 - MOMENTUM)).lerp_(self.before, MOMENTUM - 1)
+            reached = self.around.project(reached)
         self.before, self.points, self.value_before = self.points, reached, self.value
         self.moved = True

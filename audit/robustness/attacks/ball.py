@@ -87,7 +87,12 @@ class LinfBall(Ball):
 
     def step(self, points: Tensor, gradient: Tensor, size: float | Tensor) -> Tensor:
         """Move each value by ``size`` along the sign of the gradient and project back into the ball."""
-        return gradient.sign().mul_(size).add_(points).clamp_(self.low, self.high)
+        moved = gradient.sign()
+        if isinstance(size, Tensor):
+            torch.addcmul(points, moved, size, out=moved)
+        else:
+            torch.add(points, moved, alpha=size, out=moved)
+        return moved.clamp_(self.low, self.high)
 
     def project(self, points: Tensor) -> Tensor:
         """Cut each value off at eps from the face's, and at 0 and 1."""
