@@ -15,7 +15,7 @@ from ....core.statistics.auroc import METHOD, auroc, auroc_influence
 from ....core.statistics.intervals import logit_limits
 from ....core.statistics.slicing import Slicer
 from ....core.statistics.sums import total_at
-from .confidence import SCORES, Floats
+from .confidence import SCORES, TITLES, Floats
 from .rates import ACCEPTED, fpr_estimate, threshold_of
 
 Integers = NDArray[np.int64]
@@ -121,7 +121,7 @@ def rejected(
             condition={**(condition or {}), SCORE: score},
             overall=False,
             gaps=True,
-            title="rejection of known faces",
+            title=f"rejection of known faces under the {TITLES[score]}",
             tolerance=tolerance,
         )
 
@@ -140,7 +140,7 @@ def above_unknowns(rows: Integers, asked: Asked, tolerance: float) -> Iterator[S
             condition={**asked.condition, SCORE: score},
             overall=False,
             gaps=True,
-            title="rank of known faces above unknowns",
+            title=f"rank of known faces above {asked.title} under the {TITLES[score]}",
             tolerance=tolerance,
         )
 
@@ -175,7 +175,7 @@ def twins_by_group(
                     direction="higher",
                     condition=condition,
                     gaps=True,
-                    title=f"AUROC of known faces against {asked.title}",
+                    title=f"AUROC of known faces against {asked.title} under the {TITLES[score]}",
                     tolerance=tolerance,
                 )
             )
@@ -190,7 +190,7 @@ def twins_by_group(
                     condition=condition,
                     overall=False,
                     gaps=True,
-                    title=f"acceptance of {asked.title}",
+                    title=f"acceptance of {asked.title} under the {TITLES[score]}",
                     tolerance=tolerance,
                 )
             )
