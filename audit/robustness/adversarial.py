@@ -21,11 +21,10 @@ from ...core.results import Estimate
 from .attacks import APGD, FAB, FGSM, PGD, Attack, Norm
 from .attacks.square import Square
 from .black_box import BlackBox
-from .conditions import Condition, Perturbed, at_chance
+from .conditions import Condition, Perturbed, at_chance, measured_rows
 from .headline import headline, in_words
 from .indicators import check_scores, find_failures
 from .ledger import Ledger
-from .sample import sample_rows
 from .search import Checks, Search, search
 from .stopping import Floors
 from .strip import strip
@@ -146,8 +145,7 @@ class AdversarialParams(ProbeParams):
 def adversarial(context: ProbeContext, params: AdversarialParams) -> Iterator[Output]:
     """Robust accuracy under trusted attacks, who loses most, and checks that the attack did its work."""
     labelled = np.flatnonzero(context.predictions.labels >= 0).astype(np.int64)
-    subjects = context.faces.subject_codes
-    rows = sample_rows(labelled, subjects[labelled], params.faces, _random(context, "faces"))
+    rows = measured_rows(context, params.faces)
     attack, left_out = _attack(params, _seed(context, "starts"), len(context.predictions.classes))
     eps = [str(each) for each in params.eps]
 

@@ -22,6 +22,8 @@ from ...core.statistics.slicing import slice_scores
 from .quality import Quality, quality_of
 from .sample import sample_rows
 
+CONSTANT = 1e-6
+"""Outputs that spread less than this over all faces are one and the same."""
 NONE = "none"
 ALL = "all"
 
@@ -205,11 +207,13 @@ def at_chance(context: ProbeContext, rows: NDArray[np.int64]) -> str:
 
     A model that answers no better than one whose answers are independent of the labels has nothing to lose. The
     interval of accuracy minus the agreement by chance (the sum over classes of the share of the label times the share
-    of the answer, Cohen 1960) must lie above 0. With labels of one class only this cannot be told, and is not.
+    of the answer, Cohen 1960) must lie above 0. With labels of one class only this cannot be told, and is not; of
+    action units and of values only whether the outputs are the same for every face.
     """
     predictions = context.predictions
     if predictions.task not in CLASSIFICATION_TASKS:
-        return ""
+        same = len(rows) > 1 and bool((np.ptp(predictions.values[rows], axis=0) < CONSTANT).all())
+        return "the model gives every face one and the same answer: there is nothing to change" if same else ""
     answers = predictions.predicted[rows]
     labels = predictions.labels[rows]
     several = len(np.unique(labels[labels >= 0])) > 1 if predictions.labelled else len(rows) > 1

@@ -1,8 +1,9 @@
 """When an attack may stop: as soon as no outcome on the faces that are left could save the gate.
 
 Faces that were not attacked yet are counted as standing, which is the best that can become of them. If the upper limit
-of that accuracy is already below what a gate asks for, the gate fails whatever follows: the verdict does not depend on
-having looked several times, since it does not rest on the faces that were left out.
+of that accuracy is below what a gate asks for by a margin, the gate fails whatever follows: the verdict does not depend
+on having looked several times, since it does not rest on the faces that were left out. The margin is there because the
+limit of alike faces of a person need not fall quite as the count does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from ...core.keys import format_key
 from ...core.probes import ProbeContext, Scores
 from ...core.statistics.slicing import slice_scores
+
+MARGIN = 0.01
 
 
 class Floors:
@@ -34,4 +37,4 @@ class Floors:
         score = Scores("accuracy", self.rows, standing.astype(np.float64), kind="rate", bounds=(0.0, 1.0))
         measured = slice_scores(score, self.context.faces.subject_codes, (), self.context.rules, self.context.probe_id)
         high = measured[0].estimate.high
-        return high is not None and high < floor
+        return high is not None and high < floor - MARGIN

@@ -95,7 +95,12 @@ def _costliest(context: ProbeContext, outcomes: Outcomes, names: Sequence[str], 
         claim,
         evidence=[format_key(context.probe_id, quality.metric, None, key) for key in keys],
         caveats=[
-            "Corruptions are made on the crop as the model is given it; how often each is met in use is not known here."
+            "Corruptions are made on the crop as the model is given it; how often each is met in use is not known.",
+            *(
+                [f"The worst of {len(names)} is told with its own interval, which is not widened for the choice."]
+                if len(names) > 1
+                else []
+            ),
         ],
     )
 

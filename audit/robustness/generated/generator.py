@@ -71,7 +71,7 @@ class Generator:
         draw = getattr(self.net, "sample", None)
         if draw is None:
             return self._scale * random.standard_normal((count, self.size))
-        found = np.asarray(draw(count, random, **wanted), dtype=np.float64)
+        found = np.asarray(_of_user("sample()", lambda: draw(count, random, **wanted)), dtype=np.float64)
         if found.shape != (count, self.size):
             raise AuditError(f"expected sample() to return shape ({count}, {self.size}), but got {found.shape}")
         return found
@@ -79,7 +79,9 @@ class Generator:
     def labels(self, latents: Latents, classes: Sequence[str]) -> NDArray[np.int64]:
         """Return the place among the classes of what each vector draws, shape (n,)."""
         tell = getattr(self.net, "labels", None)
-        names = list(tell(latents)) if tell is not None else [self._label] * len(latents)
+        names = [self._label] * len(latents)
+        if tell is not None:
+            names = _of_user("labels()", lambda: list(tell(latents)))
         if None in names:
             raise AuditError("the generator does not say what its faces show: give `label`")
         import pandas as pd
@@ -134,6 +136,17 @@ class Generator:
             )
 
 
+def _of_user(name: str, call: Callable[[], Any]) -> Any:
+    """Return what the user's code returns; what it raises is told as its fault."""
+    try:
+        return call()
+    except CountenanceError:
+        raise
+    except (Exception, SystemExit) as error:  # a user's code may raise anything; its message is passed on
+        first = " ".join(str(error).strip().split("\n")[0].split())[:300]
+        raise AuditError(f"{name} of the generator failed: {type(error).__name__}: {first}") from error
+
+
 def load_generator(written: str, arguments: Mapping[str, Any], folder: Path) -> Callable[[Tensor], Any]:
     """Return what a plan names: ``FILE.py:NAME``, ``PACKAGE.MODULE:NAME``, or an exported program (.pt2, .onnx).
 
@@ -161,9 +174,13 @@ def load_judge(written: str, folder: Path) -> Callable[[Tensor], Tensor]:
         raise AuditError(f"expected {written}() to return a function of pictures, but got a {type(made).__name__}")
 
     def judge(pixels: Tensor) -> Tensor:
-        found = made(pixels)
+        found = _of_user(written, lambda: made(pixels))
+        wanted = f"expected {written} to return a tensor ({len(pixels)},) of numbers from 0 to 1"
         if not isinstance(found, Tensor) or found.shape != (len(pixels),):
-            raise AuditError(f"expected {written} to return a tensor ({len(pixels)},) of numbers from 0 to 1")
+            raise AuditError(wanted)
+        low, high = float(found.detach().min()), float(found.detach().max())
+        if not (low >= 0 and high <= 1):  # NaN is neither
+            raise AuditError(f"{wanted}, but they range from {low:.3g} to {high:.3g}")
         return found
 
     return judge

@@ -226,6 +226,8 @@ def test_a_model_at_chance_is_not_asked() -> None:
     # labels of one class cannot tell
     assert at_chance(_context("expression", pixels, np.zeros(90), people=90), rows) == ""
     assert at_chance(_context("valence_arousal", pixels, np.zeros((90, 3)), people=90), rows) == ""
+    assert "one and the same" in at_chance(_context("valence_arousal", same, np.zeros((90, 3)), people=90), rows)
+    assert "one and the same" in at_chance(_context("action_units", same, np.zeros((90, 3)), people=90), rows)
 
 
 def test_the_sample_is_the_same_for_every_probe() -> None:

@@ -68,6 +68,15 @@ class Plain(Colours):
         return super().forward(0.3 + 0.5 * latents)
 
 
+class NoSample(Colours):
+    def sample(self, count, random, **wanted):
+        raise KeyError("tint")
+
+
+def odd_judge():
+    return lambda pixels: pixels[:, 0].mean((1, 2)) * 255 - 7
+
+
 def redness():
     return lambda pixels: (pixels[:, 0].mean((1, 2)) < 0.6).float()
 
@@ -229,6 +238,8 @@ def test_transfer_to_other_models_and_a_model_left_out(folder: Path) -> None:
         ({"generator": "code.py:breaks", "label": "pale"}, "give `latent_size`"),
         ({"generator": "code.py:Plain"}, "give `label`"),
         ({"generator": "code.py:Plain", "label": "green"}, "draws green, but the model's classes are pale, vivid"),
+        ({"generator": "code.py:NoSample"}, "sample\\(\\) of the generator failed: KeyError"),
+        ({"judges": {"red=little": "code.py:odd_judge"}}, "to return a tensor .* but they range from"),
         ({"attributes": {"tint": ["red"]}}, "can set \\(blue, none\\)"),
     ],
 )
