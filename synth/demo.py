@@ -60,7 +60,7 @@ probes:
     faces: 126
   - {probe: occlusion, faces: 42, shares: [0.2, 0.4, 0.6]}
   - {probe: framing, faces: 42}
-  - {probe: adversarial, eps: [1/510, 1/255, 2/255, 8/255], faces: 84}
+  - {probe: adversarial, eps: [1/255, 4/255], faces: 42}
 gates:
   - {measure: performance/accuracy, at_least: 0.90}
   - measure: group_metrics/recall
