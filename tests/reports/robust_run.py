@@ -100,6 +100,7 @@ class RobustRun:
         return Outcomes(
             self.faces.rows, tuple(conditions), quality, np.ones(len(right)), right, after.astype(np.float32),
             lost.astype(np.float32), lost.astype(np.float32), possible, np.zeros(lost.shape, dtype=bool),
+            np.zeros(lost.shape, dtype=np.int16),
         )  # fmt: skip
 
     def context(self, probe_id: str) -> ProbeContext:
