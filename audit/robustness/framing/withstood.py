@@ -87,8 +87,7 @@ def withstood(losses: Sequence[Loss], accepted: float) -> Estimate:
         return next(loss.estimate for loss in losses if loss.estimate.value is None)
     at_most = [loss.estimate.value is not None and loss.estimate.value <= accepted for loss in losses]
     surely = [loss.surely_at_most(accepted) for loss in losses]
-    beyond = [loss.surely_above(accepted) for loss in losses]
-    first_lost = len(losses) - _leading(beyond[::-1])
+    first_lost = _first_lost(losses, accepted)
     first = losses[0].estimate
     return Estimate(
         value=_amount(losses, _leading(at_most)),
@@ -99,6 +98,11 @@ def withstood(losses: Sequence[Loss], accepted: float) -> Estimate:
         n=first.n,
         subjects=first.subjects,
     )
+
+
+def _first_lost(losses: Sequence[Loss], accepted: float) -> int:
+    """Return the place of the smallest amount from which every one surely loses more; their number for none."""
+    return len(losses) - _leading([loss.surely_above(accepted) for loss in losses][::-1])
 
 
 def _leading(flags: Sequence[bool]) -> int:
@@ -130,14 +134,14 @@ def withstood_outputs(
 def _finding(
     context: ProbeContext, outcomes: Outcomes, family: str, losses: Sequence[Loss], accepted: float
 ) -> Iterator[Finding]:
-    """Yield a finding on the smallest amount at which more than the accepted share is surely lost, if any."""
-    beyond = [place for place, loss in enumerate(losses) if loss.surely_above(accepted)]
-    if not beyond:
+    """Yield a finding on the smallest amount from which more than the accepted share is surely lost, if any."""
+    lost = _first_lost(losses, accepted)
+    if lost == len(losses):
         return
-    loss = losses[beyond[0]]
-    stood = [each for each in losses if each.surely_at_most(accepted)]
+    loss = losses[lost]
+    stood = losses[: _leading([each.surely_at_most(accepted) for each in losses])]
     told = f"; with {_titled(family, stood[-1])} surely at most {accepted:g}" if stood else ""
-    severity: Severity = "medium" if beyond[0] == 0 else "low"
+    severity: Severity = "medium" if lost == 0 else "low"
     yield context.finding(
         family,
         severity,
