@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 Need = Literal["model", "gradients", "layers", "images", "labels", "landmarks"]
+
+
+def one_or_many(value: Any) -> Any:
+    """Take a single value for a list of one, as people write it in a plan; for ``field_validator(mode="before")``."""
+    return (value,) if isinstance(value, (str, int, float)) else value
 
 
 class ProbeParams(BaseModel):

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, PrivateAttr, field_validator
 
 from ...core.files import sha256_of_bytes, sha256_of_file
+from ...core.probe_params import one_or_many
 from ...core.probes import ProbeParams
 
 
@@ -21,10 +22,7 @@ class IntegrityParams(ProbeParams):
     )
     _folder: Path = PrivateAttr(default_factory=Path)
 
-    @field_validator("same_as", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
+    _one_or_many = field_validator("same_as", mode="before")(one_or_many)
 
     @field_validator("same_as")
     @classmethod

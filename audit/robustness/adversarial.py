@@ -16,6 +16,7 @@ from ...core.errors import AuditError
 from ...core.faces import FaceBatch
 from ...core.keys import format_key
 from ...core.numbers import Fraction
+from ...core.probe_params import one_or_many
 from ...core.probes import Need, Note, Output, ProbeContext, ProbeParams, Scores, TableOutput, probe
 from ...core.results import Estimate
 from .attacks import APGD, FAB, FGSM, PGD, Attack, Norm
@@ -79,10 +80,7 @@ class AdversarialParams(ProbeParams):
             return {**given, "eps": _DEFAULT_EPS["l2"]}
         return given
 
-    @field_validator("eps", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, (str, int, float)) else value
+    _one_or_many = field_validator("eps", mode="before")(one_or_many)
 
     @field_validator("eps")
     @classmethod

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field, field_validator
 
 from ....core.errors import nearest
+from ....core.probe_params import one_or_many
 from ..conditions import ConditionParams
 from .catalogue import ALL, CORRUPTIONS, GROUPS, SEVERITIES
 
@@ -21,10 +20,7 @@ class CorruptionParams(ConditionParams):
     )
     severities: tuple[int, ...] = Field(default=SEVERITIES, min_length=1, description="1 (mild) to 5 (severe)")
 
-    @field_validator("corruptions", "severities", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, (str, int, float)) else value
+    _one_or_many = field_validator("corruptions", "severities", mode="before")(one_or_many)
 
     @field_validator("corruptions")
     @classmethod

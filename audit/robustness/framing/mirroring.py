@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ....core.probes import Output, ProbeContext, Scores
+from ....core.probes import Note, Output, ProbeContext, Scores
 from ..quality import quality_of
 
 Floats = NDArray[np.float64]
@@ -30,6 +30,11 @@ def mirror_outputs(context: ProbeContext, rows: NDArray[np.int64], tolerance: fl
     straight = context.predictions.values[rows]
     mirrored = _mirrored(context, rows)
     answered: NDArray[np.bool_] = np.asarray(np.isfinite(mirrored).all(axis=1))
+    if not answered.all():
+        yield Note(
+            f"For the mirror images of {int((~answered).sum())} of {len(rows)} faces the model gave NaN or infinite "
+            "outputs: they are left out of what is told of mirror images."
+        )
     rows, straight, mirrored = rows[answered], straight[answered], mirrored[answered]
     if not len(rows):
         return

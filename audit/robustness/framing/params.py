@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from ....core.numbers import Fraction
+from ....core.probe_params import one_or_many
 from ..conditions import ConditionParams
 
 _MOST = {"shift": 0.5, "loose_box": 2.0, "tight_box": 0.9, "aspect": 1.0, "rotation": 180.0}
@@ -40,10 +41,7 @@ class FramingParams(ConditionParams):
         default=0.10, gt=0, lt=1, description="share of right answers lost up to which a change counts as withstood"
     )
 
-    @field_validator(*_MOST, mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, (str, int, float)) else value
+    _one_or_many = field_validator(*_MOST, mode="before")(one_or_many)
 
     @field_validator(*_MOST)
     @classmethod

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field, field_validator, model_validator
 
 from ....core.errors import UsageError, nearest
+from ....core.probe_params import one_or_many
 from ....explain.attribution.registry import check_methods
 from ..conditions import ConditionParams
 from .fills import Fill
@@ -33,10 +32,7 @@ class OcclusionParams(ConditionParams):
     objects: tuple[str, ...] = Field(default=tuple(OBJECTS), description="things that are drawn onto the face")
     margin: float = Field(default=0.1, ge=0, le=1, description="margin around a region, in eye distances")
 
-    @field_validator("shares", "regions", "objects", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, (str, int, float)) else value
+    _one_or_many = field_validator("shares", "regions", "objects", mode="before")(one_or_many)
 
     @field_validator("shares")
     @classmethod

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from ....core.errors import nearest
 from ....core.numbers import Fraction
+from ....core.probe_params import one_or_many
 from ....core.probes import Need
 from ..conditions import ConditionParams
 from .areas import MAKEUP, PLACES
@@ -48,12 +49,9 @@ class ReachableParams(ConditionParams):
     )
     frequencies: int = Field(default=8, ge=1, le=64, description="frequencies down and across (low_frequency)")
 
-    @field_validator(
+    _one_or_many = field_validator(
         "attacks", "makeup", "makeup_eps", "patch_share", "patch_places", "low_frequency_eps", mode="before"
-    )
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, (str, int, float)) else value
+    )(one_or_many)
 
     @field_validator("attacks")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from ....core.errors import AuditError
 from ....core.numbers import Fraction
 from ....core.portraits import Portraits
+from ....core.probe_params import one_or_many
 from ....core.probes import Need, Note, Output, ProbeContext, ProbeParams, Scores, TableOutput, probe
 from ....core.results import Estimate
 from ...pair_gaps import answered
@@ -40,10 +41,7 @@ class VerificationAttacksParams(ProbeParams):
     queries: int = Field(default=1000, ge=1, le=100_000, description="answers asked for each photo and eps (square)")
     tolerance: float = Field(default=0.10, ge=0, le=1, description="largest gap in success that is accepted")
 
-    @field_validator("eps", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, (str, int, float)) else value
+    _one_or_many = field_validator("eps", mode="before")(one_or_many)
 
     @field_validator("eps")
     @classmethod
