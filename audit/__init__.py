@@ -1,8 +1,8 @@
-"""The probes that measure performance, fairness, robustness and integrity; importing this package registers them."""
+"""The probes of performance, fairness, robustness, integrity, forgeries and backdoors; importing registers them."""
 
 from __future__ import annotations
 
-from . import integrity, performance
+from . import backdoors, forgery, integrity, performance
 from .fairness import (
     counterfactual_pairs,
     group_indices,
@@ -27,8 +27,10 @@ from .robustness import (
 
 __all__ = [
     "adversarial",
+    "backdoors",
     "corruptions",
     "counterfactual_pairs",
+    "forgery",
     "framing",
     "generated",
     "group_indices",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..core.results import ProbeResult
+from .backdoor_texts import BACKDOOR_CONDITION_NAMES
+from .forgery_texts import FORGERY_CONDITION_NAMES
 from .robustness_texts import CONDITION_NAMES
 
 CLEAN, WHOLE, EVERY = "none", "all", "*"
@@ -15,9 +17,12 @@ KINDS: Mapping[str, str] = {
     "corruption": "corruptions",
     "occlusion": "occlusions",
     "change": "changes",
+    "forgery": "forgeries",
+    "trigger": "triggers",
 }
 """Names that a kind of condition has in keys, with what many of them are called."""
 STRENGTHS = ("eps", "severity", "share", "amount")
+_NAMES: Mapping[str, Mapping[str, str]] = {**CONDITION_NAMES, **FORGERY_CONDITION_NAMES, **BACKDOOR_CONDITION_NAMES}
 AT_RANDOM, ELSEWHERE = "random_", "_elsewhere"
 _CONTROLS: Mapping[str, frozenset[str]] = {
     "attack": frozenset({"noise"}),
@@ -79,7 +84,7 @@ class Under:
 
     @property
     def _name(self) -> str:
-        known = CONDITION_NAMES.get(self.kind, {})
+        known = _NAMES.get(self.kind, {})
         if self.name in known:
             return known[self.name]
         if self.kind == "attack" and self.name.startswith(AT_RANDOM):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .backdoor_texts import BACKDOOR_TEXTS
 from .explaining_texts import EXPLAINING_TEXTS
+from .forgery_texts import FORGERY_TEXTS
 from .index_texts import INDEX_TEXTS
 from .robustness_texts import ROBUSTNESS_TEXTS
 from .task_texts import TASK_TEXTS
@@ -241,6 +243,8 @@ METRICS: Mapping[str, MetricText] = {
     **{name: MetricText(*text) for name, text in TASK_TEXTS.items()},
     **{name: MetricText(*text) for name, text in EXPLAINING_TEXTS.items()},
     **{name: MetricText(*text) for name, text in ROBUSTNESS_TEXTS.items()},
+    **{name: MetricText(*text) for name, text in FORGERY_TEXTS.items()},
+    **{name: MetricText(*text) for name, text in BACKDOOR_TEXTS.items()},
     "flip_rate": MetricText(
         "flips", "share of pairs whose two pictures, alike but for one thing, are answered otherwise"
     ),

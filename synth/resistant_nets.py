@@ -23,8 +23,8 @@ SIZE = 48
 _DRAWN_SIZE = 64
 _BATCH = 32
 _PEAK_RATE = 3e-3
-_RISE = 0.3
-"""Share of the epochs over which eps rises to its full size; with all of it at once training may not begin."""
+_BEGIN, _FULL = 0.15, 0.6
+"""Shares of the epochs at which eps begins to rise from 0 and has its full size; sooner, training may not begin."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def _train(seed: int, pixels: Tensor, labels: Tensor, effort: Effort, resist: bo
                 chosen = order[step * _BATCH : (step + 1) * _BATCH]
                 shown, wanted = pixels[chosen].contiguous(memory_format=torch.channels_last), labels[chosen]
                 if resist:
-                    risen = min(1.0, (epoch + (step + 1) / batches) / (_RISE * effort.epochs))
+                    done = (epoch + (step + 1) / batches) / effort.epochs
+                    risen = min(1.0, max(0.0, (done - _BEGIN) / (_FULL - _BEGIN)))
                     shown = perturbed(net, shown, wanted, risen * effort.eps, effort.steps)
                 loss = F.cross_entropy(_logits(net, shown), wanted)
                 optimiser.zero_grad()

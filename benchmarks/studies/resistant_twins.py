@@ -98,26 +98,27 @@ def simulate(seed: int) -> Row:
     found = {name: audit(context_of(nets[name], seed, crops)) for name in NETS}
     row: dict[Outcome, float] = {}
     for eps in EPS:
-        plain, resistant = (_measured(found[name].accuracy[eps]) for name in NETS)
+        plain, resistant = (_measured(found[name].accuracy.get(eps)) for name in NETS)
         row[Outcome(f"ranked right at eps {eps}", OURS)] = float(resistant[0] > plain[0])
         row[Outcome(f"ranked right beyond both intervals at eps {eps}", OURS)] = float(resistant[1] > plain[2])
     for name in NETS:
         row[Outcome(f"{name}: told that the attack failed", OURS)] = float(bool(found[name].failures))
-        for eps, estimate in found[name].accuracy.items():
-            row[Outcome(f"{name}: accuracy at eps {eps} (mean)", OURS)] = _measured(estimate)[0]
+        for eps in ("0", *EPS):
+            row[Outcome(f"{name}: accuracy at eps {eps} (mean)", OURS)] = _measured(found[name].accuracy.get(eps))[0]
+        row[Outcome(f"{name}: answers at chance", OURS)] = float(not found[name].accuracy.keys() >= set(EPS))
     return row
 
 
-def _measured(estimate: Estimate) -> tuple[float, float, float]:
+def _measured(estimate: Estimate | None) -> tuple[float, float, float]:
     """Return value and interval; a net that answers at chance, of which nothing was measured, resists nothing."""
-    if estimate.value is None or estimate.low is None or estimate.high is None:
+    if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
         return 0.0, 0.0, 0.0
     return estimate.value, estimate.low, estimate.high
 
 
 STUDY = Study(
     name="resistant_twins",
-    version=1,
+    version=2,
     title="A net trained to resist and its plain twin",
     about="Two small nets (48 px, seven expressions) learn 120 drawn people from the same first weights in the same "
     "order, one from pictures perturbed by up to 6/255 against itself (two steps). Both are audited on 30 people "
