@@ -28,8 +28,9 @@ class Manifest:
     """A checked manifest.
 
     Attributes:
-        frame: one row per face with ``face_id, path, label, subject, split, may_publish`` and the attributes' groups;
-            ``label`` is missing where there is none, ``subject`` is the face's id where no column was named.
+        frame: one row per face with ``face_id, path, label, subject, split, may_publish``, of forgeries the named ones
+            of ``method, mask, video, frame, donor`` as text, and the attributes' groups; ``label`` is missing where
+            there is none, ``subject`` is the face's id where no column was named.
         boxes: x0, y0, x1, y1 per face in pixels, shape (n, 4), or ``None``.
         landmarks: points per face from columns, shape (n, p, 2), or ``None``.
         notes: what is odd but no fault, e.g. a person in two groups of a personal attribute.
@@ -124,6 +125,8 @@ def check_manifest(
     frame["split"] = _texts(table[spec.split]) if spec.split else ""
     publish = _texts(table[spec.may_publish]).str.lower() if spec.may_publish else pd.Series("", index=table.index)
     frame["may_publish"] = publish.isin(["true", "1", "yes"]).to_numpy()
+    for use, column in spec.forgeries.columns.items():
+        frame[use] = _texts(table[column])
     for attribute, described in spec.attributes.items():
         if described.derive is not None:
             continue
@@ -159,6 +162,7 @@ def _rows(mask: pd.Series) -> str:
 def _check_columns(table: pd.DataFrame, spec: DataSpec, problems: Problems) -> None:
     wanted = {"path": spec.path, "id": spec.id, "label": spec.label, "subject": spec.subject}
     wanted |= {"split": spec.split, "may_publish": spec.may_publish}
+    wanted |= {f"forgeries.{use}": column for use, column in spec.forgeries.columns.items()}
     for name, described in spec.attributes.items():
         wanted[f"attributes.{name}"] = None if described.derive else described.column or name
         wanted[f"attributes.{name}.second"] = described.second

@@ -168,6 +168,23 @@ class LandmarkColumns(Spec):
         return pattern
 
 
+class ForgeryColumns(Spec):
+    """Columns of the manifest that tell how a picture was forged; each may be empty for a genuine one."""
+
+    method: str | None = Field(default=None, description="how the face was forged, e.g. faceswap")
+    mask: str | None = Field(
+        default=None, description="picture of what was changed, white where it was, relative to the manifest"
+    )
+    video: str | None = Field(default=None, description="the video that the picture is a frame of")
+    frame: str | None = Field(default=None, description="which frame of the video; several faces may share one")
+    donor: str | None = Field(default=None, description="the person whose face was put in")
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The named columns, by what they say."""
+        return {use: column for use, column in self.model_dump().items() if column is not None}
+
+
 class DataSpec(Spec):
     """The labelled faces."""
 
@@ -194,6 +211,9 @@ class DataSpec(Spec):
         description="verification checkpoint: CSV or Parquet of the pairs to compare (face_a, face_b, same); made by "
         "subject unless given",
     )
+    forgeries: ForgeryColumns = Field(
+        default_factory=ForgeryColumns, description="columns that tell how faces were forged: method, mask and so on"
+    )
     attributes: dict[str, AttributeSpec] = Field(default_factory=dict)
     intersections: list[Annotated[list[str], Field(min_length=2)]] = Field(default_factory=list)
     min_subjects: PositiveInt = 10
@@ -203,6 +223,10 @@ class DataSpec(Spec):
         for name in self.attributes:
             if name in FIXED_COLUMNS:
                 raise ValueError(f"the attribute name {name!r} is taken: give it another name and `column: {name}`")
+            if name in self.forgeries.columns:
+                raise ValueError(
+                    f"the attribute name {name!r} is taken by forgeries.{name}: give it another name and `column: {name}`"
+                )
         for combined in self.intersections:
             if len(set(combined)) < len(combined):
                 raise ValueError(f"intersection {combined} names an attribute twice")

@@ -19,6 +19,8 @@ from .predictions import CLASSIFICATION_TASKS, CLEAN, Predictions, class_places
 from .statistics.groups import MISSING
 
 METHOD = "method"
+FORGERY_COLUMNS = (METHOD, "video", "frame", "donor")
+"""What a table of a forgery target may hold beside the label, under these names unless the plan gives others."""
 SUM_TOLERANCE = 1e-3
 ROUNDED_BY = 0.5e-3  # most that a probability written with three decimals is off
 EXACT = 1e-6  # sums nearer to 1 than this differ by the computer's own rounding
@@ -65,8 +67,7 @@ def read_predictions(path: Path, target: TargetSpec, data: DataSpec) -> tuple[Fa
         faces = read_pairs(table, ids, truth, data, problems)
     else:
         faces = _faces(table, identity, ids, labels, data, problems)
-        if target.task == "forgery" and METHOD in table.columns and METHOD not in data.attributes:
-            faces.frame[METHOD] = table[METHOD].astype("string").fillna("").str.strip().astype(object)
+        _add_forgery_columns(faces, table, target, data, problems)
     problems.raise_as(ManifestError)
     values, notes = _summing_to_one(values) if target.task == "expression" else (values, ())
     return faces, Predictions(target.task, classes, values, truth, notes=notes)
@@ -82,6 +83,20 @@ def task_columns(task: str, classes: Sequence[str]) -> tuple[list[str], list[str
         return [f"p_{name}" for name in classes], ["label"]
     letter = "v" if task == "valence_arousal" else "p"
     return [f"{letter}_{name}" for name in classes], [f"y_{name}" for name in classes]
+
+
+def _add_forgery_columns(
+    faces: Faces, table: pd.DataFrame, target: TargetSpec, data: DataSpec, problems: Problems
+) -> None:
+    """Carry over how each face was forged: the columns that the plan names, and those that have the usual names."""
+    usual = FORGERY_COLUMNS if target.task == "forgery" else ()
+    found = {name: name for name in usual if name in table.columns and name not in data.attributes}
+    for use, column in (found | data.forgeries.columns).items():
+        if column in table.columns:
+            faces.frame[use] = table[column].astype("string").fillna("").str.strip().astype(object)
+        else:
+            hint = nearest(column, table.columns)
+            problems.add(f"data.forgeries.{use} names the column {column!r}, which is not there{hint}")
 
 
 def _numbers(table: pd.DataFrame, columns: Sequence[str], problems: Problems) -> NDArray[np.float64]:

@@ -106,8 +106,9 @@ def to_table(predictions: Predictions, faces: Faces) -> pd.DataFrame:
     if predictions.task in CLASSIFICATION_TASKS:
         table["label"] = frame["label"]
     if predictions.task == "forgery":
-        if "method" in frame and "method" not in faces.attributes:
-            table["method"] = frame["method"]
+        for column in ("method", "video", "frame", "donor"):
+            if column in frame and column not in faces.attributes:
+                table[column] = frame[column]
         return table.assign(p_forged=predictions.values[:, predictions.classes.index("forged")])
     letter = "v" if predictions.task == "valence_arousal" else "p"
     for place, name in enumerate(predictions.classes):

@@ -262,6 +262,21 @@ def from_file(path: Path) -> Manifest:
     return read_manifest(path, DataSpec.model_validate(SPEC), CLASSES)
 
 
+def test_columns_of_forgeries_are_carried_over_as_text() -> None:
+    table = changed(how=["faceswap", " morph ", None, ""])
+    frame = read(table, forgeries={"method": "how"}).frame
+    assert frame["method"].tolist()[:3] == ["faceswap", "morph", ""]
+    assert "mask" not in frame
+    assert "data.forgeries.mask names the column 'hou'" in refused(table, forgeries={"mask": "hou"})
+
+
+def test_an_attribute_may_not_take_the_name_of_a_column_of_forgeries() -> None:
+    with pytest.raises(ValueError, match=r"taken by forgeries\.method"):
+        DataSpec.model_validate(
+            {"forgeries": {"method": "how"}, "attributes": {"method": {"assigned_by": "annotator"}}}
+        )
+
+
 def test_parquet_equals_csv(tmp_path: Path) -> None:
     """Also where Parquet holds numbers and nulls instead of text."""
     ROWS.to_csv(tmp_path / "m.csv", index=False)

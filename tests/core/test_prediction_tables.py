@@ -104,6 +104,17 @@ def test_forgery_in_either_order_of_the_classes(tmp_path: Path, task: str) -> No
     np.testing.assert_array_equal(predictions.labels, [1 - place, place, -1, place])
 
 
+def test_how_faces_were_forged_is_read_and_written(tmp_path: Path) -> None:
+    table = table_of("forgery")
+    table["method"], table["clip"] = "faceswap", "v1"
+    faces, predictions = read(table, "forgery", tmp_path, forgeries={"video": "clip"})
+    assert set(faces.frame["method"]) == {"faceswap"}
+    assert set(to_table(predictions, faces)["video"]) == {"v1"}
+    assert "data.forgeries.donor names the column 'from'" in refused(
+        table, "forgery", tmp_path, forgeries={"donor": "from"}
+    )
+
+
 def test_other_tasks_have_no_single_label(tmp_path: Path) -> None:
     _, predictions = read(table_of("action_units"), "action_units", tmp_path)
     np.testing.assert_array_equal(predictions.truth, [[0, 1], [1, 1], [np.nan, 0], [1, 0]])
