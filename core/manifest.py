@@ -125,8 +125,8 @@ def check_manifest(
     frame["split"] = _texts(table[spec.split]) if spec.split else ""
     publish = _texts(table[spec.may_publish]).str.lower() if spec.may_publish else pd.Series("", index=table.index)
     frame["may_publish"] = publish.isin(["true", "1", "yes"]).to_numpy()
-    for use, column in spec.forgeries.columns.items():
-        frame[use] = _texts(table[column])
+    for use, named in spec.forgeries.columns.items():
+        frame[use] = _texts(table[named])
     for attribute, described in spec.attributes.items():
         if described.derive is not None:
             continue

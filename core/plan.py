@@ -225,7 +225,8 @@ class DataSpec(Spec):
                 raise ValueError(f"the attribute name {name!r} is taken: give it another name and `column: {name}`")
             if name in self.forgeries.columns:
                 raise ValueError(
-                    f"the attribute name {name!r} is taken by forgeries.{name}: give it another name and `column: {name}`"
+                    f"the attribute name {name!r} is taken by forgeries.{name}: give it another name and "
+                    f"`column: {name}`"
                 )
         for combined in self.intersections:
             if len(set(combined)) < len(combined):
