@@ -76,6 +76,7 @@ def failures(successes: Successes) -> Iterator[Finding]:
     total = len(successes.attempts)
     for name, marks, what in (
         ("out_of_bounds", measured.out_of_bounds, "left the stated bounds; they count as unchanged"),
+        ("no_answer", measured.no_answer, "found pixels for which the model gives NaN; they count as unchanged"),
         ("no_gradient", measured.no_gradient, f"had no gradient to follow (zero, or not finite): {_NOT_TRUSTED}"),
     ):
         counts = marks.sum(1)

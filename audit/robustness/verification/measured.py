@@ -35,6 +35,8 @@ class Measured:
         noise: under random noise of plus or minus eps, shape (levels, 2, n).
         attacked: under the attack, shape (levels, 2, n); without any change where it left the bounds.
         out_of_bounds: the attack left eps, or 0..1, shape (levels, n), bool.
+        no_answer: the model gave no similarity (NaN) for the changed photo; ``attacked`` (and ``noise``) hold that
+            without any change there, shape (levels, n), bool.
         no_gradient: it had no gradient to follow, shape (levels, n), bool.
         unstable: the model embedded the same photo otherwise when asked again, shape (n,), bool.
     """
@@ -44,6 +46,7 @@ class Measured:
     noise: Floats
     attacked: Floats
     out_of_bounds: NDArray[np.bool_]
+    no_answer: NDArray[np.bool_]
     no_gradient: NDArray[np.bool_]
     unstable: NDArray[np.bool_]
 
@@ -74,6 +77,7 @@ def measure(
         noise=np.full((levels, 2, count), np.nan),
         attacked=np.full((levels, 2, count), np.nan),
         out_of_bounds=np.zeros((levels, count), dtype=np.bool_),
+        no_answer=np.zeros((levels, count), dtype=np.bool_),
         no_gradient=np.zeros((levels, count), dtype=np.bool_),
         unstable=np.zeros(count, dtype=np.bool_),
     )
@@ -94,13 +98,15 @@ def measure(
             reference = units[attempts.shown[here]].to(pixels)
             for level, size in enumerate(eps):
                 ball = LinfBall(pixels, size)
-                found.noise[level, :, here] = judge(_unit(target(ball.control(noise_seed, rows))))
+                shaken = judge(_unit(target(ball.control(noise_seed, rows))))
+                found.noise[level, :, here] = np.where(np.isnan(shaken[0]), found.clean[:, here], shaken)
                 moved = search(target, pixels, reference, attempts.sign, rows, size)
                 outside = ~_inside(ball, moved.pixels)
                 found.out_of_bounds[level, here] = outside
                 found.no_gradient[level, here] = moved.no_gradient
                 reached = judge(_unit(target(moved.pixels)))
-                found.attacked[level, :, here] = np.where(outside, found.clean[:, here], reached)
+                found.no_answer[level, here] = np.isnan(reached[0]) & ~outside
+                found.attacked[level, :, here] = np.where(outside | np.isnan(reached[0]), found.clean[:, here], reached)
             advance(len(batch))
     return found
 

@@ -143,6 +143,21 @@ def test_pixels_out_of_bounds_prove_nothing(
     assert outcome.share("dodging", "pgd", "64/255") == outcome.share("dodging", "none", "0")
 
 
+def test_changed_photos_without_an_answer_count_as_unchanged_and_are_told(
+    run_probe: Any, net: Any, photos: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels, people = photos(30, 3, seed=3)
+    monkeypatch.setattr(CosineAscent, "__call__", planted(lambda pixels, eps: (pixels + 0.9 * eps).clamp(0, 1)))
+
+    def model(shown: Tensor) -> Tensor:
+        asked_of_changed = (shown.flatten(1) * 255).frac().sub(0.5).abs().amin(1) < 0.45  # off the 8-bit grid
+        return torch.where(asked_of_changed[:, None], torch.nan, net(shown))
+
+    outcome = run_probe(model, (pixels * 255).round() / 255, people, eps="64/255")
+    assert outcome.findings["dodging.no_answer"].severity == "high"
+    assert outcome.share("dodging", "pgd", "64/255") == outcome.share("dodging", "none", "0")
+
+
 def test_an_attack_that_does_less_than_noise_is_told(
     run_probe: Any, net: Any, photos: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
