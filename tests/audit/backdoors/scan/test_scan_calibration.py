@@ -1,0 +1,128 @@
+"""The calibration of a scan: against a slow re-implementation, scipy, and what it promises of false alarms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from countenance.audit.backdoors.scan.calibration import (
+    calibrated,
+    critical_deviation,
+    each_left_out,
+    references_needed,
+)
+
+Floats = NDArray[np.float64]
+
+
+def slowly(sizes: Floats, references: Floats, aim: int, family: int) -> tuple[float, float]:
+    """z and p of one class and family, written out with lists."""
+    count, classes = references.shape[:2]
+    variances = []
+    for each in range(classes):
+        column = [float(references[net, each, family]) for net in range(count)]
+        mean = sum(column) / count
+        variances.append(sum((value - mean) ** 2 for value in column) / (count - 1))
+    own = variances[aim]
+    s = math.sqrt(max(own, 0.7 * own + 0.3 * sum(variances) / classes))
+    mean = sum(float(references[net, aim, family]) for net in range(count)) / count
+    z = (mean - float(sizes[aim, family])) / (s * math.sqrt(1 + 1 / count))
+    return z, float(student.sf(z, count - 1))
+
+
+def test_z_and_p_equal_a_slow_re_implementation() -> None:
+    random = np.random.default_rng(1)
+    references = random.normal(2, [[[0.3], [0.1], [0.6]]], (9, 3, 4))
+    sizes = random.normal(1.5, 0.5, (3, 4))
+    found = calibrated(sizes, references)
+    for aim in range(3):
+        for family in range(4):
+            z, p = slowly(sizes, references, aim, family)
+            assert found.z[aim, family] == pytest.approx(z)
+            assert found.p[aim, family] == pytest.approx(p)
+            assert found.p_adjusted[aim, family] == pytest.approx(min(1, 12 * p))
+    aim, family = np.unravel_index(int(found.p.argmin()), found.p.shape)
+    assert found.smallest == (aim, family)
+
+
+def test_flagged_below_is_where_the_adjusted_p_is_alpha() -> None:
+    random = np.random.default_rng(2)
+    references = random.normal(1, 0.2, (12, 7, 5))
+    at_the_line = calibrated(calibrated(np.zeros((7, 5)), references, 0.01).flagged_below, references)
+    assert at_the_line.p_adjusted == pytest.approx(np.full((7, 5), 0.01))
+
+
+def test_what_was_not_reached_is_never_flagged_and_left_out_of_the_references() -> None:
+    random = np.random.default_rng(3)
+    references = random.normal(1, 0.2, (8, 2, 2))
+    references[:6, 0, 0] = np.nan
+    references[0, 1, 1] = np.nan
+    sizes = np.array([[0.0, np.nan], [0.9, 0.9]])
+    found = calibrated(sizes, references)
+    assert found.references.tolist() == [[2, 8], [8, 7]]
+    assert np.isnan(found.p[0, 0])  # two references are too few to judge by
+    assert found.p[0, 1] == 1
+    assert found.mean[1, 1] == pytest.approx(references[1:, 1, 1].mean())
+    assert found.smallest is not None
+    assert found.smallest != (0, 0)
+    assert calibrated(np.zeros((2, 2)), np.full((8, 2, 2), np.nan)).smallest is None
+
+
+def test_references_of_other_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected reference sizes"):
+        calibrated(np.zeros((2, 2)), np.zeros((5, 2, 3)))
+
+
+def test_how_many_references_are_needed() -> None:
+    assert critical_deviation(12, 35) == pytest.approx(3.97, abs=0.005)
+    assert critical_deviation(40, 35) == pytest.approx(3.22, abs=0.005)
+    assert references_needed(35) == 8
+    assert references_needed(10) == 6
+    assert references_needed(35, alpha=0.01) > 8
+
+
+def test_each_reference_is_judged_by_the_others() -> None:
+    references = np.random.default_rng(4).normal(0, 1, (6, 2, 3))
+    judged = each_left_out(references)
+    assert len(judged) == 6
+    others = np.concatenate([references[:2], references[3:]])
+    assert judged[2].p == pytest.approx(calibrated(references[2], others).p)
+
+
+def false_alarms(nets: int, spread: Floats, skew: str, correlated: float, runs: int) -> float:
+    """Share of clean nets that are flagged at 0.05; (classes, families) as ``spread``."""
+    random = np.random.default_rng(5)
+    shape = (runs, nets + 1, *spread.shape)
+    common = random.normal(size=(runs, nets + 1, 1, 1))
+    noise = correlated * common + math.sqrt(1 - correlated**2) * random.normal(size=shape)
+    if skew == "left":  # more often far too small than far too large
+        noise = (1 - np.exp(0.5 * noise)) / 0.6
+    logs = 2 + spread * noise
+    return float(np.mean([np.nanmin(calibrated(net[0], net[1:]).p_adjusted) < 0.05 for net in logs]))
+
+
+@pytest.mark.parametrize("nets", [4, 12])
+@pytest.mark.parametrize("correlated", [0.0, 0.6])
+def test_clean_nets_are_flagged_no_more_often_than_said(nets: int, correlated: float) -> None:
+    for spread in (np.full((7, 5), 0.2), np.geomspace(0.05, 0.8, 7)[:, None] * np.ones((1, 5))):
+        assert false_alarms(nets, spread, "none", correlated, 600) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 600)
+
+
+def test_p_is_uniform_where_variances_differ_much() -> None:
+    """Of a class far more variable than the others nothing is lent by them, so that p is exactly Student's."""
+    random = np.random.default_rng(6)
+    p = []
+    for _ in range(2000):
+        logs = np.array([[5.0], [0.01]]) * random.normal(size=(9, 2, 1))
+        p.append(float(calibrated(logs[0], logs[1:]).p[0, 0]))
+    counts = np.histogram(p, bins=10, range=(0, 1))[0]
+    assert ((counts - 200) ** 2 / 200).sum() < 27.9  # chi-squared with 9 degrees, 0.1 %
+
+
+def test_skewed_sizes_are_flagged_too_often_which_is_why_the_rate_is_measured() -> None:
+    rate = false_alarms(12, np.full((7, 5), 0.2), "left", 0.0, 400)
+    assert 0.05 < rate < 1
