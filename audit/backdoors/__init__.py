@@ -1,3 +1,5 @@
 """Probes of tampering: triggers, poisoned training data, backdoored weights. Importing registers them."""
 
-__all__: list[str] = []
+from .data_scan import probe as data_scan
+
+__all__ = ["data_scan"]

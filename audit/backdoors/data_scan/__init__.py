@@ -1,0 +1,1 @@
+"""Which training images look poisoned: fine detail in the face, spectral signatures, clusters of activations."""
