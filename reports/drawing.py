@@ -13,14 +13,24 @@ from .figures.classes import class_figures, null_figures
 from .figures.condition_tables import condition_figures
 from .figures.confusion import confusion_figure
 from .figures.curves import curve_figures
+from .figures.data_scan import flag_figures
+from .figures.densities import density_figures
 from .figures.explanations import failed_check, main_method, method_figures
+from .figures.forgery_methods import forgery_method_figures
 from .figures.gap_forest import gap_figures
 from .figures.group_labels import group_label_figures
 from .figures.groups import group_figures
 from .figures.heatmaps import heatmap_figures
+from .figures.ladders import ladder_figures
+from .figures.localisation import localisation_figures
 from .figures.panel import FigureGroup
+from .figures.poison_drill import drill_figures
+from .figures.roc import roc_figures
+from .figures.scan import scan_figures
 from .figures.single_faces import single_face_figures
 from .figures.strips import strip_figures
+from .figures.trigger_bank import bank_figures
+from .figures.triggers import replayed_figures, trigger_figures
 from .figures.units import unit_figures
 from .figures.worst_slices import slice_figures
 from .run_files import RunFiles
@@ -38,6 +48,17 @@ def figures_of(run: RunFiles, probe: ProbeResult) -> list[FigureGroup]:
         _heatmaps,
         _methods,
         _single_faces,
+        _localisation,
+        _densities,
+        _roc,
+        _forgery_methods,
+        _ladders,
+        _bank,
+        _drill,
+        _flags,
+        _scan,
+        _triggers,
+        _replayed,
         _units,
         *((_curves, _conditions, _strip, _nulls) if perturbs(probe) else (_nulls,)),
         _classes,
@@ -136,6 +157,57 @@ def _gaps(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
 
 def _groups(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     yield from group_figures(probe, run.results)
+
+
+def _localisation(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    told, arrays = run.document(probe, "localisation.json"), run.arrays(probe, "localisation.npz")
+    if told is not None and arrays is not None:
+        yield from localisation_figures(arrays, told, _permitted(run))
+
+
+def _densities(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    table = run.table(probe, "densities.csv")
+    if table:
+        threshold = probe.params.get("threshold")
+        yield from density_figures(table, float(threshold) if isinstance(threshold, (int, float)) else None)
+
+
+def _roc(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    yield from roc_figures(run.table(probe, "roc.csv") or ())
+
+
+def _forgery_methods(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    yield from forgery_method_figures(probe, run.table(probe, "methods.csv") or ())
+
+
+def _ladders(_: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    yield from ladder_figures(probe)
+
+
+def _bank(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    yield from bank_figures(probe, run.table(probe, "bank.csv") or ())
+
+
+def _drill(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    yield from drill_figures(probe, run.table(probe, "drill.csv") or ())
+
+
+def _flags(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    yield from flag_figures(run.table(probe, "scan.csv") or ())
+
+
+def _scan(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    yield from scan_figures(run.table(probe, "scan.csv") or (), run.table(probe, "calibration.csv"))
+
+
+def _triggers(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    told, arrays = run.document(probe, "triggers.json"), run.arrays(probe, "triggers.npz")
+    if told is not None and arrays is not None:
+        yield from trigger_figures(arrays, told)
+
+
+def _replayed(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
+    yield from replayed_figures(probe, run.table(probe, "replayed.csv") or ())
 
 
 def _calibration(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:

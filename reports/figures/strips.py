@@ -21,6 +21,8 @@ SHOWN_SIDE = 96
 QUALITY = 72
 SAME, OTHER, MOVED, NOT_DONE = "same answer", "another answer", "", "could not be done"
 _MARKS = {OTHER: "≠", SAME: "=", MOVED: "", NOT_DONE: "–"}
+FORGERY, NONE = "forgery", "none"
+_MADE = "Pictures marked synthetic were forged here, by the audit."
 _READ = (
     "Under each picture stands what the model answers. A frame and ≠ mark another answer than for the face as it is, = "
     "the same one."
@@ -48,8 +50,9 @@ def strip_figures(
     if pictures.ndim != 5 or pictures.shape[:2] != (len(faces), len(conditions)):
         return
     titles = [str(each.get("title") or "") for each in conditions]
-    sheets = [_sheet(face, row, titles) for face, row in zip(faces, pictures, strict=True)]
-    caption = [_READ, str(told.get("rule") or ""), _size(told)]
+    made = [_made(each) for each in conditions]
+    sheets = [_sheet(face, row, titles, made) for face, row in zip(faces, pictures, strict=True)]
+    caption = [_READ, str(told.get("rule") or ""), _size(told), _MADE if any(made) else ""]
     columns = ("face", *titles)
     rows = tuple((_name(face), *(_in_table(answer) for answer in face["answers"])) for face in faces)
     title = str(told.get("title") or "The same faces under each condition")
@@ -64,7 +67,12 @@ def strip_figures(
     yield FigureGroup(title, (panel,))
 
 
-def _sheet(face: Mapping[str, Any], pictures: NDArray[Any], titles: Sequence[str]) -> Markup:
+def _made(condition: Mapping[str, Any]) -> bool:
+    """Whether a condition's pictures are forgeries, which say so wherever they stand."""
+    return bool(dict(condition.get("values") or {}).get(FORGERY, NONE) != NONE)
+
+
+def _sheet(face: Mapping[str, Any], pictures: NDArray[Any], titles: Sequence[str], made: Sequence[bool]) -> Markup:
     """Lay out one face: its pictures in a row that wraps."""
     name = _name(face)
     answers = list(face["answers"])
@@ -72,22 +80,25 @@ def _sheet(face: Mapping[str, Any], pictures: NDArray[Any], titles: Sequence[str
     for place, (answer, title) in enumerate(zip(answers, titles, strict=True)):
         said, verdict = str(answer.get("text") or ""), "" if place == 0 else _verdict(answer)
         alt = f"{name}, {title}: {said or 'no answer to tell'}" + (f", {verdict}" if verdict else "")
-        cells.append(_cell(pictures[place], title, said, verdict, alt))
+        if made[place]:
+            alt = f"synthetic: {alt}"
+        cells.append(_cell(pictures[place], title, said, verdict, alt, made[place]))
     return Markup(
         '<section class="sheet" aria-label="{name}"><h5>{name}</h5>'
         '<ol class="frames" tabindex="0">{cells}</ol></section>'
     ).format(name=name, cells=Markup("").join(cells))
 
 
-def _cell(pixels: NDArray[Any], title: str, said: str, verdict: str, alt: str) -> Markup:
+def _cell(pixels: NDArray[Any], title: str, said: str, verdict: str, alt: str, made: bool) -> Markup:
     mark = _MARKS.get(verdict, "")
     sign = Markup('<b class="mark" aria-hidden="true">{}</b> ').format(mark) if mark else Markup("")
     height, width = pixels.shape[:2]
     return Markup(
-        '<li class="frame{kind}"><img alt="{alt}" width="{w}" height="{h}" src="{src}">'
+        '<li class="frame{kind}"><span class="{shot}"><img alt="{alt}" width="{w}" height="{h}" src="{src}"></span>'
         '<span class="what">{title}</span><span class="said">{sign}{said}</span></li>'
     ).format(
         kind=" other" if verdict == OTHER else " idle" if verdict == NOT_DONE else "",
+        shot="shot synthetic" if made and verdict != NOT_DONE else "shot",
         alt=alt,
         w=width,
         h=height,

@@ -38,3 +38,9 @@ def run_folder(made_run: ModuleType, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("run")
     made_run.make_run(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def forged_run() -> ModuleType:
+    """The module that writes run folders with forgeries and backdoors."""
+    return _module("forged_run")

@@ -1,0 +1,100 @@
+"""Flagged training images beside what the rate of false alarms alone would flag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...cards.tree import TableBlock
+from ...cards.wording import number
+from .cells import UNSAID, Row, count_of, rows_of, value_of
+from .panel import FigureGroup, Panel
+from .theme import BLUE, GRID, INK, MUTED, Drawing, plain
+
+NEEDED = ("method", "flagged", "faces", "false_alarm_rate")
+ROW = 44
+_CAPTION = (
+    "Point: how many training images were flagged. Grey bar: how many the stated rate of false alarms flags where "
+    "nothing is poisoned. What lies within the bar needs no poison; what lies beyond it says how many flags, not which "
+    "ones, false alarms leave over."
+)
+
+
+def flag_figures(table: Sequence[Sequence[str]]) -> Iterator[FigureGroup]:
+    """Draw a table with a row for each way of scanning, whose first row names the columns of ``NEEDED``."""
+    rows = rows_of(table, NEEDED)
+    known = [row for row in rows if value_of(row, "flagged") is not None and value_of(row, "faces")]
+    if not known:
+        return
+    explained = [(value_of(row, "false_alarm_rate") or 0.0) * (value_of(row, "faces") or 0.0) for row in known]
+    flagged = [value_of(row, "flagged") or 0.0 for row in known]
+    most = max(*flagged, *explained, 1.0)
+    drawn = Drawing(
+        height=90 + ROW * len(known),
+        showlegend=False,
+        xaxis={"range": [0, 1.12 * most], "title": {"text": "training images"}, "zeroline": True, "nticks": 7},
+        yaxis={
+            "range": [len(known), 0],
+            "tickvals": [place + 0.5 for place in range(len(known))],
+            "ticktext": [plain(_words(row), 40) for row in known],
+            "showgrid": False,
+            "zeroline": False,
+            "tickfont": {"color": INK, "size": 13},
+        },
+        margin={"b": 44},
+    )
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for place, end in enumerate(explained):
+        x += [0.0, end, None]
+        y += [place + 0.5, place + 0.5, None]
+    drawn.scatter(x=x, y=y, mode="lines", line={"color": GRID, "width": 18}, hoverinfo="skip")
+    drawn.scatter(
+        x=flagged,
+        y=[place + 0.5 for place in range(len(known))],
+        mode="markers+text",
+        marker={"size": 11, "color": BLUE},
+        text=[f" {value:,.0f}" for value in flagged],
+        textposition="middle right",
+        textfont={"size": 12, "color": MUTED},
+        hoverinfo="text",
+        hovertext=[plain(_told(row), 200) for row in known],
+        cliponaxis=False,
+    )
+    alt = "Flagged training images by each way of scanning, beside what false alarms alone would flag. "
+    alt += " ".join(map(_told, known))
+    silent = [row for row in rows if row not in known]
+    caption = " ".join(f"{_words(row)} was not measured: {row.get('reason') or UNSAID}." for row in silent)
+    yield FigureGroup("Flags beside false alarms", (Panel("flags", drawn, _table(rows), alt, caption),), _CAPTION)
+
+
+def _words(row: Row) -> str:
+    return row["method"].replace("_", " ")
+
+
+def _told(row: Row) -> str:
+    rate = value_of(row, "false_alarm_rate")
+    at = f" at a false-alarm rate of {number(rate)}" if rate is not None else ""
+    return f"{_words(row)}: {_count(row, 'flagged')} of {_count(row, 'faces')} flagged{at}."
+
+
+def _count(row: Row, name: str) -> str:
+    count = count_of(row, name)
+    return "–" if count is None else f"{count:,}"
+
+
+def _table(rows: Sequence[Row]) -> TableBlock:
+    body = []
+    for row in rows:
+        rate, right = value_of(row, "false_alarm_rate"), value_of(row, "expected_right_at_most")
+        body.append(
+            (
+                _words(row),
+                _count(row, "faces"),
+                _count(row, "flagged"),
+                "–" if rate is None else number(rate),
+                "–" if right is None else number(right),
+                row.get("reason") or "–",
+            )
+        )
+    heads = ("method", "images", "flagged", "false-alarm rate", "right at most", "why not")
+    return TableBlock(heads, tuple(body), "Flags beside false alarms")

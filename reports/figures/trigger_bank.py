@@ -1,0 +1,89 @@
+"""A bank of triggers against controls that need no backdoor: what each does to a detector, and the margin between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from ...cards.tree import Part, TableBlock
+from ...cards.wording import metric_title, number
+from ...core.results import Estimate, ProbeResult
+from .cells import Row, count_of, drawn_as, estimate_of, quoted, rows_of, value_of
+from .forest import ForestRow, forest
+from .panel import FigureGroup
+from .theme import BLUE, MUTED, ORANGE, Drawing
+
+NEEDED = ("part", "name", "alpha", "bd_auc", "low", "high", "faces")
+BANK, CONTROL = "bank", "control"
+_BLOCKS = {BANK: "triggers of the bank", CONTROL: "controls"}
+_CAPTION = (
+    "BD-AUC: how well the detector still tells forged faces as they are (1) from forged faces with the trigger (0); "
+    "0.5 where the trigger does nothing. Controls are changes of the same size that any detector with a taste for "
+    "sharpness or noise follows. Only what the bank does beyond the strongest control speaks for a backdoor."
+)
+
+
+def bank_figures(probe: ProbeResult, table: Sequence[Sequence[str]]) -> Iterator[FigureGroup]:
+    """Draw a table with a row for each trigger and control, whose first row names the columns of ``NEEDED``."""
+    rows = [row for row in rows_of(table, NEEDED) if row["part"] in _BLOCKS]
+    if not rows:
+        return
+    rows.sort(key=lambda row: (row["part"] != BANK, -(value_of(row, "bd_auc") or 0.0)))
+    title = metric_title("bd_auc", probe.probe)
+    drawn = [ForestRow(_name(row), _BLOCKS[row["part"]], (drawn_as(_estimate(row), "bd_auc"),)) for row in rows]
+    bank, control = (_largest(rows, part) for part in (BANK, CONTROL))
+    told = ""
+    if bank is not None and control is not None:
+        told = f" The largest of the bank is {number(bank)}, of the controls {number(control)}."
+    alt = f"{title} of each trigger of the bank and of each control, with its interval.{told}"
+    panel = forest(title, drawn, (title,), alt, drawn_as(Estimate(value=0.5), "bd_auc"), reference_name="no effect")
+    if bank is not None and control is not None and isinstance(panel.drawing, Drawing):
+        _mark(panel.drawing, bank, control)
+        dark = "beyond" if bank > control else "below"
+        caption = (
+            f"Largest of the bank {number(bank)}, largest of the controls {number(control)}: the bank lies "
+            f"{number(abs(bank - control))} {dark} the controls."
+        )
+        panel = replace(panel, caption=f"{caption} {panel.caption}".strip())
+    yield FigureGroup("Triggers against controls", (replace(panel, table=_table(probe, rows)),), _CAPTION)
+
+
+def _estimate(row: Row) -> Estimate:
+    return estimate_of(row, "bd_auc")
+
+
+def _largest(rows: Sequence[Row], part: str) -> float | None:
+    values = [value_of(row, "bd_auc") for row in rows if row["part"] == part]
+    return max((value for value in values if value is not None), default=None)
+
+
+def _name(row: Row) -> str:
+    return row["name"].replace("_", " ")
+
+
+def _mark(drawn: Drawing, bank: float, control: float) -> None:
+    """Mark both maxima; the space between them is the margin."""
+    drawn.vertical(bank, BLUE)
+    drawn.vertical(control, ORANGE)
+    font = {"size": 11, "color": MUTED}
+    high, low = ("bank", "controls") if bank >= control else ("controls", "bank")
+    drawn.note(
+        x=max(bank, control), y=0, yref="paper", xanchor="left", yanchor="top", yshift=-22, xshift=2,
+        text=f"largest of the {high}", font=font,
+    )  # fmt: skip
+    drawn.note(
+        x=min(bank, control), y=0, yref="paper", xanchor="right", yanchor="top", yshift=-22, xshift=-2,
+        text=f"largest of the {low}", font=font,
+    )  # fmt: skip
+    drawn.update(margin={"b": 44}, height=drawn.height + 24)
+
+
+def _table(probe: ProbeResult, rows: Sequence[Row]) -> TableBlock:
+    body: list[tuple[Part, ...]] = []
+    for row in rows:
+        settings = [f"{row.get(name) or '–'}" for name in ("kernel", "scale", "alpha")]
+        size = count_of(row, "faces")
+        cell = quoted(probe, "bd_auc", {"trigger": row["name"]}, _estimate(row))
+        body.append((_name(row), _BLOCKS[row["part"]], *settings, "–" if size is None else f"{size:,}", cell))
+    heads = ("change", "part", "kernel", "scale", "alpha", "faces", metric_title("bd_auc", probe.probe))
+    return TableBlock(heads, tuple(body), "Triggers against controls")
