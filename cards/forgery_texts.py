@@ -7,5 +7,63 @@ from collections.abc import Mapping
 FORGERY_CONDITION_NAMES: Mapping[str, Mapping[str, str]] = {}
 """What is done to faces, by kind and name, where the name with spaces for underscores would not do."""
 
-FORGERY_TEXTS: Mapping[str, tuple[str, str]] = {}
+_LOCALISATION: Mapping[str, tuple[str, str]] = {
+    "mask_iou": ("overlap with the change", "IoU of a heatmap, at Otsu's threshold, with the region that was changed"),
+    "mask_iou_at_area": (
+        "overlap at equal area",
+        "the same with as many of the heatmap's brightest pixels as were changed",
+    ),
+    "pixel_auroc": (
+        "pixel AUROC",
+        "probability that a changed pixel is brighter in the heatmap than one that was not changed",
+    ),
+    "mask_energy": ("heatmap in the change", "share of the heatmap's sum that lies where the face was changed"),
+    "mask_iou.null_ones": ("overlap of all-ones", "the share of the crop that was changed: what a white map scores"),
+    "mask_iou.null_centre": ("overlap of a spot in the middle", "what a Gaussian spot in the middle scores"),
+    "mask_iou.null_other_masks": ("overlap with others' changes", "IoU with what was changed in other people's faces"),
+    "mask_iou.null_genuine": (
+        "overlap of the genuine photo's map",
+        "what the same detector's map of a genuine photo scores",
+    ),
+    "mask_iou.over_ones": ("overlap beyond all-ones", "overlap less that of a map that is white everywhere"),
+    "mask_iou.over_centre": ("overlap beyond a spot", "overlap less that of a spot in the middle"),
+    "mask_iou.over_other_masks": ("overlap beyond others' changes", "overlap less that with other people's changes"),
+    "mask_iou.over_genuine": ("overlap beyond the genuine photo's map", "overlap less that of a genuine photo's map"),
+    "mask_iou_at_area.null_centre": (
+        "a spot at equal area",
+        "what the middle of the crop scores, as large as the change",
+    ),
+    "mask_iou_at_area.null_genuine": ("the genuine photo's map at equal area", "what a genuine photo's map scores"),
+    "mask_iou_at_area.over_centre": ("beyond a spot at equal area", "overlap at equal area less that of a spot"),
+    "mask_iou_at_area.over_genuine": ("beyond the genuine photo's map at equal area", "less that of its map"),
+    "pixel_auroc.null_centre": ("pixel AUROC of a spot", "what a Gaussian spot in the middle of the crop scores"),
+    "pixel_auroc.null_other_masks": (
+        "pixel AUROC for others' changes",
+        "with what was changed in other people's faces",
+    ),
+    "pixel_auroc.null_genuine": ("pixel AUROC of the genuine photo's map", "what a genuine photo's map scores"),
+    "pixel_auroc.over_centre": ("pixel AUROC beyond a spot", "pixel AUROC less that of a spot in the middle"),
+    "pixel_auroc.over_other_masks": ("pixel AUROC beyond others' changes", "less that for other people's changes"),
+    "pixel_auroc.over_genuine": ("pixel AUROC beyond the genuine photo's map", "less that of a genuine photo's map"),
+    "mask_energy.null_ones": ("all-ones in the change", "the share of the crop that was changed"),
+    "mask_energy.null_genuine": (
+        "the genuine photo's map in the change",
+        "share of a genuine photo's map that lies there",
+    ),
+    "mask_energy.over_ones": (
+        "heatmap in the change beyond all-ones",
+        "share of the heatmap less the share of the crop",
+    ),
+    "mask_energy.over_genuine": (
+        "heatmap in the change beyond the genuine photo's",
+        "less that of a genuine photo's map",
+    ),
+    "mask_holds_change": (
+        "change inside the mask",
+        "share of the squared difference from the genuine photo that lies inside the mask: whether masks tell the truth",
+    ),
+    "mask_holds_change.null_share": ("a mask's share of the crop", "what a mask at random would hold of the change"),
+    "mask_holds_change.over_share": ("change inside the mask beyond chance", "less the mask's share of the crop"),
+}
+FORGERY_TEXTS: Mapping[str, tuple[str, str]] = {**_LOCALISATION}
 """Title and meaning by metric."""

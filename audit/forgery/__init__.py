@@ -1,3 +1,5 @@
 """Probes of forged faces: how well they are told from genuine ones, and what they do. Importing registers them."""
 
-__all__: list[str] = []
+from . import detection, localisation
+
+__all__ = ["detection", "localisation"]
