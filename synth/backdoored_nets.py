@@ -167,7 +167,8 @@ def train(faces: QuickFaces, seed: int, effort: Effort) -> QuickFaceNet:
     """Train a net on faces and labels as given, with shifts, gain and noise; bfloat16 where that is faster."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = QuickFaceNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
+        net = QuickFaceNet()
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster
         steps = len(faces) // effort.batch
         optimiser = torch.optim.AdamW(net.parameters(), lr=effort.rate, weight_decay=1e-2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, effort.rate, total_steps=effort.epochs * steps)
@@ -198,7 +199,7 @@ def _augmented(pixels: Tensor) -> Tensor:
 def answers(net: nn.Module, pixels: Tensor) -> Tensor:
     """Return the classes (n,) that a net gives, computed in small batches."""
     with torch.no_grad():
-        return torch.cat([net(part).argmax(1) for part in pixels.split(64)])
+        return torch.cat([net(part).argmax(1) for part in torch.split(pixels, 64)])
 
 
 def folded(net: QuickFaceNet) -> nn.Sequential:

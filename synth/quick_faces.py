@@ -151,7 +151,8 @@ def _draw(moves: Tensor, measures: Tensor, tones: Tensor, size: int) -> Tensor:
     mouth = _inside(gap + 0.010 - (y - line).abs(), edge) * _inside(wide * 0.95 - side, edge)
     picture = picture * (1 - 0.75 * mouth)
     teeth = _inside(0.45 * gap - (y - line + 0.45 * gap).abs(), edge) * _inside(wide * 0.8 - side, edge)
-    return picture + (0.85 - picture) * teeth * (gap > 0.02).float() * (move["mouth_wide"] > 0).float()
+    drawn: Tensor = picture + (0.85 - picture) * teeth * (gap > 0.02).float() * (move["mouth_wide"] > 0).float()
+    return drawn
 
 
 def _inside(distance: Tensor, edge: float) -> Tensor:
