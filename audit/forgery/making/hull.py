@@ -13,8 +13,7 @@ from scipy.spatial import ConvexHull
 
 from ....explain.landmarks import REGIONS
 from .photo import Mask
-
-FloatArray = NDArray[np.float64]
+from .raster import FloatArray, fill
 
 LIFT = 0.18
 """How far the brows are lifted unless drawn at random, in distances from the eyes to the chin."""
@@ -39,29 +38,6 @@ def face_hull(landmarks: NDArray[np.floating], lift: float = LIFT) -> FloatArray
     """Return the convex hull of the landmarks with lifted brows, (k, 2), in order around it."""
     points = with_lifted_brows(landmarks, lift)
     return points[ConvexHull(points).vertices]
-
-
-def fill(polygon: FloatArray, height_width: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the pixels whose centre lies inside a polygon, (h, w), by the rule of ``explain.polygons.rasterise``.
-
-    An outline of a hundred corners is met here once a face, so all edges are done at once: each row has a turn of +1
-    or -1 where an edge crosses it, and the running sum of the turns is the winding number.
-    """
-    height, width = height_width
-    start, end = polygon - 0.5, np.roll(polygon, -1, axis=0) - 0.5
-    down = end[:, 1] > start[:, 1]
-    upper, lower = np.where(down[:, None], start, end), np.where(down[:, None], end, start)
-    first, last = np.clip(np.ceil([upper[:, 1], lower[:, 1]]), 0, height).astype(int)
-    count = np.maximum(0, last - first)
-    edge = np.repeat(np.arange(len(polygon)), count)
-    row = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
-    slope = (lower[:, 0] - upper[:, 0]) / np.where(lower[:, 1] > upper[:, 1], lower[:, 1] - upper[:, 1], 1)
-    crossing = upper[edge, 0] + (row - upper[edge, 1]) * slope[edge]
-    column = np.clip(np.ceil(crossing), 0, width).astype(int)
-    turns = np.bincount(row * (width + 1) + column, np.where(down, 1, -1)[edge], height * (width + 1))
-    return np.asarray(
-        np.cumsum(turns.reshape(height, width + 1)[:, :width].astype(np.int8), axis=1, dtype=np.int8) != 0
-    )
 
 
 def hull_mask(landmarks: NDArray[np.floating], height_width: tuple[int, int], lift: float = LIFT) -> Mask:

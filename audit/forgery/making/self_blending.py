@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from .hull import bent, face_hull, fill, grown, softened
+from .hull import bent, face_hull, grown, softened
 from .photo import Forged, Photo
+from .raster import fill
 from .window import around
 
 

@@ -14,7 +14,8 @@ from countenance.audit.forgery.making import (
     photo_of,
     through_codec,
 )
-from countenance.audit.forgery.making.hull import bent, fill, grown, softened
+from countenance.audit.forgery.making.hull import bent, grown, softened
+from countenance.audit.forgery.making.raster import fill
 from countenance.explain.polygons import rasterise
 
 

@@ -1,0 +1,100 @@
+"""Who is given whose face, and which other photo of a person a splice is taken from."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....explain.landmarks import REGIONS
+from .hull import face_hull
+from .photo import Photo
+from .raster import fill
+from .splicing import PARTS, STABLE, Part
+from .warp import similarity
+
+NEAREST = 5
+LARGEST_POOL = 4000
+NOBODY = -1
+# what counts as one step of difference: 25 levels of a colour channel, a tenth of the face in the place of the nose
+_COLOUR_STEP, _POSE_STEP = 25.0, 0.1
+
+
+def look_of(photo: Photo) -> NDArray[np.float64]:
+    """Return what a donor should have in common with a face, (5,): mean colour below the brows, and pose.
+
+    The pose is where the tip of the nose lies between the ends of the jaw, and between eyes and chin. Each number is
+    in steps that are about equally visible: 25 levels, or a tenth of the face.
+    """
+    points = photo.landmarks.astype(np.float64)
+    face = fill(face_hull(points, -0.05), photo.pixels.shape[:2])
+    colour = photo.pixels[face].mean(axis=0) if face.any() else photo.pixels.mean(axis=(0, 1))
+    eyes, chin, tip = points[36:48].mean(axis=0), points[8], points[30]
+    across, down = points[16] - points[0], chin - eyes
+    yaw = (tip - points[0]) @ across / max(float(across @ across), 1e-9)
+    pitch = (tip - eyes) @ down / max(float(down @ down), 1e-9)
+    return np.array([*(colour / _COLOUR_STEP), yaw / _POSE_STEP, pitch / _POSE_STEP])
+
+
+def donors(
+    people: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    looks: NDArray[np.float64],
+    random: np.random.Generator,
+    nearest: int = NEAREST,
+) -> NDArray[np.int64]:
+    """Return for each face the face of another person to swap it with, (n,); -1 where there is no other person.
+
+    The other person shares as many groups as anyone does; among those, one of the ``nearest`` in looks, by lot. Of
+    more than 4,000 faces, donors come from 4,000 drawn by lot.
+
+    Args:
+        people: (n,) the person of each face.
+        groups: (n, k) the group of each face by attribute, as codes; k may be 0.
+        looks: (n, d) of :func:`look_of`.
+        random: decides.
+        nearest: how many the lot is between.
+    """
+    count = len(people)
+    pool = np.arange(count)
+    if count > LARGEST_POOL:
+        pool = np.sort(random.permutation(count)[:LARGEST_POOL])
+    chosen = np.full(count, NOBODY, dtype=np.int64)
+    for face in range(count):
+        lot = random.random()
+        others = pool[people[pool] != people[face]]
+        if not len(others):
+            continue
+        unlike = (groups[others] != groups[face]).sum(axis=1)
+        others = others[unlike == unlike.min()]
+        away = np.linalg.norm(looks[others] - looks[face], axis=1)
+        close = others[np.argsort(away, kind="stable")[:nearest]]
+        chosen[face] = close[int(lot * len(close))]
+    return chosen
+
+
+def other_photos(people: NDArray[np.int64], landmarks: NDArray[np.floating], part: Part) -> NDArray[np.int64]:
+    """Return for each face the photo of the same person in which a part has the most different shape; -1 without one.
+
+    Shapes are compared after the similarity of eye corners and nose, as a splice lays them over each other.
+
+    Args:
+        people: (n,) the person of each face.
+        landmarks: (n, 68, 2).
+        part: ``mouth`` or ``eyes``.
+    """
+    points = [index for region in PARTS[part] for index in REGIONS[region]]
+    chosen = np.full(len(people), NOBODY, dtype=np.int64)
+    order = np.argsort(people, kind="stable")
+    for own in np.split(order, np.flatnonzero(np.diff(people[order])) + 1):
+        for face in own.tolist():
+            apart = [_apart(landmarks[face], landmarks[other], points) if other != face else -1.0 for other in own]
+            if len(own) > 1:
+                chosen[face] = own[int(np.argmax(apart))]
+    return chosen
+
+
+def _apart(one: NDArray[np.floating], other: NDArray[np.floating], points: list[int]) -> float:
+    """Return the mean distance of a part's points after the similarity of what moves least."""
+    ours, theirs = one.astype(np.float64), other.astype(np.float64)
+    matrix, shift = similarity(theirs[STABLE], ours[STABLE])
+    return float(np.linalg.norm(theirs[points] @ matrix + shift - ours[points], axis=1).mean())
