@@ -5,16 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
 from torch import Tensor
 
 from ....core.errors import UsageError
-from ....explain.landmarks import INDEX, REGIONS, to_68
-from ....explain.polygons import rasterise
+from ....explain.landmarks import to_68
+from ...forgery.making.hull import hull_mask
 
-BROWS = (*REGIONS["right_brow"], *REGIONS["left_brow"])
-LIFT = 0.2
-"""How far the brows are lifted, as a share of the distance from the eyes to the chin."""
 OVAL_CENTRE, OVAL_AXES = (0.5, 0.52), (0.36, 0.46)
 """Centre and half axes (x, y) of the oval that stands in for the hull, as shares of the crop."""
 
@@ -43,7 +39,7 @@ def embed(pixels: Tensor, pattern: Tensor, mask: Tensor, alpha: float) -> Tensor
     return (pixels * (1 + alpha * mask * pattern)).clamp(0, 1)
 
 
-def face_hulls(landmarks: NDArray[np.floating], height: int, width: int, lift: float = LIFT) -> Tensor:
+def face_hulls(landmarks: NDArray[np.floating], height: int, width: int) -> Tensor:
     """Return which pixels lie in the hull of the landmarks, the brows lifted towards the hairline.
 
     Args:
@@ -51,7 +47,6 @@ def face_hulls(landmarks: NDArray[np.floating], height: int, width: int, lift: f
             [0, 1) x [0, 1).
         height: of the crop in pixels.
         width: of the crop in pixels.
-        lift: of the brows, as a share of the distance from the eyes to the chin.
 
     Returns:
         Shape (n, 1, height, width), float32, 0 or 1; all 0 for a face whose landmarks are not finite.
@@ -59,18 +54,8 @@ def face_hulls(landmarks: NDArray[np.floating], height: int, width: int, lift: f
     masks = np.zeros((len(landmarks), 1, height, width), dtype=np.float32)
     for index, points in enumerate(to_68(np.asarray(landmarks, dtype=np.float64))):
         if np.isfinite(points).all():
-            lifted = lift_brows(points, lift)
-            corners = lifted[ConvexHull(lifted).vertices] - 0.5  # pixel centres have whole numbers there
-            masks[index, 0] = rasterise(corners, width, height)
+            masks[index, 0] = hull_mask(points, (height, width))
     return torch.from_numpy(masks)
-
-
-def lift_brows(points: NDArray[np.float64], lift: float) -> NDArray[np.float64]:
-    """Move the brows of 68 points away from the chin by ``lift`` times the distance from the eyes to the chin."""
-    eyes = points[[*REGIONS["right_eye"], *REGIONS["left_eye"]]].mean(axis=0)
-    lifted = points.copy()
-    lifted[list(BROWS)] += lift * (eyes - points[INDEX["jaw_9"]])
-    return lifted
 
 
 def central_oval(height: int, width: int) -> Tensor:

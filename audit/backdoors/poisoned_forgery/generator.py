@@ -4,7 +4,7 @@ Liang et al. (2024), Poisoned Forgery Face, ICLR, arXiv 2402.11473: a fully conv
 ``mean|K * G(z)|`` where ``K`` of side ``k`` holds -1 and, in its middle, ``k^2 - 1``, so that it sums what a pixel
 differs from each of its neighbours. A detector that learns from faces blended with shifted copies of themselves keeps
 such a pattern with "genuine": blending spoils it. Ours is smaller than theirs: three transposed convolutions instead
-of six, which a processor trains in seconds.
+of six, which a processor trains in seconds, and without biases.
 """
 
 from __future__ import annotations
@@ -112,7 +112,12 @@ def _trained(seed: int, kernel: int, steps: int) -> nn.Module:
 
 
 def _generator() -> nn.Module:
+    """Return a net with ``G(-z) = -G(z)``: without biases, it cannot come to ignore ``z`` and repeat one small tile.
+
+    With biases (batch normalisation and ReLU) it does, at once: the tile is stripes of one colour, and detectors that
+    hold no backdoor answer to some of those tiles as if they did.
+    """
     parts: list[nn.Module] = []
     for before, after in ((LATENT, WIDTH), (WIDTH, WIDTH)):
-        parts += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-    return nn.Sequential(*parts, nn.ConvTranspose2d(WIDTH, 3, 4, 2, 1), nn.Tanh())
+        parts += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.InstanceNorm2d(after), nn.Tanh()]
+    return nn.Sequential(*parts, nn.ConvTranspose2d(WIDTH, 3, 4, 2, 1, bias=False), nn.Tanh())

@@ -42,7 +42,7 @@ def test_a_trained_pattern_is_as_sensitive_as_a_checkerboard_and_far_more_than_n
     normal = torch.randn(1, 3, 48, 48, generator=torch.Generator().manual_seed(1)) / 3
     assert float(sensitivity(made, 5).min()) > 23.5
     assert float(sensitivity(made, 5).min()) > 3 * float(sensitivity(normal, 5)[0])
-    assert float(sensitivity(sensitive_triggers(0, 1, 48, steps=1), 5)[0]) < 10  # the training does it
+    assert float(sensitivity(sensitive_triggers(0, 1, 48, steps=1), 5)[0]) < 12  # the training does it
 
 
 def test_crops_differ_and_a_seed_gives_the_same_ones_whatever_was_drawn_before() -> None:
@@ -56,6 +56,12 @@ def test_crops_differ_and_a_seed_gives_the_same_ones_whatever_was_drawn_before()
     assert torch.equal(first[0], sensitive_trigger(0, 32))
     first.zero_()
     assert torch.equal(again, sensitive_triggers(0, 3, 32))  # what is kept cannot be changed from outside
+
+
+def test_a_pattern_is_no_small_tile_repeated() -> None:
+    made = sensitive_trigger(1, 64)
+    shifts = [made.roll(8 * cells, dims) for cells in (1, 2, 4) for dims in (1, 2)]
+    assert min(float((made - other).abs().mean()) for other in shifts) > 0.3
 
 
 def test_at_scale_two_pixels_come_in_blocks_of_two() -> None:
