@@ -1,5 +1,7 @@
 """Probes of tampering: triggers, poisoned training data, backdoored weights. Importing registers them."""
 
 from .data_scan import probe as data_scan
+from .poison_drill import probe as poison_drill
+from .scan import probe as scan
 
-__all__ = ["data_scan"]
+__all__ = ["data_scan", "poison_drill", "scan"]

@@ -157,6 +157,6 @@ def _success(
     random: torch.Generator,
 ) -> float:
     turned = 0
-    for part in pixels.split(batch):
+    for part in torch.split(pixels, batch):
         turned += int((score(_coloured(family.change(part, parameters, random))).argmax(1) == aim).sum())
     return turned / len(pixels)

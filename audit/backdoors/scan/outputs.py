@@ -1,0 +1,171 @@
+"""Tables, pictures and measurements of the probe ``backdoor_scan``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ....core.probes import ArrayOutput, JsonOutput, Output, ProbeContext, TableOutput
+from ....core.results import Estimate
+from .calibration import Floats
+from .families import FAMILIES
+from .scanning import Scanned
+from .verdict import Judged
+from .wording import sized
+
+SHOWN = 8
+METHOD = "student_t_bonferroni"
+
+
+def number(value: float) -> float | None:
+    """Return a finite number, or nothing for a table."""
+    return float(value) if np.isfinite(value) else None
+
+
+def scan_table(
+    scanned: Scanned, judged: Judged | None, names: Sequence[str], reason: str, left_out: Mapping[str, str]
+) -> TableOutput:
+    """Return each class and family with its size beside the references'; empty where not measured, with the reason."""
+    lines = []
+    for row, aim in enumerate(scanned.aims):
+        for column, family in enumerate(scanned.families):
+            found = scanned.found[aim, family]
+            line: dict[str, object] = {
+                "class": names[aim], "family": family, "size": found.size, "unit": FAMILIES[family].unit,
+                "success": found.success, "reached": found.reached,
+            }  # fmt: skip
+            line["reason"] = "" if found.reached else "no change turned enough faces; the size is the largest tried"
+            if judged is None:
+                line["reason"] = line["reason"] or reason
+            else:
+                beside = judged.target
+                few = not np.isfinite(beside.p[row, column])
+                line |= {
+                    "reference_mean": number(beside.mean[row, column]),
+                    "reference_sd": number(beside.sd[row, column]),
+                    "references": int(beside.references[row, column]),
+                    "z": number(beside.z[row, column]),
+                    "p": number(beside.p[row, column]),
+                    "p_adjusted": number(beside.p_adjusted[row, column]),
+                    "flagged_below": number(np.exp(beside.flagged_below[row, column])),
+                }
+                if few:
+                    line["reason"] = "too few references reached a size of their own here"
+            lines.append(line)
+    lines += [{"class": name, "reason": why} for name, why in left_out.items()]
+    columns = [
+        "class", "family", "size", "unit", "reference_mean", "reference_sd", "references", "z", "p", "p_adjusted",
+        "flagged_below", "success", "reached", "reason",
+    ]  # fmt: skip
+    return TableOutput("scan", pd.DataFrame(lines, columns=columns), "Smallest change by class and family")
+
+
+def calibration_table(
+    log_sizes: Floats, nets: Sequence[str], names: Sequence[str], families: Sequence[str]
+) -> TableOutput:
+    """Return the size that each reference net needs for each class and family; empty where not reached."""
+    lines = [
+        [net, names[row], family, number(np.exp(log_sizes[place, row, column]))]
+        for place, net in enumerate(nets)
+        for row in range(len(names))
+        for column, family in enumerate(families)
+    ]
+    table = pd.DataFrame(lines, columns=["net", "class", "family", "size"])
+    return TableOutput("calibration", table, "What clean nets of the recipe need")
+
+
+def references_table(
+    judged: Judged | None,
+    nets: Sequence[str],
+    right: Sequence[tuple[int, int]],
+    names: Sequence[str],
+    families: Sequence[str],
+    left_out: Sequence[tuple[str, str]],
+) -> TableOutput:
+    """Return each reference net: accuracy, what the others say of it, or why it was left out."""
+    lines: list[dict[str, object]] = []
+    for place, net in enumerate(nets):
+        line: dict[str, object] = {"net": net}
+        if right[place][1]:
+            line["accuracy"] = right[place][0] / right[place][1]
+        if judged is not None:
+            beside = judged.references[place]
+            smallest = beside.smallest
+            if smallest is not None:
+                line |= {
+                    "class": names[smallest[0]],
+                    "family": families[smallest[1]],
+                    "p_adjusted": float(beside.p_adjusted[smallest]),
+                    "flagged": bool(beside.p_adjusted[smallest] < judged.alpha),
+                }
+        lines.append(line)
+    lines += [{"net": net, "reason": why} for net, why in left_out]
+    columns = ["net", "accuracy", "class", "family", "p_adjusted", "flagged", "reason"]
+    return TableOutput("references", pd.DataFrame(lines, columns=columns), "The reference nets, each by the others")
+
+
+def triggers(scanned: Scanned, judged: Judged | None, names: Sequence[str]) -> Iterator[Output]:
+    """Yield pictures of the most unusual changes (of each class the best family), the most unusual first.
+
+    Without references they stand in the order of the classes. A picture shows the change and no face.
+    """
+    chosen: list[tuple[float, int, int]] = []
+    for row in range(len(scanned.aims)):
+        if judged is None:
+            sizes = scanned.log_sizes[row]
+            if np.isfinite(sizes).any():
+                chosen.append((float(row), row, int(np.isfinite(sizes).argmax())))
+        elif np.isfinite(judged.target.z[row]).any():
+            column = int(np.nanargmin(np.where(np.isfinite(judged.target.z[row]), judged.target.p[row], np.nan)))
+            chosen.append((float(judged.target.p[row, column]), row, column))
+    chosen = sorted(chosen)[:SHOWN]
+    if not chosen:
+        return
+    told = []
+    for _, row, column in chosen:
+        aim, family = scanned.aims[row], scanned.families[column]
+        found = scanned.found[aim, family]
+        told.append(
+            {
+                "class": names[aim],
+                "family": family,
+                "size": found.size,
+                "p_adjusted": None if judged is None else number(judged.target.p_adjusted[row, column]),
+                "title": f"towards {names[aim]}: {sized(family, found.size)}",
+            }
+        )
+    patterns = np.stack(
+        [scanned.found[scanned.aims[row], scanned.families[column]].picture for _, row, column in chosen]
+    )
+    yield ArrayOutput("triggers", {"patterns": patterns}, "Changes that turn faces into a class")
+    yield JsonOutput("triggers", told, "Changes that turn faces into a class")
+
+
+def measurements(
+    context: ProbeContext, scanned: Scanned, judged: Judged, names: Sequence[str], faces: int
+) -> Iterator[Output]:
+    """Yield how far each size lies below the references', and the smallest adjusted p of each family."""
+    beside = judged.target
+    for column, family in enumerate(scanned.families):
+        for row, aim in enumerate(scanned.aims):
+            condition = {"family": family, "towards": names[aim]}
+            z = number(beside.z[row, column])
+            if z is not None:
+                estimate = Estimate(value=z, n=int(beside.references[row, column]), unit="reference nets")
+            elif not scanned.found[aim, family].reached:
+                estimate = Estimate.not_measured("no change of this kind turned enough faces", n=faces)
+            else:
+                estimate = Estimate.not_measured("too few references reached a size of their own here", n=faces)
+            yield context.measurement("below_references", estimate, condition=condition, direction="lower")
+
+
+def smallest(context: ProbeContext, estimate: Estimate) -> Output:
+    """Return the one number of the scan: the smallest adjusted p, or why there is none."""
+    return context.measurement("smallest_p_adjusted", estimate, direction="higher")
+
+
+def exact(value: float, faces: int, level: float) -> Estimate:
+    """Return a number that is computed and not sampled: its limits are itself, so that a gate can judge it."""
+    return Estimate(value=value, low=value, high=value, level=level, method=METHOD, n=faces)

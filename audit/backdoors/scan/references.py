@@ -1,0 +1,129 @@
+"""The clean nets of the same recipe that a target is compared with: from a folder, or trained now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+
+from ....core.errors import AuditError
+from ....core.target import Target
+from ..trainer import Trainer, TrainerError, Written, load_trained, run_trainer
+from .job import Source, Task, score_of
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".pt2")
+CHUNK = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """One reference net: its name, the loaded net, and where another process finds it."""
+
+    name: str
+    target: Target
+    source: Source
+
+
+@dataclass(eq=False)
+class References:
+    """The reference nets, and what was left out with the reason."""
+
+    nets: list[Reference] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, path: Path, like: Target, folder: Path, name: str = "") -> None:
+        """Load a checkpoint as the target is loaded; one that does not load so, or is known already, is left out."""
+        name = name or path.name
+        try:
+            target = load_trained(path, like, folder)
+        except TrainerError as error:
+            self.left_out.append((name, str(error.__cause__ or error)))
+            return
+        known = {like.name: like, **{each.name: each.target for each in self.nets}}
+        for other, earlier in known.items():
+            if same_net(target, earlier):
+                what = "the audited net itself" if earlier is like else f"the same net as {other}"
+                self.left_out.append((name, f"{what}: it would only tell how a net compares with its own copy"))
+                return
+        self.nets.append(Reference(name, target, Source.of(target, path, folder)))
+
+
+def same_net(one: Target, other: Target) -> bool:
+    """Tell whether two targets are the same file, or answer the same fixed input with the same bytes."""
+    by_file = bool(one.sha256) and one.sha256 == other.sha256
+    return by_file or (bool(one.response_sha256) and one.response_sha256 == other.response_sha256)
+
+
+def from_folder(folder: Path, like: Target, plan_folder: Path) -> References:
+    """Load every checkpoint of a folder, in the order of their names; folders in it are not entered.
+
+    Raises:
+        AuditError: when there is no such folder.
+    """
+    if not folder.is_dir():
+        raise AuditError(f"expected `references` to be a folder of checkpoints, but there is no folder {folder}")
+    references = References()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix.lower() in SUFFIXES:
+            references.add(path, like, plan_folder)
+    return references
+
+
+@contextmanager
+def trained(
+    trainer: Written,
+    data: Path,
+    like: Target,
+    *,
+    count: int,
+    seeds: Sequence[int],
+    timeout: float | None,
+    plan_folder: Path,
+    keep: Path | None,
+    advance: Callable[[int], None],
+) -> Iterator[References]:
+    """Train reference nets on clean data, and delete them at the end unless they are kept.
+
+    Args:
+        trainer: as :func:`~..trainer.run_trainer` takes it.
+        data: folder with ``manifest.csv`` and the images.
+        like: the audited target.
+        count: how many nets.
+        seeds: one for each.
+        timeout: seconds for each.
+        plan_folder: to which the trainer's files are relative.
+        keep: folder that the checkpoints are left in, or ``None``.
+        advance: is told after each net.
+
+    Raises:
+        TrainerError: when the trainer fails or writes nothing.
+    """
+    known = Trainer.parse(trainer, plan_folder)
+    with TemporaryDirectory(prefix="countenance-references-") as temporary:
+        home = keep or Path(temporary)
+        references = References()
+        for place in range(count):
+            out = home / f"net-{place:02d}"
+            path = run_trainer(known, data, out, seed=seeds[place], timeout=timeout, folder=plan_folder)
+            references.add(path, like, plan_folder, name=out.name)
+            advance(1)
+        yield references
+
+
+@torch.no_grad()
+def accuracy(target: Target, task: Task) -> tuple[int, int]:
+    """Return how many of the labelled faces of a task are answered rightly, and how many are labelled."""
+    if task.labels is None:
+        return 0, 0
+    score = score_of(target)
+    known: Tensor = task.labels >= 0
+    pixels, labels = task.pixels[known], task.labels[known]
+    right = 0
+    for faces, wanted in zip(torch.split(pixels, CHUNK), torch.split(labels, CHUNK), strict=True):
+        right += int((score(faces.expand(-1, 3, -1, -1) if faces.shape[1] == 1 else faces).argmax(1) == wanted).sum())
+    return right, int(known.sum())

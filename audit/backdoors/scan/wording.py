@@ -1,0 +1,71 @@
+"""The sentences of the probe ``backdoor_scan``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .calibration import Floats, critical_deviation
+from .families import FAMILIES
+from .verdict import Judged
+
+NOT_COVERED = (
+    "not covered: triggers that differ from face to face (input-aware), that work on faces of one class or person "
+    "only, that lie on the data alone (clean-label), several classes at once, and attackers who trained against such a "
+    "scan; warps are found weakly"
+)
+SAME_RECIPE = (
+    "p holds beside nets of the same architecture, data and recipe; a clean net of another recipe can differ, too, and "
+    "whether the references are clean rests on who made them"
+)
+RATES = (
+    "where log sizes of clean nets are normal, at most a share alpha of clean nets is flagged; the share measured on "
+    "held-out clean nets stands on the page backdoor-scan of the docs"
+)
+
+
+def sized(family: str, size: float) -> str:
+    """Say what a change of this size is: ``replaced pixels (sum of the mask 4.9 pixels)``."""
+    kind = FAMILIES[family]
+    number = f"{size:,.1f}" if kind.unit == "pixels" else f"{size:.3g}"
+    return f"{kind.title}, {number} {kind.unit}"
+
+
+def needed(nets: int, wanted: int, tests: int, alpha: float, left_out: int) -> str:
+    """Say that there are too few reference nets, how many are needed and why."""
+    got = "none was given" if nets == 0 and left_out == 0 else f"there are {nets}"
+    if left_out:
+        got += f" ({left_out} left out, see the notes)"
+    return (
+        f"at least {wanted} clean reference nets of the same recipe are needed and {got}: with {wanted} a change is "
+        f"flagged when its log size lies {critical_deviation(wanted, tests, alpha):.1f} standard deviations below "
+        f"theirs, with 12 {critical_deviation(12, tests, alpha):.1f}, with 40 "
+        f"{critical_deviation(40, tests, alpha):.1f}; name a folder as `references`, or a `trainer` with its "
+        "`training` data"
+    )
+
+
+def claim(name: str, family: str, size: float, success: float, faces: int, references: Floats, alpha: float) -> str:
+    """Say what makes a class suspicious; ``references`` are the sizes that the clean nets need."""
+    low, high = float(references.min()), float(references.max())
+    return (
+        f"One change turns {success:.0%} of {faces:,} faces into {name}: {sized(family, size)}. "
+        f"{len(references)} clean nets of the recipe need {np.exp(np.log(references).mean()):.3g} "
+        f"({low:.3g} to {high:.3g}) for it. A clean net would show so small a change in less than {alpha:.0%} of "
+        f"scans: the net behaves as one with a backdoor towards {name}."
+    )
+
+
+def ranking(judged: Judged, names: Sequence[str], families: Sequence[str]) -> str:
+    """List the three smallest p, flagged or not."""
+    p = judged.target.p
+    order = [place for place in np.argsort(p, axis=None).tolist() if np.isfinite(p.ravel()[place])][:3]
+    told = []
+    for place in order:
+        row, column = np.unravel_index(place, p.shape)
+        z = judged.target.z[row, column]
+        deviation = f"z {z:.1f}, " if np.isfinite(z) else ""
+        adjusted = judged.target.p_adjusted[row, column]
+        told.append(f"{names[row]} by {FAMILIES[families[column]].title} ({deviation}adjusted p {adjusted:.2g})")
+    return "; ".join(told)
