@@ -60,7 +60,7 @@ _LOCALISATION: Mapping[str, tuple[str, str]] = {
     ),
     "mask_holds_change": (
         "change inside the mask",
-        "share of the squared difference from the genuine photo that lies inside the mask: whether masks tell the truth",
+        "share of the squared difference from the genuine photo that lies inside the mask: do masks tell the truth",
     ),
     "mask_holds_change.null_share": ("a mask's share of the crop", "what a mask at random would hold of the change"),
     "mask_holds_change.over_share": ("change inside the mask beyond chance", "less the mask's share of the crop"),
