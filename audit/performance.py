@@ -16,10 +16,10 @@ from ..core.statistics.auroc import auroc
 from ..core.statistics.class_means import balanced_accuracy, macro_f1
 from ..core.statistics.class_order import class_order
 from ..core.statistics.ece import calibration_error
+from .forgery.detection.sign import is_turned, likely_cause
 from .task_performance import pairs_performance, units_performance, values_performance
 
 FORGED = "forged"
-TURNED_BELOW = 0.4
 
 
 class PerformanceParams(ProbeParams):
@@ -162,16 +162,11 @@ def _ranking(
     forged = context.predictions.classes.index(FORGED)
     scores = context.predictions.probabilities[rows, forged]
     estimate = auroc(scores, labels == forged, subjects, context.rules)
-    measured = context.measurement("auroc", estimate, direction="higher")
-    yield measured
-    if estimate.value is not None and estimate.value < TURNED_BELOW and (estimate.high or 1) < 0.5:
-        yield context.finding(
-            "sign_turned",
-            "high",
+    yield context.measurement("auroc", estimate, direction="higher")
+    if is_turned(estimate):  # a finding of forgery_detection: said once
+        yield Note(
             f"The model ranks genuine faces above forged ones: AUROC {estimate}, where answers at random give 0.5. "
-            "The sign of its output, or the order of its two classes, may be turned.",
-            evidence=[measured.key],
-            caveats=["A hint: forgeries unlike those the model was made for can be ranked the wrong way too."],
+            f"{likely_cause(context)} The probe forgery_detection makes it a finding."
         )
 
 

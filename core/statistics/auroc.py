@@ -32,31 +32,64 @@ def auroc(scores: Floats, positive: NDArray[np.bool_], subjects: Integers, rules
         rules: level and smallest number of people, of those with a positive and of those with a negative face too.
     """
     people = len(np.unique(subjects))
-    if people < rules.min_subjects:
-        return too_few(people, len(scores), rules)
-    if positive.all() or not positive.any():
-        lacking = "negative" if positive.all() else "positive"
-        return Estimate.not_measured(f"no {lacking} face to compare with", n=len(scores), subjects=people)
-    kinds = [len(np.unique(subjects[positive == kind])) for kind in (True, False)]
-    for count, kind in zip(kinds, ("positive", "negative"), strict=True):
-        if count < rules.min_subjects:
-            reason = (
-                f"{count} {'person' if count == 1 else 'people'} with a {kind} face; {rules.min_subjects} are needed"
-            )
-            return Estimate.not_measured(reason, n=len(scores), subjects=people)
+    lacking = few_of_a_kind(positive, subjects, rules)
+    if lacking is not None:
+        return lacking
     value, influence = auroc_influence(scores, positive)
     if 0 < value < 1:
-        _, person = np.unique(subjects, return_inverse=True)
-        parts = [total_at(person.reshape(-1), influence * (positive == kind), people) for kind in (True, False)]
-        variance, degrees = _variance(parts[0], parts[1], kinds[0], kinds[1])
+        variance, degrees = variance_of_kinds(influence, positive, subjects)
         low, high = logit_limits(value, variance, degrees + 1, rules.level)
         method = METHOD
     else:
-        pairs = np.asarray([float(max(min(*kinds, people // 2), 1))])
-        limits = clopper_pearson(value * pairs, pairs, rules.level)
-        low, high = float(limits[0][0]), float(limits[1][0])
+        low, high = separated_limits(value, positive, subjects, rules)
         method = METHOD_SEPARATED
     return Estimate(value=value, low=low, high=high, level=rules.level, method=method, n=len(scores), subjects=people)
+
+
+def few_of_a_kind(positive: NDArray[np.bool_], subjects: Integers, rules: StatisticsRules) -> Estimate | None:
+    """Return why two kinds of faces cannot be held against each other, ``None`` where they can.
+
+    Args:
+        positive: whether the face is of the positive kind, shape (n,).
+        subjects: person of each face, shape (n,).
+        rules: smallest number of people, of those with a positive and of those with a negative face too.
+    """
+    faces, people = len(positive), len(np.unique(subjects))
+    if people < rules.min_subjects:
+        return too_few(people, faces, rules)
+    if positive.all() or not positive.any():
+        lacking = "negative" if positive.all() else "positive"
+        return Estimate.not_measured(f"no {lacking} face to compare with", n=faces, subjects=people)
+    for kind, name in ((True, "positive"), (False, "negative")):
+        count = len(np.unique(subjects[positive == kind]))
+        if count < rules.min_subjects:
+            of = f"{count} {'person' if count == 1 else 'people'} with a {name} face"
+            return Estimate.not_measured(f"{of}; {rules.min_subjects} are needed", n=faces, subjects=people)
+    return None
+
+
+def separated_limits(
+    value: float, positive: NDArray[np.bool_], subjects: Integers, rules: StatisticsRules
+) -> tuple[float, float]:
+    """Return the limits of a rate of 0 or 1 over pairs of a positive and a negative face, all of different people."""
+    kinds = [len(np.unique(subjects[positive == kind])) for kind in (True, False)]
+    pairs = np.asarray([float(max(min(*kinds, len(np.unique(subjects)) // 2), 1))])
+    limits = clopper_pearson(value * pairs, pairs, rules.level)
+    return float(limits[0][0]), float(limits[1][0])
+
+
+def variance_of_kinds(influence: Floats, positive: NDArray[np.bool_], subjects: Integers) -> tuple[float, int]:
+    """Return error variance of a statistic of two kinds of faces, and its degrees of freedom; see :func:`auroc`.
+
+    Args:
+        influence: how much each face moves the statistic, shape (n,); sums to 0 over each kind.
+        positive: whether the face is of the positive kind, shape (n,); there are both kinds.
+        subjects: person of each face, shape (n,).
+    """
+    present, person = np.unique(subjects, return_inverse=True)
+    parts = [total_at(person.reshape(-1), influence * (positive == kind), len(present)) for kind in (True, False)]
+    kinds = [len(np.unique(subjects[positive == kind])) for kind in (True, False)]
+    return _variance(parts[0], parts[1], kinds[0], kinds[1])
 
 
 def _variance(a: Floats, b: Floats, positive: int, negative: int) -> tuple[float, int]:
