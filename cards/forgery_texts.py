@@ -65,5 +65,18 @@ _LOCALISATION: Mapping[str, tuple[str, str]] = {
     "mask_holds_change.null_share": ("a mask's share of the crop", "what a mask at random would hold of the change"),
     "mask_holds_change.over_share": ("change inside the mask beyond chance", "less the mask's share of the crop"),
 }
-FORGERY_TEXTS: Mapping[str, tuple[str, str]] = {**_LOCALISATION}
+_DETECTION: Mapping[str, tuple[str, str]] = {
+    "eer": ("EER", "equal error rate: share of misses where as many genuine faces are called forged; lower is better"),
+    "ap": ("average precision", "mean precision over the forgeries, at the share of forgeries of all labelled faces"),
+    "apcer": ("APCER", "share of forgeries that are called genuine at the stated threshold"),
+    "bpcer": ("BPCER", "share of genuine faces that are called forged at the stated threshold"),
+    "auroc.null": ("AUROC of a score that knows nothing", "0.5, whatever the data"),
+    "eer.null": ("EER of a score that knows nothing", "0.5, whatever the data"),
+    "ap.null": ("average precision of a score that knows nothing", "the share of forgeries"),
+    "eer.threshold": ("threshold of the EER", "probability of a forgery at which both errors are equal on these faces"),
+    "auroc_lost": ("AUROC lost", "AUROC of the faces as they are less that under the condition"),
+    "apcer_rise": ("rise of the APCER", "APCER under the condition less that of the faces as they are"),
+    "bpcer_rise": ("rise of the BPCER", "BPCER under the condition less that of the faces as they are"),
+}
+FORGERY_TEXTS: Mapping[str, tuple[str, str]] = {**_DETECTION, **_LOCALISATION}
 """Title and meaning by metric."""
