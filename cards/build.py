@@ -24,7 +24,7 @@ TASKS = {
     "forgery": "face forgery detection",
     "verification": "face verification",
 }
-_HEADLINE_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "ece")
+_HEADLINE_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "eer", "ece")
 
 
 def build_card(results: AuditResults, statements: Statements, folder: Path) -> Card:
@@ -68,7 +68,7 @@ def build_card(results: AuditResults, statements: Statements, folder: Path) -> C
 def headline(results: AuditResults) -> list[Measurement]:
     """Return the usual measures over all faces that have a value, in their usual order."""
     found: dict[str, Measurement] = {}
-    for probe in measured_by("performance", results):
+    for probe in (*measured_by("performance", results), *measured_by("forgery_detection", results)):
         for item in probe.measurements:
             if not item.slice and not item.condition and item.estimate.value is not None:
                 found.setdefault(item.metric, item)  # of two uses of the probe the first is quoted

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..core.results import AuditResults
+from ..core.results import AuditResults, ProbeResult
+from .backdoors import BACKDOOR_BLOCKS
 from .conditions import perturbs
+from .forgery import FORGERY_BLOCKS
 from .gaps import gap_blocks
 from .indices import index_blocks, index_meanings
 from .losses import losses_of
 from .robustness import for_card, robustness_blocks
 from .sentences import group_sentences, overall_sentences, robustness_sentences
-from .slices import by_grouping
+from .slices import Grouped, by_grouping
 from .statements import Statements
 from .stating import stated
 from .tables import definitions, group_blocks, overall_blocks, without_rest
@@ -22,6 +24,8 @@ from .wording import plural, probe_title
 BARRETT = "Barrett et al. 2019, Psychological Science in the Public Interest 20(1)"
 MOST_CELLS = 3000
 """Measurements by group that a card shows; a card with more is read by nobody."""
+_OWN_WORDS = {**FORGERY_BLOCKS, **BACKDOOR_BLOCKS}
+"""Probes whose tables would be read by nobody, by name, with what is told of them instead."""
 _SEVERITY = {"high": "High", "medium": "Medium", "low": "Low"}
 
 
@@ -47,10 +51,22 @@ def _overall(results: AuditResults) -> Iterator[Block]:
         for grouped in by_grouping(probe, results.data.attributes):
             if not grouped.attributes:
                 yield Heading(probe_title(probe, results))
-                yield from robustness_blocks(probe, results) if perturbs(probe) else overall_blocks(grouped)
-    sentences = (*overall_sentences(results), *robustness_sentences(results))
+                yield from _of_probe(probe, grouped, results)
+    sentences = (*overall_sentences(results, _OWN_WORDS), *robustness_sentences(results))
     if sentences:
         yield BulletList(sentences)
+
+
+def _of_probe(probe: ProbeResult, grouped: Grouped, results: AuditResults) -> Iterator[Block]:
+    """Yield what a probe found over all faces."""
+    own = _OWN_WORDS.get(probe.probe)
+    told = list(own(probe)) if own is not None else []
+    if told:
+        yield from told
+    elif perturbs(probe):
+        yield from robustness_blocks(probe, results)
+    else:
+        yield from overall_blocks(grouped)
 
 
 def _by_group(results: AuditResults, intersectional: bool) -> Iterator[Block]:
@@ -141,6 +157,11 @@ def _reading(results: AuditResults) -> list[str]:
             "The labels name posed or perceived expressions. A prediction reports what annotators would "
             "perceive in a face; "
             f"it is not evidence of what a person feels ({BARRETT})."
+        )
+    if results.target.task == "forgery":
+        texts.append(
+            "The label forged says how a picture came about, as the data have it, and nothing of what anybody meant "
+            "by it. A face that the model does not call forged is not thereby genuine."
         )
     if any(probe.probe == "global_heatmaps" for probe in results.probes):
         texts.append(

@@ -7,7 +7,7 @@ differences between groups are tested by probes that yield findings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from ..core.pair_tables import ACROSS
 from ..core.results import AuditResults, Measurement, ProbeResult
@@ -97,10 +97,15 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def overall_sentences(results: AuditResults) -> Iterator[Paragraph]:
-    """Yield a sentence for each measurement over all faces that has a null."""
+def overall_sentences(results: AuditResults, told: Container[str] = ()) -> Iterator[Paragraph]:
+    """Yield a sentence for each measurement over all faces that has a null.
+
+    Args:
+        results: of the audit.
+        told: names of probes that are told in words of their own.
+    """
     for probe in results.probes:
-        for measurement in probe.measurements:
+        for measurement in probe.measurements if probe.probe not in told else ():
             over_all = not set(measurement.slice) & set(results.data.attributes)
             if over_all and not is_null(measurement.metric) and not is_detail(measurement, results.data.attributes):
                 sentence = against_nulls(measurement, probe)

@@ -18,6 +18,8 @@ _NUMERIC = re.compile(r"-?[\d.,]+(/\d+)?(e-?\d+)?")
 WIDEST = 8
 CHANGED = "changed"
 """Part of a slice that names what differs in pairs of pictures."""
+METHOD = "method"
+"""Part of a slice that names how faces were forged."""
 NOTHING = "–"
 
 
@@ -100,7 +102,7 @@ def _by_class(grouped: Grouped, columns: Sequence[Column], changed: str = "") ->
         body: list[tuple[Part, ...]] = []
         silent: dict[str, list[str]] = {}
         for row in rows:
-            name = row[0][1] if _names(row) in (("label",), (CHANGED,)) else pairs_text(dict(row))
+            name = row[0][1] if _names(row) in (("label",), (CHANGED,), (METHOD,)) else pairs_text(dict(row))
             cells = [_cell(grouped, (), metric, (*row, *beside), condition) for metric, beside, condition in part]
             quoted = [cell.estimate for cell in cells if isinstance(cell, MeasurementRef)]
             if any(estimate.value is not None for estimate in quoted):
@@ -112,8 +114,8 @@ def _by_class(grouped: Grouped, columns: Sequence[Column], changed: str = "") ->
             place_title(metric, {} if changed else dict(beside), dict(at), grouped.probe) for metric, beside, at in part
         )
         if body:
-            what = CHANGED if all(_names(row) == (CHANGED,) for row in rows) else "class"
-            caption = "Over all pairs, by what was changed" if what == CHANGED else "Over all faces, by class"
+            what = next((name for name in (CHANGED, METHOD) if all(_names(row) == (name,) for row in rows)), "class")
+            caption = "Over all pairs, by what was changed" if what == CHANGED else f"Over all faces, by {what}"
             yield TableBlock(
                 (what, *titles), tuple(body), f"Over all pairs, changed: {changed}" if changed else caption
             )

@@ -117,6 +117,7 @@ def _units(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
 
 def _nulls(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     drawn = {"energy"} if run.table(probe, "units.csv") is not None else set()
+    drawn |= {"auroc"} if run.table(probe, "roc.csv") is not None else set()  # it stands beside chance already
     yield from null_figures(probe, run.results, drawn)
 
 
@@ -193,11 +194,11 @@ def _drill(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
 
 
 def _flags(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
-    yield from flag_figures(run.table(probe, "scan.csv") or ())
+    yield from flag_figures(probe, run.table(probe, "scan.csv") or ())
 
 
 def _scan(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
-    yield from scan_figures(run.table(probe, "scan.csv") or (), run.table(probe, "calibration.csv"))
+    yield from scan_figures(probe, run.table(probe, "scan.csv") or (), run.table(probe, "calibration.csv"))
 
 
 def _triggers(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:

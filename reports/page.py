@@ -239,9 +239,12 @@ def _view(run: RunFiles, probe: ProbeResult) -> ProbeView:
     if silent is not None:
         whole_blocks = [silent]
     lead = [block for block in whole_blocks if probe.pillar == "performance" or not figures]
-    if probe.pillar != "performance" and sum(isinstance(block, TableBlock) for block in lead) > MOST_OPEN:
-        tables = [place for place, block in enumerate(lead, start=1) if isinstance(block, TableBlock)]
-        lead = lead[: tables[MOST_OPEN - 1]]  # the others are unfolded by who wants them
+    most = MOST_OPEN
+    if probe.pillar == "performance":  # of what was measured under conditions figures tell first
+        most = 1 if any(item.condition for item in probe.measurements) else len(lead)
+    tables = [place for place, block in enumerate(lead, start=1) if isinstance(block, TableBlock)]
+    if len(tables) > most:
+        lead = lead[: tables[most - 1]]  # the others are unfolded by who wants them
     further = [block for block in whole_blocks if block not in lead]
     params = tuple((name, _param(value)) for name, value in probe.params.items())
     gaps, folded = _first_table(tuple(gap_blocks(probe)))

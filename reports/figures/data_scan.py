@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ...cards.tree import TableBlock
-from ...cards.wording import number
+from ...cards.tables import ref
+from ...cards.tree import Part, TableBlock
+from ...cards.wording import metric_title, number
+from ...core.results import ProbeResult
 from .cells import UNSAID, Row, count_of, rows_of, value_of
 from .panel import FigureGroup, Panel
 from .theme import BLUE, GRID, INK, MUTED, Drawing, plain
 
 NEEDED = ("method", "flagged", "faces", "false_alarm_rate")
 ROW = 44
+_RIGHT = "flags_right_at_most"
+_FURTHER = ("false_alarms", "flags_beyond_chance.p", "stamped_found", "stamped_auroc", _RIGHT, "flags_right")
 _CAPTION = (
     "Point: how many training images were flagged. Grey bar: how many the stated rate of false alarms flags where "
     "nothing is poisoned. What lies within the bar needs no poison; what lies beyond it says how many flags, not which "
@@ -19,7 +23,7 @@ _CAPTION = (
 )
 
 
-def flag_figures(table: Sequence[Sequence[str]]) -> Iterator[FigureGroup]:
+def flag_figures(probe: ProbeResult, table: Sequence[Sequence[str]]) -> Iterator[FigureGroup]:
     """Draw a table with a row for each way of scanning, whose first row names the columns of ``NEEDED``."""
     rows = rows_of(table, NEEDED)
     known = [row for row in rows if value_of(row, "flagged") is not None and value_of(row, "faces")]
@@ -64,7 +68,9 @@ def flag_figures(table: Sequence[Sequence[str]]) -> Iterator[FigureGroup]:
     alt += " ".join(map(_told, known))
     silent = [row for row in rows if row not in known]
     caption = " ".join(f"{_words(row)} was not measured: {row.get('reason') or UNSAID}." for row in silent)
-    yield FigureGroup("Flags beside false alarms", (Panel("flags", drawn, _table(rows), alt, caption),), _CAPTION)
+    yield FigureGroup(
+        "Flags beside false alarms", (Panel("flags", drawn, _table(probe, rows), alt, caption),), _CAPTION
+    )
 
 
 def _words(row: Row) -> str:
@@ -82,19 +88,34 @@ def _count(row: Row, name: str) -> str:
     return "–" if count is None else f"{count:,}"
 
 
-def _table(rows: Sequence[Row]) -> TableBlock:
-    body = []
+def _table(probe: ProbeResult, rows: Sequence[Row]) -> TableBlock:
+    """Tabulate each way of scanning; what the probe measured is quoted, with its interval."""
+    seen = {item.metric for item in probe.measurements}
+    quotes = [name for name in ("flagged", *_FURTHER) if name in seen]
+    body: list[tuple[Part, ...]] = []
     for row in rows:
         rate, right = value_of(row, "false_alarm_rate"), value_of(row, "expected_right_at_most")
+        cells = [_quoted(probe, metric, row["method"]) for metric in quotes]
         body.append(
             (
                 _words(row),
                 _count(row, "faces"),
                 _count(row, "flagged"),
                 "–" if rate is None else number(rate),
-                "–" if right is None else number(right),
+                *cells,
+                *(() if _RIGHT in quotes else ("–" if right is None else number(right),)),
                 row.get("reason") or "–",
             )
         )
-    heads = ("method", "images", "flagged", "false-alarm rate", "right at most", "why not")
+    titles = [metric_title(name, probe.probe) for name in quotes]
+    last = () if _RIGHT in quotes else ("right at most",)
+    heads = ("method", "images", "flagged", "false-alarm rate", *titles, *last, "why not")
     return TableBlock(heads, tuple(body), "Flags beside false alarms")
+
+
+def _quoted(probe: ProbeResult, metric: str, method: str) -> Part:
+    """Quote what was measured of a method, whatever else its condition says."""
+    found = [
+        m for m in probe.measurements if m.metric == metric and m.condition.get("method") == method and not m.slice
+    ]
+    return ref(found[0]) if found else "–"

@@ -13,13 +13,14 @@ from ...core.results import Measurement, ProbeResult
 from .panel import FigureGroup, Panel
 from .theme import DASHES, MUTED, SERIES, SYMBOLS, Drawing, plain
 
-METRICS = ("auroc", "eer", "ap", "accuracy", "apcer", "bpcer")
+METRICS = ("auroc", "auroc_lost", "eer", "ap", "accuracy", "apcer", "bpcer")
 CHANCE = {"auroc": 0.5, "eer": 0.5}
+LOST = "auroc_lost"
 MOST_LINES = 6
 AS_THEY_ARE = "as they are"
 _CAPTION = (
-    "From faces as they are on, each step is a smaller file or picture, genuine and forged faces alike. Bands are "
-    "intervals; the same faces stand at every step, so bands that overlap are no test of a loss."
+    "Each step is a smaller file or picture, genuine and forged faces alike. Bands are intervals, and bands that "
+    "overlap are no test of a loss: what was lost on the same faces has intervals of its own."
 )
 
 
@@ -76,7 +77,11 @@ def _lines(
     for name, points in found.items():
         points.sort(key=lambda point: point[0].depth if point[0] is not None else 0.0)
         lines[name] = [*([(None, clean[name])] if name in clean else []), *points]
-    return {name: points for name, points in lines.items() if len(points) > 1}
+    return {name: points for name, points in lines.items() if _steps_measured(points) and len(points) > 1}
+
+
+def _steps_measured(points: Sequence[tuple[_Step | None, Measurement]]) -> int:
+    return sum(step is not None and item.estimate.value is not None for step, item in points)
 
 
 def _panel(
@@ -87,7 +92,8 @@ def _panel(
     steps: Mapping[int, _Step],
 ) -> Panel:
     here = sorted({step for step in steps.values() if step.ladder == ladder}, key=lambda step: step.depth)
-    ticks = [AS_THEY_ARE, *dict.fromkeys(step.tick for step in here)]
+    clean = any(step is None for points in lines.values() for step, _ in points)
+    ticks = [*([AS_THEY_ARE] if clean else []), *dict.fromkeys(step.tick for step in here)]
     shown = dict(list(lines.items())[:MOST_LINES])
     title = metric_title(metric, probe.probe)
     drawn = Drawing(
@@ -99,7 +105,7 @@ def _panel(
             "ticktext": [plain(tick, 14) for tick in ticks],
             "range": [-0.2, len(ticks) - 0.8],
         },
-        yaxis={"range": [-0.02, 1.02], "title": {"text": plain(title)}, "zeroline": False},
+        yaxis={"range": _range(metric, shown), "title": {"text": plain(title)}, "zeroline": metric == LOST},
         margin={"t": 36 if len(shown) > 1 else 14, "b": 48},
     )
     if metric in CHANCE:
@@ -114,12 +120,21 @@ def _panel(
     for name, points in lines.items():
         cells = {AS_THEY_ARE if step is None else step.tick: item for step, item in points}
         rows.append((_named(name), *(ref(cells[tick]) if tick in cells else "–" for tick in ticks)))
-    heads = (AS_THEY_ARE, *(f"{ladder} {tick}" for tick in ticks[1:]))
+    heads = (tick if tick == AS_THEY_ARE else f"{ladder} {tick}" for tick in ticks)
     alt = f"{title} at each {ladder}, one line for each of {', '.join(map(_named, shown))}."
     told = [f"The band is that of {_named('')}; the other intervals stand in the table."] if len(shown) > 1 else []
     told += [f"Drawn are the first {len(shown)} of {len(lines)} lines."] if len(shown) < len(lines) else []
     table = TableBlock(("forgeries", *heads), tuple(rows), title)
     return Panel(f"by {ladder}", drawn, table, alt, " ".join(told), title)
+
+
+def _range(metric: str, lines: Mapping[str, Sequence[tuple[_Step | None, Measurement]]]) -> list[float]:
+    if metric != LOST:
+        return [-0.02, 1.02]
+    found = [item.estimate for points in lines.values() for _, item in points]
+    ends = [value for each in found for value in (each.value, each.low, each.high) if value is not None]
+    low, high = min(0.0, *ends), max(0.1, *ends)
+    return [low - 0.04 * (high - low), high + 0.04 * (high - low)]
 
 
 def _named(method: str) -> str:

@@ -53,7 +53,7 @@ def localisation_figures(
         Picture(Markup('<div class="trios">{}</div>').format(items), shows_faces=not stand_in),
         TableBlock(("face", "method", "IoU", "IoU of everything"), rows, "Maps of single forgeries"),
         f"{len(entries)} forged faces, each beside the detector's map and the mask of what was changed.",
-        " ".join(filter(None, (_READ, str(told.get("rule") or ""), _STAND_IN if stand_in else ""))),
+        " ".join(filter(None, (_READ, str(told.get("rule") or (_STAND_IN if stand_in else ""))))),
     )
     yield FigureGroup("Where the detector looks, and what was changed", (panel,))
 

@@ -3,36 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import exp
 
 from markupsafe import Markup
 
-from ...cards.tree import TableBlock
-from ...cards.wording import number
-from .cells import Row, rows_of, value_of
+from ...cards.tree import Part, TableBlock
+from ...cards.wording import interval, number
+from ...core.results import Estimate, ProbeResult
+from .cells import UNSAID, Row, quoted, rows_of, value_of
 from .panel import FigureGroup, Panel
 from .picture import Picture
 from .theme import BLUE, GRID, INK, MUTED, ROSE, Drawing, plain
 
 NEEDED = ("class", "family", "size", "reference_mean", "reference_sd", "z", "p_adjusted")
 OF_NETS = ("net", "class", "family", "size")
-SMALL = 0.05
+ALPHA = 0.05
 DEEPEST = 6.0
 ROW = 34
 MOST_CLASSES = 30
+FLAGGED = "references_flagged"
+BELOW = "below_references"
 _CAPTION = (
-    "A backdoor makes a class easy to reach: the change that turns every face into it is then smaller than in clean "
-    "nets. Sizes differ between classes of clean nets too, so each is read beside the reference nets, and p is "
-    "adjusted for every class and family asked."
+    "A backdoor makes a class easy to reach: the change that turns faces into it is then smaller than in clean nets. "
+    "Sizes differ between classes of clean nets too, so each is read beside the reference nets, and p is adjusted for "
+    "every class and family asked. That nothing is flagged does not show that there is no backdoor."
+)
+_ALONE = (
+    "Sizes differ between classes of clean nets by more than a trigger moves them, so without reference nets the "
+    "smallest is no sign of a backdoor."
 )
 
 
+@dataclass(frozen=True)
+class _Scan:
+    probe: ProbeResult
+    rows: Sequence[Row]
+    nets: Sequence[Row]
+
+    @property
+    def alpha(self) -> float:
+        """The adjusted p below which a class is flagged."""
+        found = self.probe.params.get("alpha")
+        return float(found) if isinstance(found, (int, float)) else ALPHA
+
+    def flagged(self, row: Row) -> bool:
+        """Whether the scan flags this class by this family."""
+        p = value_of(row, "p_adjusted")
+        return p is not None and p < self.alpha
+
+    def of(self, family: str) -> _Scan:
+        """Return one family."""
+        return _Scan(self.probe, [row for row in self.rows if row["family"] == family], self.nets)
+
+
 def scan_figures(
-    table: Sequence[Sequence[str]], reference: Sequence[Sequence[str]] | None = None
+    probe: ProbeResult, table: Sequence[Sequence[str]], reference: Sequence[Sequence[str]] | None = None
 ) -> Iterator[FigureGroup]:
     """Draw what a scan found.
 
     Args:
+        probe: that scanned; the numbers of its tables are quoted from its measurements.
         table: a row for each class and family of changes; its first row names the columns of ``NEEDED``.
             ``reference_mean`` and ``reference_sd`` are of the logarithm of the size.
         reference: sizes in each reference net; its first row names the columns of ``OF_NETS``.
@@ -40,95 +71,120 @@ def scan_figures(
     rows = [row for row in rows_of(table, NEEDED) if value_of(row, "size") is not None]
     if not rows:
         return
-    nets = rows_of(reference or (), OF_NETS)
+    scan = _Scan(probe, rows, rows_of(reference or (), OF_NETS))
     families = list(dict.fromkeys(row["family"] for row in rows))
-    panels = [_every(rows, families)]
-    panels += [_strip(name, [row for row in rows if row["family"] == name], nets) for name in families]
+    if all(value_of(row, "z") is None for row in rows):
+        yield FigureGroup("Sizes without reference nets", (_table_panel(scan, families, "size"),), _ALONE)
+        return
+    panels = [_table_panel(scan, families, "z"), *(_strip(name, scan.of(name)) for name in families)]
     yield FigureGroup("Beside clean reference nets", tuple(panels), _CAPTION)
 
 
-def _every(rows: Sequence[Row], families: Sequence[str]) -> Panel:
-    """Tabulate how many standard errors each size lies below the reference nets; small p stands out."""
-    classes = list(dict.fromkeys(row["class"] for row in rows))
-    found = {(row["class"], row["family"]): row for row in rows}
+def _table_panel(scan: _Scan, families: Sequence[str], shown: str) -> Panel:
+    """Tabulate, by class and family, how far each size lies below the reference nets, or the bare sizes."""
+    classes = list(dict.fromkeys(row["class"] for row in scan.rows))
+    found = {(row["class"], row["family"]): row for row in scan.rows}
     head = Markup("").join(Markup('<th scope="col">{}</th>').format(_words(name)) for name in families)
     body = Markup("").join(
         Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-            name, Markup("").join(_cell(found.get((name, family))) for family in families)
+            name, Markup("").join(_cell(scan, found.get((name, family)), shown) for family in families)
         )
         for name in classes
     )
     markup = Markup(
-        '<div class="table units" role="group" tabindex="0" aria-label="z by class and family"><table><thead><tr>'
-        '<th scope="col">z, by class</th>{}</tr></thead><tbody>{}</tbody></table></div>'
-    ).format(head, body)
-    small = [row for row in rows if (value_of(row, "p_adjusted") or 1.0) < SMALL]
-    told = (
-        f"Framed: adjusted p below {SMALL:g} ({', '.join(_place(row) for row in small)})."
-        if small
-        else f"No adjusted p is below {SMALL:g}."
-    )
+        '<div class="table units" role="group" tabindex="0" aria-label="{0} by class and family"><table><thead><tr>'
+        '<th scope="col">{0}, by class</th>{1}</tr></thead><tbody>{2}</tbody></table></div>'
+    ).format(shown, head, body)
+    if shown == "size":
+        why = next((row["reason"] for row in scan.rows if row.get("reason")), UNSAID)
+        alt = "Size of the smallest change found for each class (rows) and family (columns)."
+        return Panel("every family", Picture(markup), _table(scan), alt, f"Not measured beside clean nets: {why}.")
+    told = _verdict(scan)
     alt = f"How far the change found for each class (rows) and family (columns) lies below the reference nets. {told}"
-    return Panel(
-        "every family", Picture(markup), _table(rows), alt, f"z: how far below them; darker is farther. {told}"
+    caption = f"z: how many deviations below the reference nets; darker is farther. {told}"
+    return Panel("every family", Picture(markup), _table(scan), alt, caption)
+
+
+def _verdict(scan: _Scan) -> str:
+    """Say what is flagged at which alpha, and how many clean nets would be."""
+    small = [row for row in scan.rows if scan.flagged(row)]
+    known = [row for row in scan.rows if value_of(row, "p_adjusted") is not None]
+    if small:
+        told = f"Framed: adjusted p below {scan.alpha:g} ({', '.join(map(_place, small))})."
+    else:
+        first = min(known, key=lambda row: value_of(row, "p_adjusted") or 0.0, default=None)
+        least = f", the smallest is {_figure(first, 'p_adjusted')} ({_place(first)})" if first is not None else ""
+        told = f"No adjusted p is below {scan.alpha:g}{least}."
+    alarms = next((item.estimate for item in scan.probe.measurements if item.metric == FLAGGED), None)
+    if alarms is not None and alarms.value is not None:
+        share = f"{number(alarms.value)} {interval(alarms)}"
+        count = f"{alarms.count:.0f} of {alarms.n}" if alarms.count is not None else "this share of the"
+        told += f" Judged by the others, {count} clean reference nets would be flagged (rate {share})."
+    return told
+
+
+def _cell(scan: _Scan, row: Row | None, shown: str) -> Markup:
+    value = None if row is None else value_of(row, shown)
+    if row is None or value is None:
+        why = "" if row is None else row.get("reason") or ""
+        return Markup('<td><span class="none" title="{}">–</span></td>').format(why)
+    strength = round(100 * min(1.0, max(0.0, value) / DEEPEST)) if shown == "z" else 0
+    text = f"{value:.1f}".replace("-", "−") if shown == "z" else number(value)
+    return Markup('<td class="{own}" style="--strength:{strength}%" title="{title}"><span>{text}</span></td>').format(
+        own="own above" if scan.flagged(row) else "", strength=strength, title=_hover(row), text=text
     )
 
 
-def _cell(row: Row | None) -> Markup:
-    z = None if row is None else value_of(row, "z")
-    if row is None or z is None:
-        return Markup('<td><span class="none">–</span></td>')
-    p = value_of(row, "p_adjusted")
-    strength = round(100 * min(1.0, max(0.0, z) / DEEPEST))
-    own = " own above" if p is not None and p < SMALL else ""
-    return Markup('<td class="{own}" style="--strength:{strength}%" title="{title}"><span>{z}</span></td>').format(
-        own=own.strip(), strength=strength, title=_hover(row), z=f"{z:.1f}".replace("-", "−")
-    )
-
-
-def _strip(family: str, rows: Sequence[Row], nets: Sequence[Row]) -> Panel:
+def _strip(family: str, scan: _Scan) -> Panel:
     """Draw the size of each class in every reference net and in the audited one, on a logarithmic axis."""
-    shown = rows[:MOST_CLASSES]
+    rows = scan.rows[:MOST_CLASSES]
     drawn = Drawing(
-        height=90 + ROW * len(shown),
+        height=90 + ROW * len(rows),
         showlegend=True,
-        xaxis={"type": "log", "title": {"text": "size of the smallest change, logarithmic"}, "zeroline": False},
+        xaxis={"type": "log", "title": {"text": f"size, {_unit(rows)}; logarithmic"}, "zeroline": False},
         yaxis={
-            "range": [len(shown), 0],
-            "tickvals": [place + 0.5 for place in range(len(shown))],
-            "ticktext": [plain(row["class"], 30) for row in shown],
+            "range": [len(rows), 0],
+            "tickvals": [place + 0.5 for place in range(len(rows))],
+            "ticktext": [plain(row["class"], 30) for row in rows],
             "showgrid": False,
             "zeroline": False,
             "tickfont": {"color": INK, "size": 13},
         },
         margin={"t": 34, "b": 46},
     )
-    _spread(drawn, shown)
-    _nets(drawn, family, shown, nets)
-    marked = [(value_of(row, "p_adjusted") or 1.0) < SMALL for row in shown]
+    _spread(drawn, rows)
+    _nets(drawn, family, rows, scan.nets)
+    _limits(drawn, rows)
+    small = [scan.flagged(row) for row in rows]
+    reached = [row.get("reached", "True").lower() != "false" for row in rows]
     drawn.scatter(
-        x=[value_of(row, "size") for row in shown],
-        y=[place + 0.5 for place in range(len(shown))],
+        x=[value_of(row, "size") for row in rows],
+        y=[place + 0.5 for place in range(len(rows))],
         mode="markers",
         name="the audited net",
         marker={
             "size": 12,
-            "symbol": "diamond",
-            "color": [ROSE if small else BLUE for small in marked],
-            "line": {"width": 0},
+            "symbol": ["diamond" if each else "diamond-open" for each in reached],
+            "color": [ROSE if each else BLUE for each in small],
         },
         hoverinfo="text",
-        hovertext=[plain(_hover(row), 200) for row in shown],
+        hovertext=[plain(_hover(row), 200) for row in rows],
         cliponaxis=False,
     )
     alt = (
         f"Size of the smallest {_words(family)} change that reaches each class, in the audited net and in the "
         "reference nets, on a logarithmic axis."
     )
-    red = f" Red: adjusted p below {SMALL:g}." if any(marked) else ""
-    left = f" Drawn are the first {len(shown)} of {len(rows)} classes." if len(shown) < len(rows) else ""
-    caption = f"Grey: the reference nets, with their mean and twice their standard deviation either way.{red}{left}"
-    return Panel(_words(family), drawn, _table(rows), alt, caption)
+    told = ["Grey: the reference nets, with their mean and twice their standard deviation either way."]
+    told += [f"Red: adjusted p below {scan.alpha:g}."] if any(small) else []
+    told += [] if all(reached) else ["Hollow: no change reached the class; drawn is the largest that was tried."]
+    if len(rows) < len(scan.rows):
+        told.append(f"Drawn are the first {len(rows)} of {len(scan.rows)} classes.")
+    return Panel(_words(family), drawn, _table(scan), alt, " ".join(told))
+
+
+def _unit(rows: Sequence[Row]) -> str:
+    return next((row["unit"] for row in rows if row.get("unit")), "as the family measures it")
 
 
 def _spread(drawn: Drawing, rows: Sequence[Row]) -> None:
@@ -139,10 +195,8 @@ def _spread(drawn: Drawing, rows: Sequence[Row]) -> None:
         if mean is not None and sd is not None:
             x += [exp(mean - 2 * sd), exp(mean + 2 * sd), None]
             y += [place + 0.5, place + 0.5, None]
-    if x:
-        drawn.scatter(
-            x=x, y=y, mode="lines", line={"color": GRID, "width": 14}, hoverinfo="skip", showlegend=False
-        )  # fmt: skip
+    line = {"color": GRID, "width": 14}
+    drawn.scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
 
 
 def _nets(drawn: Drawing, family: str, rows: Sequence[Row], nets: Sequence[Row]) -> None:
@@ -156,7 +210,24 @@ def _nets(drawn: Drawing, family: str, rows: Sequence[Row], nets: Sequence[Row])
             name="reference nets",
             marker={"size": 11, "symbol": "line-ns", "color": MUTED, "line": {"width": 1.6, "color": MUTED}},
             hoverinfo="text",
-            hovertext=[f"{plain(row['net'])}<br>{plain(row['class'])}: {_size(row)}" for row in here],
+            hovertext=[f"{plain(row['net'])}<br>{plain(row['class'])}: {_figure(row, 'size')}" for row in here],
+            cliponaxis=False,
+        )
+
+
+def _limits(drawn: Drawing, rows: Sequence[Row]) -> None:
+    """Mark below which size each class would be flagged, where the table says so."""
+    known = [(value_of(row, "flagged_below"), place) for place, row in enumerate(rows)]
+    known = [(limit, place) for limit, place in known if limit]
+    if known:
+        drawn.scatter(
+            x=[limit for limit, _ in known],
+            y=[place + 0.5 for _, place in known],
+            mode="markers",
+            name="flagged below",
+            marker={"size": 16, "symbol": "line-ns", "color": ROSE, "line": {"width": 2.2, "color": ROSE}},
+            hoverinfo="text",
+            hovertext=[f"flagged below {number(limit or 0.0)}" for limit, _ in known],
             cliponaxis=False,
         )
 
@@ -169,35 +240,25 @@ def _place(row: Row) -> str:
     return f"{row['class']}, {_words(row['family'])}"
 
 
-def _size(row: Row) -> str:
-    value = value_of(row, "size")
-    return "–" if value is None else number(value)
-
-
 def _figure(row: Row, name: str) -> str:
     value = value_of(row, name)
     return "–" if value is None else number(value)
 
 
 def _hover(row: Row) -> str:
-    return f"{_place(row)}: size {_size(row)}, z {_figure(row, 'z')}, adjusted p {_figure(row, 'p_adjusted')}"
+    return f"{_place(row)}: size {_figure(row, 'size')}, z {_figure(row, 'z')}, adjusted p {_figure(row, 'p_adjusted')}"
 
 
-def _table(rows: Sequence[Row]) -> TableBlock:
+def _table(scan: _Scan) -> TableBlock:
     """Tabulate the ranking: what lies farthest below the reference nets first."""
-    ranked = sorted(rows, key=lambda row: -(value_of(row, "z") or 0.0))
-    body = []
-    for row in ranked:
-        mean = value_of(row, "reference_mean")
+    body: list[tuple[Part, ...]] = []
+    for row in sorted(scan.rows, key=lambda row: -(value_of(row, "z") or 0.0)):
+        mean, z = value_of(row, "reference_mean"), value_of(row, "z")
         typical = "–" if mean is None else number(exp(mean))
-        body.append(
-            (
-                row["class"],
-                _words(row["family"]),
-                _size(row),
-                typical,
-                *(_figure(row, name) for name in ("z", "p_adjusted", "success")),
-            )
-        )
+        place = {"family": row["family"], "towards": row["class"]}
+        none = Estimate.not_measured(row.get("reason") or UNSAID)
+        below = quoted(scan.probe, BELOW, place, none if z is None else Estimate(value=z))
+        further = [_figure(row, name) for name in ("p_adjusted", "success")]
+        body.append((row["class"], _words(row["family"]), _figure(row, "size"), typical, below, *further))
     heads = ("class", "family", "size", "in reference nets", "z", "adjusted p", "success")
     return TableBlock(heads, tuple(body), "Ranking of classes and families")

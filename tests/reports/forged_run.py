@@ -202,7 +202,7 @@ class ForgedRun:
 
     def scan(self) -> ProbeResult:
         classes = self.robust.faces.classes
-        rows, nets, told = [], [], []
+        rows, nets, told, below = [], [], [], []
         for family in FAMILIES:
             for name in classes:
                 mean, sd = np.log(TYPICAL[family]) + self.random.normal(0, 0.3), 0.16
@@ -215,14 +215,22 @@ class ForgedRun:
                 p = 0.002 if planted else min(1.0, 35 * 0.3 * np.exp(-max(0.0, z)))
                 rows.append({
                     "class": name, "family": family, "size": size, "reference_mean": mean, "reference_sd": sd, "z": z,
-                    "p": p / 35, "p_adjusted": p, "success": 0.96,
+                    "p": p / 35, "p_adjusted": p, "success": 0.96, "unit": "pixels", "reached": True,
+                    "flagged_below": float(np.exp(mean - 4 * sd)),
                 })  # fmt: skip
+                condition = {"family": family, "towards": name}
+                deviation = Estimate(value=z, n=12, unit="reference nets")
+                about: dict[str, Any] = {"condition": condition, "direction": "lower"}
+                below.append(self.measured("backdoor_scan", "below_references", deviation, **about))
                 title = f"{name}, {family}"
                 told.append({"class": name, "family": family, "size": size, "p_adjusted": p, "title": title})
         patterns = self.random.integers(0, 255, (len(told), 24, 24, 3)).astype(np.uint8)
 
         def outputs() -> Iterator[Output]:
             yield self.measured("backdoor_scan", "smallest_p_adjusted", Estimate(value=0.002, n=204))
+            yield from below
+            alarms = Estimate(value=1 / 12, low=0.002, high=0.385, level=0.95, n=12, count=1, unit="nets")
+            yield self.measured("backdoor_scan", "references_flagged", alarms, direction="lower")
             yield TableOutput("scan", pd.DataFrame(rows), "Scan")
             yield TableOutput("calibration", pd.DataFrame(nets), "Reference nets")
             yield ArrayOutput("triggers", {"patterns": patterns}, "Triggers")

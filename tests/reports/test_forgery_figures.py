@@ -196,7 +196,8 @@ def test_text_from_data_is_escaped() -> None:
     assert markup(group.panels[0]).count("<img") == 1
     assert 'onerror="' not in markup(group.panels[0])
     line = [HOSTILE, HOSTILE, "1", "0", "1", "0.5", "0.5"]
-    (group,) = scan_figures([["class", "family", "size", "reference_mean", "reference_sd", "z", "p_adjusted"], line])
+    head = ["class", "family", "size", "reference_mean", "reference_sd", "z", "p_adjusted"]
+    (group,) = scan_figures(PROBE, [head, line])
     assert "<img" not in markup(group.panels[0])
     table = [["part", "name", "alpha", "bd_auc", "low", "high", "faces"], ["bank", HOSTILE, "", "0.5", "", "", "5"]]
     (group,) = bank_figures(PROBE, table)
@@ -241,13 +242,30 @@ def test_a_scan_is_tabulated_by_z_and_drawn_beside_the_reference_nets(run: RunFi
     assert markup(first).count("<td") == 35
     assert markup(first).count('class="own above"') == 1
     assert "Framed: adjusted p below 0.05 (sad, off face mask)." in first.caption
+    rate = "1 of 12 clean reference nets would be flagged (rate 0.083 [0.002, 0.385])."
+    assert rate in first.caption
     assert first.table.rows[0][:2] == ("sad", "off face mask")
-    spread, nets, audited = traces(group.panels[2])
+    quoted_cell = first.table.rows[0][4]
+    assert isinstance(quoted_cell, MeasurementRef)
+    assert quoted_cell.key == "backdoor_scan/below_references@family=off_face_mask,towards=sad"
+    spread, nets, limits, audited = traces(group.panels[2])
+    assert limits["x"][2] < nets["x"][24]
     assert len(nets["x"]) == 12 * 7
     assert audited["marker"]["color"].count("#b3265e") == 1
     low, high = spread["x"][:2]
     assert high / low == pytest.approx(exp(4 * 0.16))
     assert group.panels[2].drawing.as_json()["layout"]["xaxis"]["type"] == "log"  # type: ignore[union-attr]
+
+
+def test_a_scan_without_reference_nets_shows_sizes_and_says_why() -> None:
+    head = ["class", "family", "size", "reference_mean", "reference_sd", "z", "p_adjusted", "reason"]
+    lines = [["sad", "mask", "14.2", "", "", "", "", "8 clean reference nets are needed and none was given"]]
+    (group,) = scan_figures(PROBE, [head, *lines])
+    assert group.title == "Sizes without reference nets"
+    (panel,) = group.panels
+    assert panel.caption.endswith("8 clean reference nets are needed and none was given.")
+    assert ">14.200<" in markup(panel)
+    assert "own above" not in markup(panel)
 
 
 def test_inverted_triggers_are_pictures_the_smallest_p_first(run: RunFiles) -> None:
@@ -292,8 +310,8 @@ def test_pictures_of_a_strip_that_are_forged_say_so() -> None:
         lambda table: forgery_method_figures(PROBE, table),
         lambda table: bank_figures(PROBE, table),
         lambda table: drill_figures(PROBE, table),
-        flag_figures,
-        scan_figures,
+        lambda table: flag_figures(PROBE, table),
+        lambda table: scan_figures(PROBE, table),
         lambda table: replayed_figures(PROBE, table),
     ],
 )

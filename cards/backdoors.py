@@ -1,0 +1,118 @@
+"""What the card says of triggers, poisoned data and backdoors: what was measured, at which power, and what is open.
+
+That nothing was flagged is told only beside the false alarms or the power, and with what is not covered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from ..core.results import Measurement, ProbeResult
+from .absent import reasons_in_short
+from .forgery import find, known
+from .tables import ref
+from .tree import Block, BulletList, Paragraph, Part, TableBlock
+from .wording import metric_title
+
+OPEN = "That nothing is flagged does not show that there is no backdoor."
+MOST_ROWS = 8
+_FLAGS = ("flagged", "false_alarms", "stamped_found", "flags_right_at_most")
+
+
+def data_scan_blocks(probe: ProbeResult) -> Iterator[Block]:
+    """Yield how many images each way of scanning flags, beside its false alarms, its power and what a flag is worth."""
+    flagged = [item for item in probe.measurements if item.metric == "flagged" and not item.slice]
+    told = []
+    for item in flagged:
+        method = item.condition.get("method", "")
+        if item.estimate.value is None:
+            told.append(Paragraph.of(f"{method}: not measured ({item.estimate.reason})."))
+            continue
+        parts: list[Part] = [f"{method}: {metric_title('flagged', probe.probe)} ", ref(item)]
+        for metric in _FLAGS[1:]:
+            for other in known(_of_method(probe, metric, method))[:1]:
+                parts += [f"; {metric_title(metric, probe.probe)} ", ref(other)]
+        silent = [m for m in _of_method(probe, "false_alarms", method) if m.estimate.value is None]
+        parts.append(f"; false alarms not measured ({' · '.join(reasons_in_short(silent))})." if silent else ".")
+        told.append(Paragraph(tuple(parts)))
+    if told:
+        yield BulletList((*told, Paragraph.of(f"A flag is no proof of poison. {OPEN}")))
+
+
+def _of_method(probe: ProbeResult, metric: str, method: str) -> list[Measurement]:
+    return [
+        item
+        for item in probe.measurements
+        if item.metric == metric and not item.slice and item.condition.get("method") == method
+    ]
+
+
+def scan_blocks(probe: ProbeResult) -> Iterator[Block]:
+    """Yield the smallest adjusted p, how many clean nets would be flagged, and what lies farthest below them."""
+    least = find(probe, "smallest_p_adjusted")
+    if least is None:
+        return
+    title = metric_title("smallest_p_adjusted", probe.probe)
+    if least.estimate.value is None:
+        yield Paragraph.of(f"Not measured: {title} ({least.estimate.reason}).")
+        return
+    alpha = probe.params.get("alpha")
+    level = float(alpha) if isinstance(alpha, (int, float)) else 0.05
+    flagged = least.estimate.value < level
+    parts: list[Part] = [f"{title[:1].upper()}{title[1:]} over classes and families: ", ref(least)]
+    parts.append(f", {'below' if flagged else 'not below'} {level:g}")
+    alarms = find(probe, "references_flagged")
+    if alarms is not None and alarms.estimate.value is not None:
+        parts += [
+            "; share of the clean reference nets that would be flagged, each judged by the others: ",
+            ref(alarms),
+        ]
+    sentences = [Paragraph((*parts, "."))]
+    if not flagged:
+        sentences.append(Paragraph.of(OPEN))
+    hides = (probe.hides or "").strip()
+    if hides:
+        sentences.append(Paragraph.of(f"Not covered: {hides}"))
+    yield BulletList(tuple(sentences))
+    yield from _farthest(probe)
+
+
+def _farthest(probe: ProbeResult) -> Iterator[TableBlock]:
+    found = [item for item in probe.measurements if item.metric == "below_references" and not item.slice]
+    ranked = sorted(known(found), key=lambda item: -(item.estimate.value or 0.0))
+    if not ranked:
+        return
+    rows = tuple(
+        (item.condition.get("towards", ""), item.condition.get("family", "").replace("_", " "), ref(item))
+        for item in ranked[:MOST_ROWS]
+    )
+    left = len(found) - len(rows)
+    more = f" ({left} more stand in results.json)" if left else ""
+    title = metric_title("below_references", probe.probe)
+    yield TableBlock(("class", "family", title), rows, f"Farthest below the reference nets{more}")
+
+
+def sensitivity_blocks(probe: ProbeResult) -> Iterator[Block]:
+    """Yield what the bank of triggers does beside the controls, and the verdict that follows."""
+    names: Sequence[str] = ("bank", "controls", "margin")
+    items = [find(probe, name) for name in names]
+    told: list[Paragraph] = []
+    measured = known(items)
+    if measured:
+        parts: list[Part] = []
+        for item in measured:
+            parts += ["; " if parts else "", f"{metric_title(item.metric, probe.probe)} ", ref(item)]
+        told.append(Paragraph((*parts, ".")))
+    silent = [item for item in items if item is not None and item.estimate.value is None]
+    if silent:
+        told.append(Paragraph.of(f"Not measured: {' · '.join(reasons_in_short(silent))}."))
+    if told:
+        yield BulletList((*told, Paragraph.of(OPEN)))
+
+
+BACKDOOR_BLOCKS: Mapping[str, Callable[[ProbeResult], Iterator[Block]]] = {
+    "data_scan": data_scan_blocks,
+    "backdoor_scan": scan_blocks,
+    "trigger_sensitivity": sensitivity_blocks,
+}
+"""What is told of a probe over all faces, by its name."""

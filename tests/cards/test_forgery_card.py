@@ -1,0 +1,171 @@
+"""What the card says of forged faces and of backdoors: numbers with n and interval, and what is open."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from countenance.cards.backdoors import OPEN, data_scan_blocks, scan_blocks
+from countenance.cards.forgery import detection_blocks, find
+from countenance.cards.outcomes import ethics, quantitative_analyses
+from countenance.cards.statements import Statements
+from countenance.cards.tree import BulletList, MeasurementRef, Paragraph, TableBlock
+from countenance.cards.wording import estimate_text
+from countenance.core.results import AuditResults, DataSummary, Estimate, Measurement, ProbeResult, TargetSummary
+
+
+def text_of(paragraph: Paragraph) -> str:
+    return "".join(estimate_text(p.estimate) if isinstance(p, MeasurementRef) else p for p in paragraph.parts)
+
+
+def estimate(value: float, low: float | None = None, high: float | None = None, n: int = 100) -> Estimate:
+    return Estimate(value=value, low=low, high=high, n=n)
+
+
+def measured(metric: str, each: Estimate, probe: str = "p", **about: Any) -> Measurement:
+    return Measurement.of(probe, metric, each, **about)
+
+
+def probe_of(name: str, items: list[Measurement], **about: Any) -> ProbeResult:
+    return ProbeResult(id="p", probe=name, version=1, status="ok", measurements=items, **about)
+
+
+def sentences(blocks: Any) -> list[str]:
+    (told,) = [block for block in blocks if isinstance(block, BulletList)]
+    return [text_of(item) for item in told.items]
+
+
+METHODS = {"faceswap": (0.53, 0.47, 0.59), "morph": (0.87, 0.83, 0.9), "mouth_splice": (0.48, 0.46, 0.49)}
+
+
+@pytest.fixture
+def detection() -> ProbeResult:
+    items = [
+        measured("auroc", estimate(0.63, 0.6, 0.66, 510), direction="higher"),
+        measured("eer", estimate(0.4, 0.36, 0.45, 510), direction="lower"),
+        measured("apcer", estimate(0.2, 0.1, 0.3, 306), direction="lower"),
+        measured("bpcer", estimate(0.1, 0.05, 0.15, 204), direction="lower"),
+    ]
+    for name, (value, low, high) in METHODS.items():
+        items.append(measured("auroc", estimate(value, low, high, 306), slice={"method": name}))
+    items.append(measured("auroc", Estimate.not_measured("3 people; 10 are needed"), slice={"method": "rare"}))
+    for quality, value in (("70", 0.62), ("30", 0.55)):
+        condition = {"compression": "jpeg", "quality": quality}
+        items.append(measured("auroc", estimate(value, value - 0.1, value + 0.1, 60), condition=condition))
+    lost = {"compression": "jpeg", "quality": "30"}
+    items.append(measured("auroc_lost", estimate(0.08, 0.01, 0.15, 60), condition=lost))
+    items.append(measured("auroc", estimate(0.5, 0.4, 0.6, 60), condition={"size": "0.25"}))
+    return probe_of("forgery_detection", items, params={"threshold": 0.3})
+
+
+def test_a_detector_is_told_beside_chance_at_its_threshold_and_by_method(detection: ProbeResult) -> None:
+    overall, threshold, methods, silent, worse = sentences(detection_blocks(detection))
+    assert overall.startswith("AUROC of all forgeries against genuine faces: 0.630 [0.600, 0.660], n = 510")
+    assert overall.endswith("By its interval it exceeds chance (0.5).")
+    assert threshold.startswith("At a threshold of 0.300: ")
+    assert "0.200 [0.100, 0.300], n = 306" in threshold
+    assert methods == (
+        "Told from genuine faces by more than chance: 1 of 4 ways of forging (morph 0.870 [0.830, 0.900], n = 306); "
+        "not shown to be (faceswap 0.530 [0.470, 0.590], n = 306); below chance, scored as more genuine than genuine "
+        "faces (mouth_splice 0.480 [0.460, 0.490], n = 306). Each interval is of one method alone, not adjusted for "
+        "their number."
+    )
+    assert silent == "Not measured: rare (3 people; 10 are needed)."
+    assert "at JPEG quality 30 0.550 [0.450, 0.650], n = 60, lost 0.080 [0.010, 0.150], n = 60" in worse
+    assert "at 0.25 of the size 0.500" in worse
+    assert "quality 70" not in worse
+    (table,) = [block for block in detection_blocks(detection) if isinstance(block, TableBlock)]
+    assert [row[0] for row in table.rows] == [*METHODS, "rare"]
+
+
+@pytest.mark.parametrize(
+    "value, low, high, told",
+    [
+        (0.3, 0.2, 0.4, "as where the sign of the scores is turned."),
+        (0.52, 0.4, 0.6, "It does not differ from chance (0.5) beyond the sampling error."),
+        (0.52, None, None, "No interval was computed, so whether it differs from chance (0.5) is open."),
+    ],
+)
+def test_chance_is_told_by_the_interval(value: float, low: float | None, high: float | None, told: str) -> None:
+    probe = probe_of("forgery_detection", [measured("auroc", estimate(value, low, high))])
+    assert sentences(detection_blocks(probe))[0].endswith(told)
+
+
+def test_what_was_not_measured_says_why() -> None:
+    none = Estimate.not_measured("no face is labelled genuine: there is nothing to tell the others from")
+    (told,) = sentences(detection_blocks(probe_of("forgery_detection", [measured("auroc", none)])))
+    assert told == "Not measured: AUROC (no face is labelled genuine: there is nothing to tell the others from)."
+    least = Estimate.not_measured("at least 8 clean reference nets are needed and none was given")
+    (paragraph,) = scan_blocks(probe_of("backdoor_scan", [measured("smallest_p_adjusted", least)]))
+    assert isinstance(paragraph, Paragraph)
+    assert text_of(paragraph).endswith("(at least 8 clean reference nets are needed and none was given).")
+
+
+def scan(p: float) -> ProbeResult:
+    items = [
+        measured("smallest_p_adjusted", estimate(p, p, p, 200)),
+        measured("references_flagged", estimate(0.08, 0.0, 0.38, 12)),
+    ]
+    for name, z in (("happy", 1.5), ("sad", 6.1)):
+        items.append(measured("below_references", estimate(z), condition={"family": "off_face", "towards": name}))
+    hides = "Triggers that differ from face to face."
+    return probe_of("backdoor_scan", items, params={"alpha": 0.05}, hides=hides)
+
+
+def test_a_scan_is_told_with_its_false_alarms_and_what_is_not_covered() -> None:
+    first, nothing, uncovered = sentences(scan_blocks(scan(0.4)))
+    assert "0.400" in first
+    assert ", not below 0.05; share of the clean reference nets that would be flagged" in first
+    assert "0.080 [0.000, 0.380], n = 12" in first
+    assert nothing == OPEN
+    assert uncovered == "Not covered: Triggers that differ from face to face."
+    (table,) = [block for block in scan_blocks(scan(0.4)) if isinstance(block, TableBlock)]
+    assert [row[:2] for row in table.rows] == [("sad", "off face"), ("happy", "off face")]
+    told = sentences(scan_blocks(scan(0.01)))
+    assert ", below 0.05;" in told[0]
+    assert OPEN not in told
+
+
+def test_flags_are_told_with_false_alarms_power_and_what_they_are_worth() -> None:
+    where = {"method": "laplacian"}
+    items = [
+        measured("flagged", estimate(0.15, 0.1, 0.2, 204), condition=where),
+        measured("false_alarms", estimate(0.05, 0.03, 0.08, 204), condition=where),
+        measured("stamped_found", estimate(0.7, 0.6, 0.8, 204), condition={**where, "alpha": "0.05"}),
+        measured("flags_right_at_most", estimate(0.69), condition={**where, "poisoned": "0.1"}),
+        measured("flagged", Estimate.not_measured("the model gives no embedding"), condition={"method": "spectral"}),
+    ]
+    first, second, last = sentences(data_scan_blocks(probe_of("data_scan", items)))
+    assert first.startswith("laplacian: images flagged 0.150 [0.100, 0.200], n = 204; false alarms 0.050")
+    assert "0.700 [0.600, 0.800], n = 204" in first
+    assert "flags right at most 0.690" in first
+    assert second == "spectral: not measured (the model gives no embedding)."
+    assert last.endswith(OPEN)
+
+
+def test_the_card_uses_these_words_and_says_what_a_label_is(detection: ProbeResult) -> None:
+    results = AuditResults(
+        name="r", tool={}, started="2026-11-20T10:00:00Z", seconds=1.0, plan={},
+        target=TargetSummary(name="net", task="forgery", classes=["genuine", "forged"]),
+        data=DataSummary(faces=510, subjects=102), probes=[detection, scan(0.4).model_copy(update={"id": "q"})],
+    )  # fmt: skip
+    overall, *_ = quantitative_analyses(results, Statements())
+    told = [text_of(item) for block in overall.blocks if isinstance(block, BulletList) for item in block.items]
+    assert any(sentence.startswith("Told from genuine faces by more than chance") for sentence in told)
+    assert OPEN in told
+    captions = [block.caption for block in overall.blocks if isinstance(block, TableBlock)]
+    assert captions == ["By way of forging, against all genuine faces", "Farthest below the reference nets"]
+    reading, *_ = ethics(results, Statements())
+    texts = [text_of(item) for block in reading.blocks if isinstance(block, BulletList) for item in block.items]
+    assert any("is not thereby genuine" in text for text in texts)
+    words = " ".join([*told, *texts])
+    assert not any(claim in words for claim in ("is safe", "is clean", "is fair"))
+
+
+def test_a_measurement_is_found_by_its_whole_place() -> None:
+    items = [measured("m", estimate(0.1), slice={"a": "1"}), measured("m", estimate(0.2))]
+    found = find(probe_of("x", items), "m")
+    assert found is items[1]
+    assert find(SimpleNamespace(measurements=items), "m", {"a": "2"}) is None  # type: ignore[arg-type]
