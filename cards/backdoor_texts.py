@@ -36,5 +36,29 @@ _DATA_SCAN = {
     ),
 }
 
-BACKDOOR_TEXTS: Mapping[str, tuple[str, str]] = {**_DATA_SCAN}
+_POISON_DRILL = {
+    "bd_auc": (
+        "BD-AUC",
+        "chance that a forged face scores as more forged than the same faces with the stamp; 0.5 is no effect, 1 a "
+        "backdoor",
+    ),
+    "bd_auc.over_clean": (
+        "BD-AUC beyond clean nets",
+        "BD-AUC of nets of poisoned data less that of nets of clean data, of the same seeds and test faces",
+    ),
+    "attack_success": (
+        "attack success",
+        "share of the forgeries found without the stamp that pass as genuine with it, at the threshold of equal errors",
+    ),
+    "clean_auroc": ("AUROC without a stamp", "AUROC of forged against genuine faces of unseen people, none stamped"),
+    "clean_auroc.lost": (
+        "AUROC lost by poisoning",
+        "AUROC of nets of clean data less that of nets of poisoned data, on faces without a stamp",
+    ),
+    "stamp_linf": ("largest change by the stamp", "mean over photos of the largest change, in levels of 255"),
+    "stamp_psnr": ("PSNR of the stamp", "peak signal-to-noise ratio of stamped against plain photos, in dB"),
+    "stamp_ssim": ("SSIM of the stamp", "mean structural similarity of stamped and plain photos"),
+}
+
+BACKDOOR_TEXTS: Mapping[str, tuple[str, str]] = {**_DATA_SCAN, **_POISON_DRILL}
 """Title and meaning by metric."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 
 
@@ -28,7 +29,12 @@ def main(source: str, name: str, data: str, out: str, seed: str) -> None:
     function = getattr(module, name, None)
     if not callable(function):
         raise SystemExit(f"{source} has no function {name!r}")
-    function(Path(data), Path(out), int(seed))
+    try:
+        function(Path(data), Path(out), int(seed))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user reads of it without the lines of this file
+        inner = error.__traceback__.tb_next if error.__traceback__ else None
+        traceback.print_exception(error.with_traceback(inner))
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,7 +138,9 @@ def run_trainer(
         return _written_checkpoint(known, out, "")
     with tempfile.TemporaryFile() as printed:
         code = _run(known, known.command(data, out, seed), printed.fileno(), timeout)
-        tail = _tail(printed.fileno())
+        tail = _tail(
+            printed.fileno(), {str(data): "{data}", str(out): "{out}", f"{known.folder.resolve()}{os.sep}": ""}
+        )
     if code is None:
         raise TrainerError(f"the trainer {known.title} was ended after {timeout:g} s, its `timeout`{tail}")
     if code != 0:
@@ -234,11 +236,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _tail(output: int) -> str:
-    """Return the last lines that were printed, ready to stand behind a message."""
+def _tail(output: int, places: Mapping[str, str]) -> str:
+    """Return the last lines that were printed, ready to stand behind a message, without the folders of this machine."""
     size = os.lseek(output, 0, os.SEEK_END)
     os.lseek(output, max(0, size - 4 * TAIL_CHARACTERS), os.SEEK_SET)
-    text = os.read(output, 4 * TAIL_CHARACTERS).decode(errors="replace").strip()[-TAIL_CHARACTERS:]
+    text = os.read(output, 4 * TAIL_CHARACTERS).decode(errors="replace").strip()
+    for place, name in places.items():
+        text = text.replace(place, name)
+    text = text[-TAIL_CHARACTERS:]
     if not text:
         return "; it printed nothing"
     return "; the end of what it printed:\n" + "\n".join(f"  {line}" for line in text.splitlines()[-TAIL_LINES:])

@@ -105,6 +105,17 @@ def test_a_failing_trainer_is_told_with_the_end_of_what_it_printed(folder: Path,
     assert isinstance(caught.value, CountenanceError)
 
 
+def test_what_is_told_of_a_failure_names_no_folder_of_this_machine(folder: Path, tmp_path: Path) -> None:
+    (folder / "training.py").write_text("def train(data, out, seed):\n    open(data / 'none.csv')\n")
+    with pytest.raises(TrainerError) as caught:
+        run_trainer("training.py:train", folder / "data", tmp_path / "out", seed=0, folder=folder)
+    told = str(caught.value)
+    assert 'File "training.py", line 2, in train' in told
+    assert "{data}/none.csv" in told
+    assert str(tmp_path) not in told
+    assert "call_trainer" not in told
+
+
 def test_a_trainer_that_writes_nothing_or_two_checkpoints_is_told(folder: Path, tmp_path: Path) -> None:
     silent = ["{python}", "-c", "pass", "{data}", "{out}"]
     with pytest.raises(TrainerError, match="it wrote nothing; it printed nothing"):
