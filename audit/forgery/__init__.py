@@ -1,5 +1,5 @@
 """Probes of forged faces: how well they are told from genuine ones, and what they do. Importing registers them."""
 
-from . import detection, localisation
+from . import detection, forged_expressions, localisation, made_forgeries
 
-__all__ = ["detection", "localisation"]
+__all__ = ["detection", "forged_expressions", "localisation", "made_forgeries"]
