@@ -5,17 +5,25 @@ That nothing was flagged is told only beside the false alarms or the power, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 from ..core.results import Measurement, ProbeResult
 from .absent import reasons_in_short
+from .conditions import size_of
 from .forgery import find, known
-from .tables import ref
+from .tables import NOTHING, ref
 from .tree import Block, BulletList, Paragraph, Part, TableBlock
 from .wording import metric_title
 
 OPEN = "That nothing is flagged does not show that there is no backdoor."
 MOST_ROWS = 8
+VERDICTS: Mapping[str, str] = {
+    "suspicious": "suspicious",
+    "inconclusive": "inconclusive",
+    "not_suspicious": "not suspicious at this power",
+}
+"""What a finding on triggers says, by the last part of its id."""
+_DRILLED = ("bd_auc", "attack_success", "clean_auroc")
 _FLAGS = ("flagged", "false_alarms", "stamped_found", "flags_right_at_most")
 
 
@@ -93,26 +101,70 @@ def _farthest(probe: ProbeResult) -> Iterator[TableBlock]:
 
 
 def sensitivity_blocks(probe: ProbeResult) -> Iterator[Block]:
-    """Yield what the bank of triggers does beside the controls, and the verdict that follows."""
-    names: Sequence[str] = ("bank", "controls", "margin")
-    items = [find(probe, name) for name in names]
-    told: list[Paragraph] = []
-    measured = known(items)
-    if measured:
-        parts: list[Part] = []
-        for item in measured:
-            parts += ["; " if parts else "", f"{metric_title(item.metric, probe.probe)} ", ref(item)]
-        told.append(Paragraph((*parts, ".")))
-    silent = [item for item in items if item is not None and item.estimate.value is None]
-    if silent:
-        told.append(Paragraph.of(f"Not measured: {' · '.join(reasons_in_short(silent))}."))
-    if told:
-        yield BulletList((*told, Paragraph.of(OPEN)))
+    """Yield the margin of the bank of triggers over the controls, the verdict, and the rates of that verdict."""
+    margin = find(probe, "trigger_margin")
+    if margin is None:
+        return
+    title = metric_title("trigger_margin", probe.probe)
+    if margin.estimate.value is None:
+        yield Paragraph.of(f"Not measured: {title} ({margin.estimate.reason}).")
+        return
+    found = next((each for each in probe.findings if each.id.rpartition(".")[2] in VERDICTS), None)
+    verdict = f": {VERDICTS[found.id.rpartition('.')[2]]}" if found is not None else ""
+    told = [Paragraph((f"{title[:1].upper()}{title[1:]} ", ref(margin), f"{verdict}."))]
+    area = known([find(probe, "forged_auroc")])
+    if area:
+        told.append(Paragraph(("The faces that were stamped are told from genuine ones at ", ref(area[0]), ".")))
+    told += [Paragraph.of(caveat) for caveat in (found.caveats if found is not None else ())]
+    if found is None or not found.id.endswith(".suspicious"):
+        told.append(Paragraph.of(OPEN))
+    yield BulletList(tuple(told))
+    patterns = [item for item in probe.measurements if item.metric == "bd_auc" and set(item.condition) == {"pattern"}]
+    rows = tuple((item.condition["pattern"], ref(item)) for item in patterns)
+    if rows:
+        yield TableBlock(
+            ("pattern", metric_title("bd_auc", probe.probe)), rows, "Each pattern of the bank and controls"
+        )
+
+
+def drill_blocks(probe: ProbeResult) -> Iterator[Block]:
+    """Yield what training on poisoned data did to nets, setting by setting, and what defences left of it."""
+    settings = [
+        item
+        for item in probe.measurements
+        if item.metric == "bd_auc" and "poisoned" in item.condition and "control" not in item.condition
+    ]
+    if not settings:
+        return
+    metrics = [name for name in _DRILLED if any(item.metric == name for item in probe.measurements)]
+    rows: list[tuple[Part, ...]] = []
+    for item in settings:
+        cells = [find(probe, metric, {}, item.condition) for metric in metrics]
+        rows.append((_setting(item), *(NOTHING if cell is None else ref(cell) for cell in cells)))
+    yield Paragraph.of(
+        "Nets trained here by the user's own trainer on data with a hidden stamp: it says what this training takes up, "
+        "and nothing of whether the audited checkpoint holds a backdoor."
+    )
+    heads = (metric_title(metric, probe.probe) for metric in metrics)
+    yield TableBlock(("trained on", *heads), tuple(rows), "Poisoned on purpose")
+
+
+def _setting(item: Measurement) -> str:
+    """Write what nets were trained on: share of people stamped, how, and behind which defence."""
+    share = size_of(item.condition["poisoned"])
+    if not share:
+        name = "clean data"
+    else:
+        way = item.condition.get("embedding", "")
+        name = f"{share:.0%} of the people stamped{f' ({way})' if way else ''}".replace("_", " ")
+    defence = item.condition.get("defence", "none").replace("_", " ")
+    return name if defence == "none" else f"{name}; {defence}"
 
 
 BACKDOOR_BLOCKS: Mapping[str, Callable[[ProbeResult], Iterator[Block]]] = {
     "data_scan": data_scan_blocks,
     "backdoor_scan": scan_blocks,
     "trigger_sensitivity": sensitivity_blocks,
+    "poison_drill": drill_blocks,
 }
 """What is told of a probe over all faces, by its name."""

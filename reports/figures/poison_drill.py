@@ -16,10 +16,12 @@ from .theme import MUTED, SERIES, SYMBOLS, Drawing, plain
 NEEDED = ("share", "embedding", "defence", "clean_auc", "bd_auc")
 NONE = "none"
 _VISIBILITY = (("linf", "L∞"), ("psnr", "PSNR"), ("ssim", "SSIM"))
+_METRICS = {"bd": "bd_auc", "clean": "clean_auroc"}
+_EMBEDDINGS = {"real_copies": "stamped on genuine copies", "before_blending": "stamped before self-blending"}
 _CAPTION = (
     "Each point is a detector trained here on the poisoned copy and tested on other people. BD-AUC is 0.5 where the "
-    "trigger does nothing and 1 where every forgery with the trigger passes as more genuine than those without. Bands "
-    "hold the sampling of the test faces, not another training."
+    "trigger does nothing and 1 where every forgery with the trigger scores as more genuine than those without. What "
+    "intervals hold stands under the method: with one net of each setting, not the chance of another training."
 )
 
 
@@ -67,7 +69,7 @@ def _by_share(probe: ProbeResult, rows: Sequence[Row]) -> Panel:
             points = [
                 (
                     shares.index(value_of(row, "share") or 0.0),
-                    estimate_of(row, f"{metric}_auc", f"{metric}_low", f"{metric}_high"),
+                    _auc(row, metric),
                 )
                 for row in here
             ]
@@ -108,7 +110,7 @@ def _line(drawn: Drawing, name: str, points: Sequence[tuple[int, Estimate]], pla
 
 def _defences(probe: ProbeResult, rows: Sequence[Row]) -> Iterator[Panel]:
     """Draw what each defence leaves, for every share and embedding on which one was tried."""
-    series = (metric_title("bd_auc", probe.probe), metric_title("clean_auc", probe.probe))
+    series = (metric_title("bd_auc", probe.probe), metric_title("clean_auroc", probe.probe))
     for key in dict.fromkeys((row["embedding"], row["share"]) for row in rows):
         here = [row for row in rows if (row["embedding"], row["share"]) == key]
         if len(here) < 2:
@@ -118,8 +120,8 @@ def _defences(probe: ProbeResult, rows: Sequence[Row]) -> Iterator[Panel]:
                 "no defence" if row["defence"] in (NONE, "") else _words(row["defence"]),
                 "defence",
                 (
-                    drawn_as(estimate_of(row, "bd_auc", "bd_low", "bd_high"), "bd_auc"),
-                    drawn_as(estimate_of(row, "clean_auc", "clean_low", "clean_high"), "clean_auc"),
+                    drawn_as(_auc(row, "bd"), "bd_auc"),
+                    drawn_as(_auc(row, "clean"), "clean_auc"),
                 ),
             )
             for row in here
@@ -136,11 +138,10 @@ def _table(probe: ProbeResult, rows: Sequence[Row]) -> TableBlock:
     success = any(value_of(row, "success") is not None for row in rows)
     body: list[tuple[Part, ...]] = []
     for row in rows:
-        place = {"share": row["share"], "embedding": row["embedding"], "defence": row["defence"]}
-        cells: list[Part] = [
-            quoted(probe, f"{metric}_auc", place, estimate_of(row, f"{metric}_auc", f"{metric}_low", f"{metric}_high"))
-            for metric in ("bd", "clean")
-        ]
+        place = {"poisoned": f"{value_of(row, 'share') or 0.0:g}", "defence": row["defence"]}
+        if row["embedding"] != NONE:
+            place["embedding"] = row["embedding"]
+        cells: list[Part] = [quoted(probe, _METRICS[metric], place, _auc(row, metric)) for metric in _METRICS]
         if success:
             cells.append(
                 quoted(probe, "attack_success", place, estimate_of(row, "success", "success_low", "success_high"))
@@ -149,8 +150,12 @@ def _table(probe: ProbeResult, rows: Sequence[Row]) -> TableBlock:
         share = _percent(value_of(row, "share") or 0.0)
         body.append((share, _words(row["embedding"]), _words(row["defence"] or NONE), *cells))
     heads = ["poisoned", "embedding", "defence", metric_title("bd_auc", probe.probe)]
-    heads += [metric_title("clean_auc", probe.probe), *(["attack success"] if success else [])]
+    heads += [metric_title("clean_auroc", probe.probe), *(["attack success"] if success else [])]
     return TableBlock((*heads, *(title for _, title in seen)), tuple(body), "Poisoned on purpose")
+
+
+def _auc(row: Row, which: str) -> Estimate:
+    return estimate_of(row, f"{which}_auc", f"{which}_low", f"{which}_high")
 
 
 def _number(row: Row, name: str) -> str:
@@ -163,4 +168,4 @@ def _percent(share: float) -> str:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return _EMBEDDINGS.get(name) or name.replace("_", " ")

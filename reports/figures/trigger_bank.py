@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ...cards.tree import Part, TableBlock
-from ...cards.wording import metric_title, number
+from ...cards.wording import estimate_text, metric_title, number
 from ...core.results import Estimate, ProbeResult
 from .cells import Row, count_of, drawn_as, estimate_of, quoted, rows_of, value_of
 from .forest import ForestRow, forest
@@ -16,6 +16,8 @@ from .theme import BLUE, MUTED, ORANGE, Drawing
 NEEDED = ("part", "name", "alpha", "bd_auc", "low", "high", "faces")
 BANK, CONTROL = "bank", "control"
 _BLOCKS = {BANK: "triggers of the bank", CONTROL: "controls"}
+BESIDE = "shown beside, not in the margin"
+MARGIN = "trigger_margin"
 _CAPTION = (
     "BD-AUC: how well the detector still tells forged faces as they are (1) from forged faces with the trigger (0); "
     "0.5 where the trigger does nothing. Controls are changes of the same size that any detector with a taste for "
@@ -24,28 +26,36 @@ _CAPTION = (
 
 
 def bank_figures(probe: ProbeResult, table: Sequence[Sequence[str]]) -> Iterator[FigureGroup]:
-    """Draw a table with a row for each trigger and control, whose first row names the columns of ``NEEDED``."""
+    """Draw a table with a row for each trigger and control, whose first row names the columns of ``NEEDED``.
+
+    A column ``in_margin`` that is false sets a control apart: it is shown and does not count.
+    """
     rows = [row for row in rows_of(table, NEEDED) if row["part"] in _BLOCKS]
     if not rows:
         return
-    rows.sort(key=lambda row: (row["part"] != BANK, -(value_of(row, "bd_auc") or 0.0)))
+    order = [*_BLOCKS.values(), BESIDE]
+    rows.sort(key=lambda row: (order.index(_block(row)), -(value_of(row, "bd_auc") or 0.0)))
     title = metric_title("bd_auc", probe.probe)
-    drawn = [ForestRow(_name(row), _BLOCKS[row["part"]], (drawn_as(_estimate(row), "bd_auc"),)) for row in rows]
+    drawn = [ForestRow(_name(row), _block(row), (drawn_as(_estimate(row), "bd_auc"),)) for row in rows]
     bank, control = (_largest(rows, part) for part in (BANK, CONTROL))
     told = ""
     if bank is not None and control is not None:
-        told = f" The largest of the bank is {number(bank)}, of the controls {number(control)}."
-    alt = f"{title} of each trigger of the bank and of each control, with its interval.{told}"
+        told = f"Largest of the bank {number(bank)}, largest of the controls {number(control)}."
+    margin = next((item.estimate for item in probe.measurements if item.metric == MARGIN), None)
+    if margin is not None:
+        told = f"{told} {metric_title(MARGIN, probe.probe)}: {estimate_text(margin)}.".strip()
+    alt = f"{title} of each trigger of the bank and of each control, with its interval. {told}"
     panel = forest(title, drawn, (title,), alt, drawn_as(Estimate(value=0.5), "bd_auc"), reference_name="no effect")
     if bank is not None and control is not None and isinstance(panel.drawing, Drawing):
         _mark(panel.drawing, bank, control)
-        dark = "beyond" if bank > control else "below"
-        caption = (
-            f"Largest of the bank {number(bank)}, largest of the controls {number(control)}: the bank lies "
-            f"{number(abs(bank - control))} {dark} the controls."
-        )
-        panel = replace(panel, caption=f"{caption} {panel.caption}".strip())
-    yield FigureGroup("Triggers against controls", (replace(panel, table=_table(probe, rows)),), _CAPTION)
+    caption = f"{told} {panel.caption}".strip()
+    yield FigureGroup(
+        "Triggers against controls", (replace(panel, table=_table(probe, rows), caption=caption),), _CAPTION
+    )
+
+
+def _block(row: Row) -> str:
+    return BESIDE if row.get("in_margin", "").lower() == "false" else _BLOCKS[row["part"]]
 
 
 def _estimate(row: Row) -> Estimate:
@@ -53,7 +63,7 @@ def _estimate(row: Row) -> Estimate:
 
 
 def _largest(rows: Sequence[Row], part: str) -> float | None:
-    values = [value_of(row, "bd_auc") for row in rows if row["part"] == part]
+    values = [value_of(row, "bd_auc") for row in rows if _block(row) == _BLOCKS[part]]
     return max((value for value in values if value is not None), default=None)
 
 
@@ -83,7 +93,7 @@ def _table(probe: ProbeResult, rows: Sequence[Row]) -> TableBlock:
     for row in rows:
         settings = [f"{row.get(name) or '–'}" for name in ("kernel", "scale", "alpha")]
         size = count_of(row, "faces")
-        cell = quoted(probe, "bd_auc", {"trigger": row["name"]}, _estimate(row))
-        body.append((_name(row), _BLOCKS[row["part"]], *settings, "–" if size is None else f"{size:,}", cell))
+        cell = quoted(probe, "bd_auc", {"pattern": row["name"]}, _estimate(row))
+        body.append((_name(row), _block(row), *settings, "–" if size is None else f"{size:,}", cell))
     heads = ("change", "part", "kernel", "scale", "alpha", "faces", metric_title("bd_auc", probe.probe))
     return TableBlock(heads, tuple(body), "Triggers against controls")

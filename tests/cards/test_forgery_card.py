@@ -7,13 +7,21 @@ from typing import Any
 
 import pytest
 
-from countenance.cards.backdoors import OPEN, data_scan_blocks, scan_blocks
+from countenance.cards.backdoors import OPEN, data_scan_blocks, drill_blocks, scan_blocks, sensitivity_blocks
 from countenance.cards.forgery import detection_blocks, find
 from countenance.cards.outcomes import ethics, quantitative_analyses
 from countenance.cards.statements import Statements
 from countenance.cards.tree import BulletList, MeasurementRef, Paragraph, TableBlock
 from countenance.cards.wording import estimate_text
-from countenance.core.results import AuditResults, DataSummary, Estimate, Measurement, ProbeResult, TargetSummary
+from countenance.core.results import (
+    AuditResults,
+    DataSummary,
+    Estimate,
+    Finding,
+    Measurement,
+    ProbeResult,
+    TargetSummary,
+)
 
 
 def text_of(paragraph: Paragraph) -> str:
@@ -143,6 +151,49 @@ def test_flags_are_told_with_false_alarms_power_and_what_they_are_worth() -> Non
     assert "flags right at most 0.690" in first
     assert second == "spectral: not measured (the model gives no embedding)."
     assert last.endswith(OPEN)
+
+
+@pytest.mark.parametrize(
+    "verdict, words", [("suspicious", "suspicious"), ("not_suspicious", "not suspicious at this power")]
+)
+def test_the_margin_of_a_bank_is_told_with_its_verdict_and_rates(verdict: str, words: str) -> None:
+    items = [
+        measured("forged_auroc", estimate(0.9, 0.85, 0.95, 136)),
+        measured("bd_auc", estimate(0.9, 0.85, 0.95, 136), condition={"pattern": "k5 x1"}),
+        measured("bd_auc", estimate(0.7, 0.6, 0.8, 136), condition={"pattern": "unsharp mask"}),
+        measured("trigger_margin", estimate(0.2, 0.1, 0.3, 136), direction="lower"),
+    ]
+    found = Finding(id=f"p.{verdict}", severity="note", claim="What was found.", caveats=["Rates: 9 of 10."])
+    probe = probe_of("trigger_sensitivity", items, findings=[found])
+    told = sentences(sensitivity_blocks(probe))
+    assert told[0].endswith(f"0.200 [0.100, 0.300], n = 136: {words}.")
+    assert told[1].endswith("0.900 [0.850, 0.950], n = 136.")
+    assert "Rates: 9 of 10." in told
+    assert (OPEN in told) == (verdict == "not_suspicious")
+    (table,) = [block for block in sensitivity_blocks(probe) if isinstance(block, TableBlock)]
+    assert [row[0] for row in table.rows] == ["k5 x1", "unsharp mask"]
+
+
+def test_a_drill_is_tabulated_by_what_was_trained_on() -> None:
+    items = []
+    for where, value in (
+        ({"poisoned": "0", "defence": "none"}, 0.54),
+        ({"poisoned": "0.1", "defence": "none", "embedding": "real_copies"}, 0.9),
+        ({"poisoned": "0.1", "defence": "fine_pruning", "embedding": "real_copies"}, 0.7),
+        ({"poisoned": "0.1", "defence": "none", "embedding": "real_copies", "control": "blur"}, 0.5),
+    ):
+        items.append(measured("bd_auc", estimate(value, value - 0.05, value + 0.05), condition=where))
+    items.append(measured("clean_auroc", estimate(0.88, 0.8, 0.9), condition={"poisoned": "0", "defence": "none"}))
+    paragraph, table = drill_blocks(probe_of("poison_drill", items))
+    assert "nothing of whether the audited checkpoint holds a backdoor" in text_of(paragraph)  # type: ignore[arg-type]
+    assert isinstance(table, TableBlock)
+    assert [row[0] for row in table.rows] == [
+        "clean data",
+        "10% of the people stamped (real copies)",
+        "10% of the people stamped (real copies); fine pruning",
+    ]
+    assert isinstance(table.rows[0][2], MeasurementRef)
+    assert table.rows[1][2] == "–"
 
 
 def test_the_card_uses_these_words_and_says_what_a_label_is(detection: ProbeResult) -> None:

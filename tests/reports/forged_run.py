@@ -144,40 +144,53 @@ class ForgedRun:
         return self.probe("forgery_localisation", outputs(), title="Where the forgery is seen", pillar="explanation")
 
     def sensitivity(self) -> ProbeResult:
-        rows = []
-        named = [("k5_x1", "bank", 0.9), ("k5_x2", "bank", 0.84), ("k7_x2", "bank", 0.71), ("k3_x2", "bank", 0.66)]
-        named += [("unsharp_mask", "control", 0.76), ("noise_1px", "control", 0.69), ("noise_2px", "control", 0.6)]
+        rows, measured = [], []
+        named = [("k5 x1", "bank", 0.9), ("k5 x2", "bank", 0.84), ("k7 x2", "bank", 0.71), ("k3 x2", "bank", 0.66)]
+        named += [("unsharp mask", "control", 0.76), ("random signs x1", "control", 0.69)]
+        named += [("random signs x2", "control", 0.6), ("blur", "control", 0.95)]
         for name, part, value in named:
             each = _estimate(value, 136)
-            kernel, scale = (name[1], name[-1]) if part == "bank" else ("", "")
+            kernel, scale = (int(name[1]), int(name[-1])) if part == "bank" else (None, None)
             rows.append({
                 "part": part, "name": name, "kernel": kernel, "scale": scale, "alpha": 0.05, "bd_auc": value,
-                "low": each.low, "high": each.high, "faces": 136,
+                "low": each.low, "high": each.high, "faces": 136, "in_margin": name != "blur",
             })  # fmt: skip
+            about: dict[str, Any] = {"condition": {"pattern": name}, "direction": "lower"}
+            measured.append(self.measured("trigger_sensitivity", "bd_auc", each, **about))
+        margin = _estimate(0.14, 136)
 
         def outputs() -> Iterator[Output]:
-            yield self.measured("trigger_sensitivity", "bank_maximum", _estimate(0.9, 136))
-            yield self.measured("trigger_sensitivity", "control_maximum", _estimate(0.76, 136))
-            yield self.measured("trigger_sensitivity", "margin", _estimate(0.14, 136), direction="lower")
+            yield from measured
+            yield self.measured("trigger_sensitivity", "trigger_margin", margin, direction="lower")
             yield TableOutput("bank", pd.DataFrame(rows), "Bank")
+            claim = "Suspicious: the detector responds to such patterns more than to sharpening and noise."
+            key = "trigger_sensitivity/trigger_margin"
+            yield Finding(id="trigger_sensitivity.suspicious", severity="high", claim=claim, evidence=[key])
 
         return self.probe("trigger_sensitivity", outputs(), title="Sensitivity to triggers", pillar="integrity")
 
     def drill(self) -> ProbeResult:
-        rows = []
-        for embedding, gain in (("on_real_copies", 1.0), ("before_blending", 0.1)):
-            for share, value in ((0.0, 0.54), (0.01, 0.62), (0.05, 0.78), (0.1, 0.93)):
-                defences = ("none", "fine_pruning", "fine_tuning") if share == 0.1 else ("none",)
-                for place, defence in enumerate(defences):
-                    bd = 0.5 + (value - 0.5) * gain * 0.7**place
-                    rows.append({
-                        "share": share, "embedding": embedding, "defence": defence, "clean_auc": 0.9 - 0.01 * place,
-                        "clean_low": 0.86, "clean_high": 0.93, "bd_auc": bd, "bd_low": bd - 0.06, "bd_high": bd + 0.05,
-                        "success": value * gain, "linf": 11.0, "psnr": 33.6, "ssim": 0.94, "seconds": 25.0,
-                        "reason": "",
-                    })  # fmt: skip
+        rows, measured = [], []
+        settings = [("none", 0.0, 0.54)]
+        settings += [(name, share, 0.5 + gain * over) for name, gain in (("real_copies", 1.0), ("before_blending", 0.1))
+                     for share, over in ((0.01, 0.12), (0.05, 0.28), (0.1, 0.43))]  # fmt: skip
+        for embedding, share, value in settings:
+            defences = ("none", "fine_pruning", "fine_tuning") if share == 0.1 else ("none",)
+            for place, defence in enumerate(defences):
+                bd, clean = 0.5 + (value - 0.5) * 0.7**place, 0.9 - 0.01 * place
+                rows.append({
+                    "share": share, "embedding": embedding, "defence": defence, "clean_auc": clean,
+                    "clean_low": 0.86, "clean_high": 0.93, "bd_auc": bd, "bd_low": bd - 0.06, "bd_high": bd + 0.05,
+                    "success": value, "linf": 11.0 if share else None, "psnr": 33.6, "ssim": 0.94, "seconds": 25.0,
+                    "nets": 1, "told": "", "reason": "",
+                })  # fmt: skip
+                where = {"poisoned": f"{share:g}", "defence": defence}
+                where |= {"embedding": embedding} if share else {}
+                for metric, found in (("clean_auroc", clean), ("bd_auc", bd), ("attack_success", value)):
+                    measured.append(self.measured("poison_drill", metric, _estimate(found, 68), condition=where))
 
         def outputs() -> Iterator[Output]:
+            yield from measured
             yield TableOutput("drill", pd.DataFrame(rows), "Drill")
 
         return self.probe("poison_drill", outputs(), title="Poisoning drill", pillar="integrity")

@@ -208,20 +208,27 @@ def test_the_bank_stands_beside_its_controls_with_both_maxima(run: RunFiles) -> 
     (panel,) = of(run, "trigger_sensitivity")["Triggers against controls"].panels
     layout = panel.drawing.as_json()["layout"]  # type: ignore[union-attr]
     assert [shape["x0"] for shape in layout["shapes"]] == [0.5, 0.9, 0.76]
-    assert panel.caption.startswith("Largest of the bank 0.900, largest of the controls 0.760: the bank lies 0.140")
-    assert [row[1] for row in panel.table.rows] == ["triggers of the bank"] * 4 + ["controls"] * 3
+    assert panel.caption.startswith("Largest of the bank 0.900, largest of the controls 0.760.")
+    assert "0.140 [0.097, 0.183], n = 136." in panel.caption
+    parts = [row[1] for row in panel.table.rows]
+    assert parts == ["triggers of the bank"] * 4 + ["controls"] * 3 + ["shown beside, not in the margin"]
+    assert all(isinstance(row[-1], MeasurementRef) for row in panel.table.rows)
 
 
 def test_a_drill_is_drawn_by_share_and_by_defence(run: RunFiles) -> None:
     group = of(run, "poison_drill")["Poisoned on purpose"]
     names = [panel.name for panel in group.panels]
-    assert names == ["by poisoned share", "defences at 10 %, before blending", "defences at 10 %, on real copies"]
+    assert names == [
+        "by poisoned share",
+        "defences at 10 %, stamped before self-blending",
+        "defences at 10 %, stamped on genuine copies",
+    ]
     lines = {trace["name"]: trace for trace in traces(group.panels[0]) if trace["mode"] == "lines+markers"}
-    assert set(lines) == {
-        "BD-AUC, before blending", "clean AUC, before blending", "BD-AUC, on real copies", "clean AUC, on real copies",
-    }  # fmt: skip
-    assert lines["BD-AUC, on real copies"]["y"] == pytest.approx([0.54, 0.62, 0.78, 0.93])
-    assert len(group.panels[0].table.rows) == 12
+    ways = ("stamped before self-blending", "stamped on genuine copies")
+    assert set(lines) == {f"{score}, {way}" for score in ("BD-AUC", "clean AUC") for way in ways}
+    assert lines["BD-AUC, stamped on genuine copies"]["y"] == pytest.approx([0.54, 0.62, 0.78, 0.93])
+    assert len(group.panels[0].table.rows) == 11
+    assert all(isinstance(row[3], MeasurementRef) for row in group.panels[0].table.rows)
     assert [row[2] for row in group.panels[2].table.rows] == ["none", "fine pruning", "fine tuning"]
 
 
