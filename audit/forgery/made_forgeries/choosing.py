@@ -1,0 +1,50 @@
+"""Which faces are forged, and which others their partners are looked for among."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ....core.plan import GENUINE
+from ....core.probes import ProbeContext
+from ...robustness.sample import sample_rows
+from ..making.pool import Integers
+
+OTHER_PHOTOS = 4
+"""At most so many photos of one person are read beside those that are forged."""
+
+
+def genuine_rows(context: ProbeContext) -> tuple[Integers, bool]:
+    """Return the faces that may be forged, and whether they are known to be genuine.
+
+    Those labelled genuine; all of them where no face has a label.
+    """
+    labels = context.predictions.labels
+    if (labels < 0).all():
+        return np.arange(len(labels), dtype=np.int64), False
+    place = context.predictions.classes.index(GENUINE)
+    return np.flatnonzero(labels == place).astype(np.int64), True
+
+
+def sampled(context: ProbeContext, rows: Integers, count: int) -> tuple[Integers, Integers]:
+    """Return the faces to forge, and those to read: some other photos of the same people, too.
+
+    Args:
+        context: of the probe.
+        rows: faces that may be forged.
+        count: how many to forge at most, spread over people.
+    """
+    people = context.faces.subject_codes
+    random = replace(context, probe_id="robustness").random("faces")
+    forged = sample_rows(rows, people[rows], count, random)
+    others = np.setdiff1d(rows, forged)
+    others = others[np.isin(people[others], people[forged])]
+    others = others[context.random("other photos").permutation(len(others))]
+    kept, seen = [], dict.fromkeys(people[forged].tolist(), 0)
+    for row in others.tolist():
+        person = int(people[row])
+        if seen[person] < OTHER_PHOTOS:
+            seen[person] += 1
+            kept.append(row)
+    return forged, np.union1d(forged, np.array(kept, dtype=np.int64))

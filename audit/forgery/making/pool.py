@@ -1,0 +1,115 @@
+"""Faces that forgeries are made of, read once, and who is whose partner among them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....core.faces import Faces
+from .catalogue import METHODS, Partner
+from .partners import NOBODY, donors, look_of, other_photos
+from .photo import ForgeryError, Photo, photo_of
+
+Integers = NDArray[np.int64]
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Photos by row of the faces.
+
+    Attributes:
+        photos: the photo of each row that could be used.
+        people: the person of every face of the frame, (faces,).
+        groups: the group of every face by attribute, (faces, k).
+        skipped: how many faces could not be used, by reason.
+    """
+
+    photos: Mapping[int, Photo]
+    people: Integers
+    groups: Integers
+    skipped: Mapping[str, int]
+
+    def partners(self, kind: Partner, random: np.random.Generator) -> dict[int, int]:
+        """Return the row of each face's partner; a face without one is absent.
+
+        Args:
+            kind: of partner, as a method of forging names it.
+            random: the lot between donors that are about equally alike.
+        """
+        rows = np.array(sorted(self.photos), dtype=np.int64)
+        if kind == "none" or not len(rows):
+            return {row: row for row in rows.tolist()}
+        if kind == "person":
+            looks = np.stack([look_of(self.photos[row]) for row in rows.tolist()])
+            places = donors(self.people[rows], self.groups[rows], looks, random)
+        else:
+            points = np.stack([self.photos[row].landmarks for row in rows.tolist()])
+            places = other_photos(self.people[rows], points, kind)
+        pairs = zip(rows.tolist(), places.tolist(), strict=True)
+        return {row: int(rows[place]) for row, place in pairs if place != NOBODY}
+
+    def all_partners(
+        self, methods: Iterable[str], random: Callable[[str], np.random.Generator]
+    ) -> dict[str, dict[int, int]]:
+        """Return the partners for each method; methods that need the same kind are given the same ones."""
+        kinds: dict[str, dict[int, int]] = {}
+        for name in methods:
+            kind = METHODS[name].partner
+            if kind not in kinds:
+                kinds[kind] = self.partners(kind, random(kind))
+        return {name: kinds[METHODS[name].partner] for name in methods}
+
+
+def unusable_landmarks(faces: Faces) -> str:
+    """Say why no forgery can be made of faces with these landmarks; empty where one can."""
+    kind = faces.landmarks_kind
+    if kind in ("68", "478"):
+        return ""
+    if kind == "none":
+        return "the faces have no landmarks; forgeries are made with 68 or 478 of them"
+    points = "the five points of a template" if kind == "aligned" else "5 landmarks"
+    return f"the faces have {points}, and forgeries are made with 68 or 478"
+
+
+def groups_of(faces: Faces) -> Integers:
+    """Return the group of each face by attribute, (faces, k); intersections are left out, which say no more."""
+    single = [groups.codes for groups in faces.groupings if len(groups.attributes) == 1]
+    return np.stack(single, axis=1).astype(np.int64) if single else np.zeros((len(faces), 0), dtype=np.int64)
+
+
+def read_pool(
+    faces: Faces, rows: Integers, height_width: tuple[int, int], advance: Callable[[int], None] | None = None
+) -> Pool:
+    """Read faces as an audit crops them, at any size, with their landmarks.
+
+    Args:
+        faces: of the audit.
+        rows: positions to read.
+        height_width: size of the photos in pixels.
+        advance: told how many more faces were read.
+
+    Raises:
+        ForgeryError: where the faces do not have 68 or 478 landmarks.
+        AuditError: for an image that became unusable.
+    """
+    reason = unusable_landmarks(faces)
+    if reason:
+        raise ForgeryError(f"expected 68 or 478 landmarks of each face, but {reason}")
+    photos: dict[int, Photo] = {}
+    skipped: Counter[str] = Counter()
+    for batch in replace(faces, height_width=height_width).batches(_AT_ONCE, np.unique(rows), landmarks=True):
+        assert batch.landmarks is not None
+        pixels = batch.pixels.mul(255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+        for row, picture, points in zip(batch.rows.tolist(), pixels, batch.landmarks, strict=True):
+            try:
+                photos[row] = photo_of(picture, points)
+            except ForgeryError as error:
+                skipped[str(error)] += 1
+        if advance is not None:
+            advance(len(batch))
+    return Pool(photos, faces.subject_codes, groups_of(faces), dict(skipped))
