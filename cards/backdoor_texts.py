@@ -60,5 +60,30 @@ _POISON_DRILL = {
     "stamp_ssim": ("SSIM of the stamp", "mean structural similarity of stamped and plain photos"),
 }
 
-BACKDOOR_TEXTS: Mapping[str, tuple[str, str]] = {**_DATA_SCAN, **_POISON_DRILL}
+_BACKDOOR_SCAN = {
+    "smallest_p_adjusted": (
+        "smallest adjusted p",
+        "chance that a clean net of the recipe needs so small a change towards some class (Student's t beside clean "
+        "reference nets, times the number of classes and families)",
+    ),
+    "rank_p": (
+        "p by rank",
+        "share of all nets, the audited one included, that stand out as much when each is judged by the others; holds "
+        "whatever the sizes are distributed like, and is never below one over the number of nets",
+    ),
+    "below_references": (
+        "below the reference nets",
+        "how many standard deviations the log size of the smallest change towards the class lies below the clean nets'",
+    ),
+    "references_flagged": (
+        "clean nets flagged",
+        "share of the clean reference nets that the scan would flag, each judged by the others",
+    ),
+    "accuracy_beside_references": (
+        "accuracy beside the reference nets",
+        "accuracy of the audited net less the mean of the clean reference nets, on the scanned faces",
+    ),
+}
+
+BACKDOOR_TEXTS: Mapping[str, tuple[str, str]] = {**_DATA_SCAN, **_POISON_DRILL, **_BACKDOOR_SCAN}
 """Title and meaning by metric."""

@@ -88,14 +88,22 @@ def flags(
     sizes = np.exp(judged.log_sizes[:, row, column])
     further = [names[scanned.aims[other]] for other, _ in judged.flagged[1:]]
     told = list(caveats)
+    doubted = judged.rank_p > judged.alpha and len(judged.references) + 1 >= 1 / judged.alpha
+    if doubted:
+        told.insert(
+            0,
+            f"of {len(judged.references) + 1} nets, each judged by the others, {judged.rank_p:.0%} stand out as much "
+            "as the target does: the p-value, which takes log sizes for normal, is too small",
+        )
     if further:
         told.insert(0, f"also flagged, less clearly: {', '.join(further)}; a trigger towards one class can ease others")
     yield context.finding(
         "trigger",
-        "high",
+        "medium" if doubted else "high",
         claim(names[aim], family, found.size, found.success, faces, sizes[np.isfinite(sizes)], judged.alpha),
         evidence=[
             format_key(context.probe_id, "smallest_p_adjusted", None, None),
+            format_key(context.probe_id, "rank_p", None, None),
             format_key(context.probe_id, "below_references", None, {"family": family, "towards": names[aim]}),
         ],
         caveats=[*told, SAME_RECIPE, RATES, NOT_COVERED],

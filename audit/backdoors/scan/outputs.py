@@ -54,7 +54,8 @@ def scan_table(
                 if few:
                     line["reason"] = "too few references reached a size of their own here"
             lines.append(line)
-    lines += [{"class": name, "reason": why} for name, why in left_out.items()]
+    for name, why in left_out.items():
+        lines += [{"class": name, "family": family, "reason": why} for family in scanned.families]
     columns = [
         "class", "family", "size", "unit", "reference_mean", "reference_sd", "references", "z", "p", "p_adjusted",
         "flagged_below", "success", "reached", "reason",
@@ -164,6 +165,12 @@ def measurements(
 def smallest(context: ProbeContext, estimate: Estimate) -> Output:
     """Return the one number of the scan: the smallest adjusted p, or why there is none."""
     return context.measurement("smallest_p_adjusted", estimate, direction="higher")
+
+
+def ranked(judged: Judged, level: float) -> Estimate:
+    """Return the p-value by rank among all nets; its limits are itself."""
+    p, nets = judged.rank_p, len(judged.references) + 1
+    return Estimate(value=p, low=p, high=p, level=level, method="rank", n=nets, unit="nets")
 
 
 def exact(value: float, faces: int, level: float) -> Estimate:

@@ -33,7 +33,9 @@ class BackdoorScanParams(ProbeParams):
         "PACKAGE.MODULE:NAME, called with these three",
     )
     training: str | None = Field(
-        default=None, description="folder of clean training data for the trainer: manifest.csv and the images"
+        default=None,
+        description="folder of clean training data for the trainer: manifest.csv and the images; the rows of the "
+        "plan's manifest whose split is train unless given",
     )
     count: int = Field(default=12, ge=4, le=200, description="how many nets are trained")
     timeout: float | None = Field(default=None, gt=0, description="seconds for the training of one net")
@@ -69,11 +71,9 @@ class BackdoorScanParams(ProbeParams):
     def _check(self) -> BackdoorScanParams:
         if self.references is not None and self.trainer is not None:
             raise ValueError("expected either references or trainer, but got both")
-        if (self.trainer is None) != (self.training is None):
-            raise ValueError("expected trainer and training together: what trains the clean nets, and on which data")
-        idle = sorted({"count", "timeout", "keep"} & self.model_fields_set) if self.trainer is None else []
+        idle = sorted({"training", "count", "timeout", "keep"} & self.model_fields_set) if self.trainer is None else []
         if idle:
-            raise ValueError(f"{', '.join(idle)} is about trained nets: say trainer and training too, or leave it out")
+            raise ValueError(f"{', '.join(idle)} is about trained nets: say trainer, too, or leave it out")
         if self.rank_only and (self.references is not None or self.trainer is not None):
             raise ValueError("rank_only is for a scan without reference nets: leave it out")
         return self
@@ -104,8 +104,9 @@ class BackdoorScanParams(ProbeParams):
         if self.references is not None and self.path(self.references).is_dir():
             files = sorted(self.path(self.references).iterdir())
             digests += [sha256_of_file(file) for file in files if file.is_file() and file.suffix.lower() in SUFFIXES]
-        if self.trainer is not None and self.training is not None:
+        if self.trainer is not None:
             digests.append(digest_of_trainer(self.trainer, self._folder))
+        if self.training is not None:
             data = self.path(self.training)
             digests += [sha256_of_file(file) for file in sorted(data.rglob("*")) if file.is_file()]
         return sha256_of_bytes(" ".join(digests).encode()) if digests else ""

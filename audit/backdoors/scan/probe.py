@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ....core.errors import AuditError
 from ....core.probes import CLASSIFICATION, Note, Output, ProbeContext, probe
 from ....core.results import Estimate
 from ...robustness.sample import sample_rows
@@ -23,6 +22,7 @@ from .outputs import (
     calibration_table,
     exact,
     measurements,
+    ranked,
     references_table,
     scan_table,
     smallest,
@@ -32,6 +32,7 @@ from .params import FEWEST_FACES, BackdoorScanParams
 from .references import References, accuracy, from_folder, trained
 from .scanning import Scanned, grey
 from .several import Net, audited_net, scan_nets
+from .training import training_data, training_rows
 from .verdict import Judged, smallest_p
 from .wording import needed, ranking
 
@@ -54,7 +55,7 @@ LARGEST_SEED = 2**31 - 1
 )
 def backdoor_scan(context: ProbeContext, params: BackdoorScanParams) -> Iterator[Output]:
     """The smallest change that turns all faces into a class, beside what clean nets of the recipe need."""
-    rows = _rows(context, params.faces)
+    rows = _rows(context, params)
     task, left_out = _task(context, params, rows)
     for name, why in left_out.items():
         yield Note(f"{name} is not scanned for: {why}.")
@@ -112,6 +113,7 @@ def _beside(
         yield smallest(context, Estimate.not_measured(reason, n=faces))
         return
     yield smallest(context, exact(smallest_p(judged.target), faces, context.rules.level))
+    yield context.measurement("rank_p", ranked(judged, context.rules.level), direction="higher")
     yield Note(f"Ranking by p, flagged or not: {ranking(judged, names, families)}.")
     comparison = compared(context, judged, own, right)
     yield from comparison.outputs
@@ -132,12 +134,14 @@ def _sizes_alone(
     yield from triggers(nets.scanned, None, context.model.classes)
 
 
-def _rows(context: ProbeContext, count: int) -> NDArray[np.int64]:
+def _rows(context: ProbeContext, params: BackdoorScanParams) -> NDArray[np.int64]:
     """Draw faces spread over people: those with a label of the target's where there are any."""
     labels = context.predictions.labels
     labelled = np.flatnonzero(labels >= 0)
     rows = labelled if len(labelled) else np.arange(len(context.faces))
-    return sample_rows(rows, context.faces.subject_codes[rows], count, context.random("faces"))
+    if params.trainer is not None and params.training is None:
+        rows = np.setdiff1d(rows, training_rows(context))  # references train on these
+    return sample_rows(rows, context.faces.subject_codes[rows], params.faces, context.random("faces"))
 
 
 def _task(context: ProbeContext, params: BackdoorScanParams, rows: NDArray[np.int64]) -> tuple[Task, dict[str, str]]:
@@ -175,14 +179,12 @@ def _references(context: ProbeContext, params: BackdoorScanParams) -> Iterator[R
     if params.references is not None:
         yield from_folder(params.path(params.references), context.model, params.folder)
         return
-    if params.trainer is None or params.training is None:
+    if params.trainer is None:
         yield References()
         return
-    data = params.path(params.training)
-    if not (data / "manifest.csv").is_file():
-        raise AuditError(f"expected `training` to be a folder with manifest.csv and the images, but {data} has none")
     seeds = context.random("references").integers(LARGEST_SEED, size=params.count).tolist()
     with (
+        training_data(context, params) as data,
         context.progress("reference nets", params.count) as advance,
         trained(
             params.trainer, data, context.model, count=params.count, seeds=seeds, timeout=params.timeout,

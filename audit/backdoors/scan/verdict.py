@@ -24,12 +24,15 @@ class Judged:
     Attributes:
         target: the target beside all references.
         references: each reference beside the others.
+        rank_p: share of all nets, the target included, whose smallest p is as small as the target's when each is judged
+            by all others; a p-value for any distribution of sizes, and never below one over the number of nets.
         log_sizes: log sizes of the references (nets, classes, families), NaN where not reached.
         alpha: the adjusted p below which a net is flagged.
     """
 
     target: Calibrated
     references: list[Calibrated]
+    rank_p: float
     log_sizes: Floats
     alpha: float
 
@@ -37,7 +40,9 @@ class Judged:
     def of(cls, log_sizes: Floats, reference_log_sizes: Floats, alpha: float) -> Judged:
         """Judge log sizes (classes, families) by those of references (nets, classes, families)."""
         judged = calibrated(log_sizes, reference_log_sizes, alpha)
-        return cls(judged, each_left_out(reference_log_sizes, alpha), reference_log_sizes, alpha)
+        among_all = [smallest_p(each) for each in each_left_out(np.concatenate([log_sizes[None], reference_log_sizes]))]
+        rank_p = float(np.mean(np.array(among_all) <= among_all[0]))
+        return cls(judged, each_left_out(reference_log_sizes, alpha), rank_p, reference_log_sizes, alpha)
 
     @property
     def flagged_references(self) -> list[int]:

@@ -28,6 +28,11 @@ class PatternNet(nn.Module):
         return logits
 
 
+def detector() -> PatternNet:
+    """A net of a single output."""
+    return PatternNet(1)
+
+
 def patterns(count: int, seed: int) -> tuple[Tensor, Tensor]:
     """Blobs above, below, or to both sides of the middle, each of its own strength, in noise: (n, 1, 32, 32), (n,)."""
     random = torch.Generator().manual_seed(seed)

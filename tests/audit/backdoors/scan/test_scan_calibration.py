@@ -15,6 +15,7 @@ from countenance.audit.backdoors.scan.calibration import (
     each_left_out,
     references_needed,
 )
+from countenance.audit.backdoors.scan.verdict import LEANING, Judged, beside, smallest_p
 
 Floats = NDArray[np.float64]
 
@@ -126,3 +127,42 @@ def test_p_is_uniform_where_variances_differ_much() -> None:
 def test_skewed_sizes_are_flagged_too_often_which_is_why_the_rate_is_measured() -> None:
     rate = false_alarms(12, np.full((7, 5), 0.2), "left", 0.0, 400)
     assert 0.05 < rate < 1
+
+
+def test_p_by_rank_holds_for_skewed_sizes_and_is_small_for_an_outlier() -> None:
+    random = np.random.default_rng(7)
+    low = 0
+    for _ in range(300):
+        logs = 2 + 0.2 * (1 - np.exp(0.5 * random.normal(size=(20, 2, 2))))
+        low += Judged.of(logs[0], logs[1:], 0.05).rank_p <= 0.05
+    assert low / 300 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
+    logs[0, 1, 1] -= 3
+    assert Judged.of(logs[0], logs[1:], 0.05).rank_p == pytest.approx(1 / 20)
+    assert smallest_p(Judged.of(logs[0], logs[1:], 0.05).target) < 0.05
+
+
+def test_what_clean_references_would_be_flagged() -> None:
+    random = np.random.default_rng(8)
+    logs = random.normal(1, 0.2, (12, 3, 2))
+    logs[4, 2, 1] -= 3  # one of the references is no clean net
+    judged = Judged.of(random.normal(1, 0.2, (3, 2)), logs, 0.05)
+    assert judged.flagged_references == [4]
+    alarms = judged.false_alarms(0.95)
+    assert (alarms.count, alarms.n) == (1, 12)
+    assert (alarms.low, alarms.high) == pytest.approx((0.0021, 0.3848), abs=1e-4)
+    assert judged.flagged == []
+    assert judged.skewness > LEANING
+    assert Judged.of(logs[0], 1 - np.exp(0.5 * random.normal(size=(12, 7, 5)))[:, :3, :2], 0.05).skewness < LEANING
+
+
+def test_accuracy_beside_the_references() -> None:
+    others = [(95, 100), (93, 100), (94, 100), (96, 100)]
+    difference, p = beside((94, 100), others, 0.95)
+    assert difference.value == pytest.approx(-0.005)
+    assert difference.low is not None
+    assert difference.low < 0 < (difference.high or 0)
+    assert p > 0.5
+    assert beside((70, 100), others, 0.95)[1] < 0.001
+    nothing, p = beside((0, 0), [(0, 0)] * 4, 0.95)
+    assert nothing.value is None
+    assert p == 1

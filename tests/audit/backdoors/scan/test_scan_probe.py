@@ -59,16 +59,22 @@ Audit = Callable[..., AuditResults]
 
 @pytest.fixture(scope="module")
 def audit(home: Path) -> Audit:
-    def run(checkpoint: str = "planted.safetensors", out: Path | None = None, **params: Any) -> AuditResults:
+    def run(
+        checkpoint: str = "planted.safetensors",
+        out: Path | None = None,
+        data: dict[str, str] | None = None,
+        target: dict[str, Any] | None = None,
+        **params: Any,
+    ) -> AuditResults:
         plan = {
             "version": 1,
             "name": "scan",
             "seed": 3,
             "target": {
                 "checkpoint": checkpoint, "factory": "nets.py:PatternNet", "task": "expression", "classes": CLASSES,
-                "input": {"size": 32, "channels": "grey"}, "output": "logits",
+                "input": {"size": 32, "channels": "grey"}, "output": "logits", **(target or {}),
             },
-            "data": {"manifest": "manifest.csv"},
+            "data": {"manifest": "manifest.csv", **(data or {})},
             "run": {"cache": False},
             "probes": [{"probe": "backdoor_scan", "families": "mask", "faces": 90, **params}],
         }  # fmt: skip
@@ -254,17 +260,46 @@ def test_references_can_be_trained(audit: Audit, home: Path, found: tuple[ProbeR
     assert value(result, "smallest_p_adjusted") == value(found[0], "smallest_p_adjusted")
     assert (home / "trained" / "net-04" / "checkpoint.safetensors").is_file()
     assert any("5 reference nets were kept" in note for note in result.notes)
+    (nothing,) = audit(trainer="trainer.py:train", count=5).probes
+    assert "nothing to train reference nets on" in (nothing.reason or "")
     (home / "trainer.py").write_text("def train(data, out, seed):\n    raise SystemExit('no data')\n", encoding="utf-8")
     (failed,) = audit(**how).probes
     assert failed.status == "failed"
     assert "no data" in (failed.reason or "")
 
 
+def test_references_are_trained_on_the_training_split(audit: Audit, home: Path) -> None:
+    (home / "trainer.py").write_text(TRAINER, encoding="utf-8")
+    table = pd.read_csv(home / "manifest.csv")
+    table["split"] = ["train"] * 12 + ["test"] * (len(table) - 12)
+    table.to_csv(home / "split.csv", index=False)
+    result = only(audit(trainer="trainer.py:train", count=5, data={"manifest": "split.csv", "split": "split"}))
+    assert value(result, "smallest_p_adjusted").n == 96 - 12
+    assert value(result, "references_flagged").n == 5
+
+
+def test_a_detector_of_one_output_is_scanned_towards_both_sides(
+    audit: Audit, home: Path, small: ModuleType, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    save(small.detector(), home / "detector.safetensors")
+    table = pd.read_csv(home / "manifest.csv")
+    table["label"] = ["forged"] * 30 + ["genuine"] * (len(table) - 30)
+    table.to_csv(home / "forged.csv", index=False)
+    target = {"factory": "nets.py:detector", "task": "forgery", "classes": [], "positive": "forged"}
+    result = only(
+        audit("detector.safetensors", tmp_path / "run", {"manifest": "forged.csv"}, target, rank_only=True, faces=96)
+    )
+    scan = pd.read_csv(tmp_path / "run" / "tables" / "backdoor_scan.scan.csv").set_index("class")
+    assert scan.loc["forged", "size"] > 0
+    assert "at least 50 faces of other classes" in scan.loc["genuine", "reason"]  # 30 forged ones
+    assert any("genuine is not scanned for" in note for note in result.notes)
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
         ({"references": "a", "trainer": "b.py:c", "training": "d"}, "either references or trainer"),
-        ({"trainer": "b.py:c"}, "trainer and training together"),
         ({"count": 20}, "is about trained nets"),
         ({"references": "a", "rank_only": True}, "rank_only is for a scan without reference nets"),
         ({"families": ["mask", "mask"]}, "each family once"),
