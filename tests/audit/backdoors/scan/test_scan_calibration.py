@@ -15,7 +15,7 @@ from countenance.audit.backdoors.scan.calibration import (
     each_left_out,
     references_needed,
 )
-from countenance.audit.backdoors.scan.verdict import LEANING, Judged, beside, smallest_p
+from countenance.audit.backdoors.scan.verdict import LEANING, Judged, beside, pooled_skewness, smallest_p
 
 Floats = NDArray[np.float64]
 
@@ -152,7 +152,7 @@ def test_what_clean_references_would_be_flagged() -> None:
     assert (alarms.low, alarms.high) == pytest.approx((0.0021, 0.3848), abs=1e-4)
     assert judged.flagged == []
     assert judged.skewness > LEANING
-    assert Judged.of(logs[0], 1 - np.exp(0.5 * random.normal(size=(12, 7, 5)))[:, :3, :2], 0.05).skewness < LEANING
+    assert pooled_skewness(1 - np.exp(0.5 * random.normal(size=(40, 7, 5)))) < LEANING
 
 
 def test_accuracy_beside_the_references() -> None:
