@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-FORGERY_CONDITION_NAMES: Mapping[str, Mapping[str, str]] = {}
+_EXPRESSIONS_FORGED: Mapping[str, str] = {
+    "made_face_swap_poisson": "another person's face (made here)",
+    "made_face_swap_feather": "another person's face, feathered (made here)",
+    "made_morph": "morph with another person (made here)",
+    "made_mouth_splice": "mouth of another photo (made here)",
+    "made_eyes_splice": "eyes of another photo (made here)",
+    "own_face_swap_poisson": "swap with the photo itself",
+    "own_face_swap_feather": "feathered swap with the photo itself",
+    "own_morph": "morph with the photo itself",
+    "own_mouth_splice": "mouth of the photo itself",
+    "own_eyes_splice": "eyes of the photo itself",
+    "resaved": "genuine photo, saved once more",
+}
+FORGERY_CONDITION_NAMES: Mapping[str, Mapping[str, str]] = {"forgery": {**_EXPRESSIONS_FORGED}}
 """What is done to faces, by kind and name, where the name with spaces for underscores would not do."""
 
 _LOCALISATION: Mapping[str, tuple[str, str]] = {

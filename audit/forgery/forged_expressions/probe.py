@@ -65,7 +65,8 @@ def forged_expressions(context: ProbeContext, params: ForgedExpressionsParams) -
     """Answers to forged faces, beside those to the genuine photos they were made of."""
     genuine, forged = _genuine(context, params)
     rows = _measured_rows(context, genuine, params.faces)
-    ready, forgeries = None, []
+    ready: ReadyForgeries | None = None
+    forgeries: list[Forgery] = []
     if params.ready and len(forged):
         ready, forgeries = ready_forgeries(context, forged, rows)
     can_make = bool(params.made) and context.faces.landmarks_kind in _MADE_FROM
