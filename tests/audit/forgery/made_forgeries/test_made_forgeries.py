@@ -118,7 +118,6 @@ def test_a_detector_that_knows_the_photos_sees_every_forgery(known: AuditResults
     for name in METHODS:
         assert estimate(known, f"auroc@forgery={name}").value > 0.99
         assert estimate(known, f"above_own_photo@forgery={name}").value == 1
-        assert estimate(known, f"auroc@forgery={name}").n == 2 * len(known.to_frame()) or True
     assert "near_chance" not in findings(known)
     assert "ranked_below" not in findings(known)
 
@@ -144,9 +143,9 @@ def test_the_control_changes_nothing(which: str, request: pytest.FixtureRequest)
 def test_groups_and_their_gaps_are_measured(known: AuditResults) -> None:
     keys = {item.key for item in known.probe("made_forgeries").measurements}
     assert any(key.startswith("made_forgeries/apcer[gender_presentation=") for key in keys)
-    assert any(
-        key.startswith("made_forgeries/auroc.largest_gap") or ("auroc" in key and "attribute" in key) for key in keys
-    )
+    for metric in ("auroc", "apcer", "bpcer"):
+        gaps = [key for key in keys if key.startswith(f"made_forgeries/{metric}") and "attribute=gender" in key]
+        assert gaps, metric
 
 
 def test_every_forgery_is_beside_its_own_photo(known: AuditResults, faces: pd.DataFrame) -> None:
@@ -156,10 +155,9 @@ def test_every_forgery_is_beside_its_own_photo(known: AuditResults, faces: pd.Da
 
 
 def test_the_same_seed_gives_the_same_numbers(drawn: DrawnDataset, faces: pd.DataFrame, blind: AuditResults) -> None:
-    def numbers(results: AuditResults) -> dict[str, float | None]:
-        return {item.key: item.estimate.value for item in results.probe("made_forgeries").measurements}
-
-    assert numbers(run(drawn, faces, Looks(elsewhere))) == numbers(blind)
+    again = run(drawn, faces, Looks(elsewhere), methods=["morph"])
+    for key in ("auroc@forgery=morph", "above_own_photo@forgery=morph"):
+        assert estimate(again, key) == estimate(blind, key)
 
 
 def test_a_model_with_its_sides_turned_is_told(drawn: DrawnDataset, faces: pd.DataFrame) -> None:
