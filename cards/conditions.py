@@ -24,10 +24,13 @@ KINDS: Mapping[str, str] = {
 STRENGTHS = ("eps", "severity", "share", "amount")
 _NAMES: Mapping[str, Mapping[str, str]] = {**CONDITION_NAMES, **FORGERY_CONDITION_NAMES, **BACKDOOR_CONDITION_NAMES}
 AT_RANDOM, ELSEWHERE = "random_", "_elsewhere"
+MADE, OWN = "made_", "own_"
+"""Of forgeries: made here of the audited faces, and the same done with the photo itself, its control."""
 _CONTROLS: Mapping[str, frozenset[str]] = {
     "attack": frozenset({"noise"}),
     "occlusion": frozenset({"guided_last"}),
     "change": frozenset({"identity"}),
+    "forgery": frozenset({"untouched", "resaved"}),
 }
 
 
@@ -65,8 +68,16 @@ class Under:
         """Whether it is what another of the same size is to be read beside."""
         if self.kind == "attack" and self.name.startswith(AT_RANDOM):
             return True
-        elsewhere = self.kind == "occlusion" and self.name.endswith(ELSEWHERE)
-        return elsewhere or self.name in _CONTROLS.get(self.kind, ())
+        return bool(self.control_of) or self.name in _CONTROLS.get(self.kind, ())
+
+    @property
+    def control_of(self) -> str:
+        """The name of the one thing that it is to be read beside; empty where it is no control, or one of many."""
+        if self.kind == "occlusion" and self.name.endswith(ELSEWHERE):
+            return self.name.removesuffix(ELSEWHERE)
+        if self.kind == "forgery" and self.name.startswith(OWN):
+            return MADE + self.name.removeprefix(OWN)
+        return ""
 
     @property
     def amount(self) -> float | None:

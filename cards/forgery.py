@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..core.results import Measurement, ProbeResult
 from .absent import reasons_in_short
-from .conditions import size_of
+from .conditions import Under, size_of, under
 from .tables import NOTHING, ref
 from .tree import Block, BulletList, Paragraph, Part, TableBlock
-from .wording import metric_title, number, plural
+from .wording import metric_title, number
 
 METHOD = "method"
 CHANCE = 0.5
 _RATES = ("apcer", "bpcer", "accuracy")
 _BY_METHOD = ("auroc", "apcer")
+_OF_MADE = ("auroc", "apcer", "above_own_photo")
 _LADDERS = ({"compression", "quality"}, {"size"})
 
 
@@ -98,30 +99,41 @@ def _of_methods(probe: ProbeResult, metric: str = "auroc") -> list[Measurement]:
 
 def _methods(probe: ProbeResult) -> Iterator[Paragraph]:
     """Tell which ways of forging are told from genuine faces beyond chance, and which are not shown to be."""
-    items = _of_methods(probe)
-    measured = known(items)
-    shown = [item for item in measured if (item.estimate.low or 0.0) > CHANCE]
-    turned = [item for item in measured if item.estimate.high is not None and item.estimate.high < CHANCE]
-    others = [item for item in measured if item not in shown and item not in turned]
+    named = [(item.slice[METHOD], item) for item in _of_methods(probe)]
+    return _beyond_chance(named, "genuine faces", "ways of forging")
+
+
+def _beyond_chance(named: Sequence[tuple[str, Measurement]], others: str, kinds: str) -> Iterator[Paragraph]:
+    """Sort AUROCs by whether their intervals lie above chance, cross it, or lie below it.
+
+    Args:
+        named: each with the name it is told by.
+        others: what forgeries are told from.
+        kinds: what many of them are called.
+    """
+    measured = [(name, item) for name, item in named if item.estimate.value is not None]
+    shown = [(name, item) for name, item in measured if (item.estimate.low or 0.0) > CHANCE]
+    below = [(name, item) for name, item in measured if item.estimate.high is not None and item.estimate.high < CHANCE]
+    left = [pair for pair in measured if pair not in shown and pair not in below]
     if measured:
-        head = f"Told from genuine faces by more than chance: {len(shown)} of {plural(len(items), 'way')} of forging"
+        head = f"Told from {others} by more than chance: {len(shown)} of {len(named)} {kinds}"
         parts: list[Part] = [head, *_listed(shown)]
-        if others:
-            parts += ["; not shown to be", *_listed(others)]
-        if turned:
-            parts += ["; below chance, scored as more genuine than genuine faces", *_listed(turned)]
-        parts.append(". Each interval is of one method alone, not adjusted for their number.")
+        if left:
+            parts += ["; not shown to be", *_listed(left)]
+        if below:
+            parts += [f"; below chance, scored as more genuine than {others}", *_listed(below)]
+        parts.append(". Each interval is of one kind alone, not adjusted for their number.")
         yield Paragraph(tuple(parts))
-    silent = [item for item in items if item.estimate.value is None]
+    silent = [(name, item) for name, item in named if item.estimate.value is None]
     if silent:
-        names = ", ".join(item.slice[METHOD] for item in silent)
-        yield Paragraph.of(f"Not measured: {names} ({' · '.join(reasons_in_short(silent))}).")
+        names = ", ".join(name for name, _ in silent)
+        yield Paragraph.of(f"Not measured: {names} ({' · '.join(reasons_in_short(item for _, item in silent))}).")
 
 
-def _listed(items: Sequence[Measurement]) -> list[Part]:
+def _listed(items: Sequence[tuple[str, Measurement]]) -> list[Part]:
     parts: list[Part] = []
-    for place, item in enumerate(sorted(items, key=lambda each: -(each.estimate.value or 0.0))):
-        parts += [", " if place else " (", f"{item.slice[METHOD]} ", ref(item)]
+    for place, (name, item) in enumerate(sorted(items, key=lambda pair: -(pair[1].estimate.value or 0.0))):
+        parts += [", " if place else " (", f"{name} ", ref(item)]
     return [*parts, ")"] if parts else []
 
 
@@ -169,5 +181,32 @@ def _table_of_methods(probe: ProbeResult) -> Iterator[TableBlock]:
     yield TableBlock(("method", *heads), tuple(rows), "By way of forging, against all genuine faces")
 
 
-FORGERY_BLOCKS: Mapping[str, Callable[[ProbeResult], Iterator[Block]]] = {"forgery_detection": detection_blocks}
+def made_blocks(probe: ProbeResult) -> Iterator[Block]:
+    """Yield which forgeries made here are told from the photos they were made of, and how many pass."""
+    kinds: list[tuple[Under, Measurement]] = []
+    for item in probe.measurements:
+        done = under(item.condition)
+        if item.metric == "auroc" and not item.slice and done is not None and not done.control:
+            kinds.append((done, item))
+    if not kinds:
+        return
+    named = [(done.named, item) for done, item in kinds]
+    told = list(_beyond_chance(named, "the photos they were made of", "kinds of forgery made here"))
+    photos = next((m for m in probe.measurements if m.metric == "bpcer" and not m.slice), None)
+    if photos is not None and photos.estimate.value is not None:
+        told.append(Paragraph((f"Of the photos: {metric_title('bpcer', probe.probe)} ", ref(photos), ".")))
+    told.append(Paragraph.of("They are made without a generator, and say nothing of forgeries that a generator made."))
+    yield BulletList(tuple(told))
+    rows: list[tuple[Part, ...]] = []
+    for done, item in kinds:
+        cells = [find(probe, metric, {}, item.condition) for metric in _OF_MADE]
+        rows.append((done.named, *(NOTHING if cell is None else ref(cell) for cell in cells)))
+    heads = (metric_title(metric, probe.probe) for metric in _OF_MADE)
+    yield TableBlock(("forgery", *heads), tuple(rows), "Forgeries made here, by kind")
+
+
+FORGERY_BLOCKS: Mapping[str, Callable[[ProbeResult], Iterator[Block]]] = {
+    "forgery_detection": detection_blocks,
+    "made_forgeries": made_blocks,
+}
 """What is told of a probe over all faces, by its name."""

@@ -16,7 +16,8 @@ _ORDER = (
     "fmr", "fnmr", "tpr_at_fpr", "ccc", "rmse",
     "accuracy", "balanced_accuracy", "macro_f1", "auroc", "recall", "precision", "f1",
     "fnr", "fpr", "base_rate", "fdr", "for", "selection_rate", "ece", "confidence_minus_accuracy",
-    "iou", "specificity", "margin", "energy_in_mask", "energy_outside_face", "face_iou", "face_specificity",
+    "iou", "mask_iou", "pixel_auroc", "mask_iou_at_area", "mask_energy",
+    "specificity", "margin", "energy_in_mask", "energy_outside_face", "face_iou", "face_specificity",
     "cam_cos", "cam_cos.specificity",
 )  # fmt: skip
 

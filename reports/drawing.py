@@ -117,7 +117,8 @@ def _units(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
 
 def _nulls(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
     drawn = {"energy"} if run.table(probe, "units.csv") is not None else set()
-    drawn |= {"auroc"} if run.table(probe, "roc.csv") is not None else set()  # it stands beside chance already
+    beside_chance = [name for name in ("roc.csv", "made.csv") if run.table(probe, name) is not None]
+    drawn |= {"auroc"} if beside_chance else set()
     yield from null_figures(probe, run.results, drawn)
 
 
@@ -178,7 +179,7 @@ def _roc(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
 
 
 def _forgery_methods(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
-    yield from forgery_method_figures(probe, run.table(probe, "methods.csv") or ())
+    yield from forgery_method_figures(probe, run.table(probe, "methods.csv") or run.table(probe, "made.csv") or ())
 
 
 def _ladders(_: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:

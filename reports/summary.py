@@ -91,7 +91,14 @@ def _hardest(items: list[Measurement]) -> list[Measurement]:
     told = [(found, item) for found, item in done if not found.clean and not found.control]
     first = [(found, item) for found, item in told if item.metric == told[0][1].metric]
     whole = [item for found, item in first if found.whole and not found.size]
-    return whole[:1] or [item for _, item in sorted(first, key=lambda pair: pair[0].amount or 0.0)][-1:]
+    return (
+        whole[:1] or [item for _, item in sorted(first, key=lambda pair: (pair[0].amount or 0.0, _harm(pair[1])))][-1:]
+    )
+
+
+def _harm(item: Measurement) -> float:
+    value = item.estimate.value or 0.0
+    return -value if item.direction == "higher" else value
 
 
 def _groups_measured(probe: ProbeResult, results: AuditResults) -> str:

@@ -79,10 +79,21 @@ def _capital(text: str) -> str:
 
 
 def _findings(results: AuditResults, severities: tuple[str, ...]) -> Iterator[Worry]:
+    """Yield findings of alike severity: the first of each probe, then the second of each, so that each is heard."""
+    found = []
     for position, finding in enumerate(results.findings(), start=1):
         if finding.severity in severities:
-            text = finding.claim + _use_of(finding, results)
-            yield Worry(finding.severity, "finding", text, f"finding-{position}")
+            found.append((_place_in_probe(finding, results), position, finding))
+    for _, position, finding in sorted(found, key=lambda entry: entry[:2]):
+        text = finding.claim + _use_of(finding, results)
+        yield Worry(finding.severity, "finding", text, f"finding-{position}")
+
+
+def _place_in_probe(finding: Finding, results: AuditResults) -> int:
+    """Count the findings of the same probe and severity that stand before it."""
+    own = next(probe for probe in results.probes if any(one is finding for one in probe.findings))
+    alike = [one for one in own.findings if one.severity == finding.severity]
+    return next(place for place, one in enumerate(alike) if one is finding)
 
 
 def _use_of(finding: Finding, results: AuditResults) -> str:

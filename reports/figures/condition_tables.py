@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from ...cards.conditions import ELSEWHERE, Under, under
+from ...cards.conditions import Under, under
 from ...cards.slices import Grouped, by_grouping
 from ...cards.tables import ref
 from ...cards.tree import Part, TableBlock
@@ -30,7 +30,9 @@ def condition_figures(probe: ProbeResult, results: AuditResults) -> Iterator[Fig
     clean = _clean(table, metric)
     whole = _costs(table, metric, clean, probe)
     if whole is not None:
-        yield FigureGroup("What costs most", (whole,), "Points with intervals, over all strengths that were tried.")
+        done = [found for column in table.columns if (found := under(dict(column.condition))) is not None]
+        over = ", over all strengths that were tried" if any(each.size and not each.clean for each in done) else ""
+        yield FigureGroup("What costs most", (whole,), f"Points with intervals{over}.")
     lines = [line for line in lines_of(table, metric) if not line.done.whole]
     parts = [part for part in alike(lines) if len(part) >= FEWEST_ROWS and len(part[0].sizes) > 1]
     panels = tuple(_heat(part, metric, clean, probe, len(parts) > 1) for part in parts)
@@ -56,18 +58,20 @@ def _costs(table: Grouped, metric: str, clean: Measurement | None, probe: ProbeR
         done = under(dict(column.condition))
         if column.metric == metric and not column.rest and done is not None and not done.size and not done.clean:
             found.append((done, table.cells[(), column]))
-    moved = {done.name.removesuffix(ELSEWHERE): cell for done, cell in found if done.name.endswith(ELSEWHERE)}
-    found = [(done, cell) for done, cell in found if not done.name.endswith(ELSEWHERE)]
+    beside = {done.control_of: cell for done, cell in found if done.control_of}
+    found = [(done, cell) for done, cell in found if not done.control_of]
     if len(found) < 2:
         return None
     sign = 1 if found[0][1].direction == "higher" else -1
     found.sort(key=lambda pair: (not pair[0].whole, sign * (pair[1].estimate.value or 0.0)))
     rows = [
-        ForestRow(done.named, done.kind, (cell, *((moved.get(done.name),) if moved else ()))) for done, cell in found
+        ForestRow(done.named, done.kind, (cell, *((beside.get(done.name),) if beside else ()))) for done, cell in found
     ]
     title = metric_title(metric, probe.probe)
-    series = (title, f"{title}, the same moved elsewhere") if moved else (title,)
-    alt = f"{title} under each {found[0][0].kind}, with its interval, the lowest first; the line is faces as they are."
+    again = "done with the photo itself" if found[0][0].kind == "forgery" else "moved elsewhere"
+    series = (title, f"{title}, the same {again}") if beside else (title,)
+    alt = f"{title} under each {found[0][0].kind}, with its interval, what costs most first."
+    alt += " The line is faces as they are." if clean is not None else ""
     return forest(title, rows, series, alt, clean, reference_name="as they are")
 
 

@@ -22,6 +22,8 @@ QUALITY = 72
 SAME, OTHER, MOVED, NOT_DONE = "same answer", "another answer", "", "could not be done"
 _MARKS = {OTHER: "≠", SAME: "=", MOVED: "", NOT_DONE: "–"}
 FORGERY, NONE = "forgery", "none"
+_AS_PHOTOS = frozenset({NONE, "untouched", "resaved"})
+"""Conditions of the kind forgery under which nothing is forged."""
 _MADE = "Pictures marked synthetic were forged here, by the audit."
 _READ = (
     "Under each picture stands what the model answers. A frame and ≠ mark another answer than for the face as it is, = "
@@ -69,7 +71,7 @@ def strip_figures(
 
 def _made(condition: Mapping[str, Any]) -> bool:
     """Whether a condition's pictures are forgeries, which say so wherever they stand."""
-    return bool(dict(condition.get("values") or {}).get(FORGERY, NONE) != NONE)
+    return dict(condition.get("values") or {}).get(FORGERY, NONE) not in _AS_PHOTOS
 
 
 def _sheet(face: Mapping[str, Any], pictures: NDArray[Any], titles: Sequence[str], made: Sequence[bool]) -> Markup:

@@ -57,6 +57,8 @@ NAMES = ("fog", "gaussian_noise", "jpeg", "frost", "snow")
             "accuracy under occlusion patches, the most important first, share 0.25",
         ),
         ({"change": "all"}, "accuracy under all changes"),
+        ({"forgery": "made_mouth_splice"}, "accuracy under forgery mouth of another photo (made here)"),
+        ({"forgery": "own_morph"}, "accuracy under forgery morph with the photo itself"),
         ({"method": "lime"}, "accuracy by lime"),
         ({"threshold": "0.5"}, "accuracy at threshold = 0.5"),
     ],
@@ -71,10 +73,19 @@ def test_what_is_a_control():
         {"attack": "random_makeup"},
         {"occlusion": "mouth_elsewhere"},
         {"change": "identity"},
+        {"forgery": "untouched"},
+        {"forgery": "resaved"},
+        {"forgery": "own_morph"},
     ]
     assert all(under(condition).control for condition in controls)
     others = [{"corruption": "noise"}, {"occlusion": "random"}, {"attack": "square"}, {"corruption": CLEAN}]
     assert not any(under(condition).control for condition in others)
+
+
+def test_what_a_control_is_the_control_of():
+    assert under({"occlusion": "mouth_elsewhere"}).control_of == "mouth"
+    assert under({"forgery": "own_morph"}).control_of == "made_morph"
+    assert under({"forgery": "resaved"}).control_of == ""
 
 
 def test_a_condition_that_does_nothing_to_faces_is_none():

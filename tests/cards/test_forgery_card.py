@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from countenance.cards.backdoors import OPEN, data_scan_blocks, drill_blocks, scan_blocks, sensitivity_blocks
-from countenance.cards.forgery import detection_blocks, find
+from countenance.cards.forgery import detection_blocks, find, made_blocks
 from countenance.cards.outcomes import ethics, quantitative_analyses
 from countenance.cards.statements import Statements
 from countenance.cards.tree import BulletList, MeasurementRef, Paragraph, TableBlock
@@ -77,7 +77,7 @@ def test_a_detector_is_told_beside_chance_at_its_threshold_and_by_method(detecti
     assert methods == (
         "Told from genuine faces by more than chance: 1 of 4 ways of forging (morph 0.870 [0.830, 0.900], n = 306); "
         "not shown to be (faceswap 0.530 [0.470, 0.590], n = 306); below chance, scored as more genuine than genuine "
-        "faces (mouth_splice 0.480 [0.460, 0.490], n = 306). Each interval is of one method alone, not adjusted for "
+        "faces (mouth_splice 0.480 [0.460, 0.490], n = 306). Each interval is of one kind alone, not adjusted for "
         "their number."
     )
     assert silent == "Not measured: rare (3 people; 10 are needed)."
@@ -194,6 +194,22 @@ def test_a_drill_is_tabulated_by_what_was_trained_on() -> None:
     ]
     assert isinstance(table.rows[0][2], MeasurementRef)
     assert table.rows[1][2] == "–"
+
+
+def test_forgeries_made_here_are_told_beside_their_photos_without_the_control() -> None:
+    items = []
+    for name, value in (("untouched", 0.5), ("morph", 0.8), ("mouth_splice", 0.52)):
+        condition = {"forgery": name}
+        items.append(measured("auroc", estimate(value, value - 0.1, value + 0.1), condition=condition))
+        items.append(measured("apcer", estimate(0.4, 0.3, 0.5), condition=condition, direction="lower"))
+    items.append(measured("bpcer", estimate(0.1, 0.0, 0.2), condition={"forgery": "untouched"}))
+    first, photos, last = sentences(made_blocks(probe_of("made_forgeries", items)))
+    assert first.startswith(
+        "Told from the photos they were made of by more than chance: 1 of 2 kinds of forgery made here (morph 0.800"
+    )
+    assert "; not shown to be (mouth splice 0.520" in first
+    assert "0.100 [0.000, 0.200]" in photos
+    assert last.startswith("They are made without a generator")
 
 
 def test_the_card_uses_these_words_and_says_what_a_label_is(detection: ProbeResult) -> None:

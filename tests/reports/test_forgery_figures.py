@@ -135,6 +135,20 @@ def test_methods_stand_beside_chance_and_quote_the_measurements(run: RunFiles) -
     assert len(panel.table.columns) == 7
 
 
+def test_forgeries_made_here_stand_beside_chance_too() -> None:
+    head = ["forgery", "faces", "people", "auroc", "auroc_low", "auroc_high", "apcer", "reason"]
+    lines = [
+        ["morph", "102", "102", "0.8", "0.7", "0.9", "0.4", ""],
+        ["eyes_splice", "0", "", "", "", "", "", "why not"],
+    ]
+    (group,) = forgery_method_figures(PROBE, [head, *lines])
+    assert group.title == "Forgeries made here, kind by kind"
+    (panel,) = group.panels
+    assert [row[0] for row in panel.table.rows] == ["morph", "eyes splice"]
+    assert panel.table.rows[0][3] == "0.800 [0.700, 0.900], n = 102"
+    assert panel.table.rows[1][3] == "not measured: why not"
+
+
 def test_ladders_run_from_faces_as_they_are_down(run: RunFiles) -> None:
     group = of(run, "forgery_detection")["Against compression and size"]
     assert [panel.name for panel in group.panels] == ["by JPEG quality", "by size"]
@@ -296,7 +310,8 @@ def test_known_triggers_stand_beside_their_nulls(run: RunFiles) -> None:
 
 def test_pictures_of_a_strip_that_are_forged_say_so() -> None:
     answers = [{"text": "happy", "changed": False, "possible": True}] * 3
-    titles = [({}, "as it is"), ({"forgery": "none"}, "through the codec"), ({"forgery": "morph"}, "morph, made here")]
+    saved = ({"forgery": "resaved"}, "saved once more")
+    titles = [({}, "as it is"), saved, ({"forgery": "morph"}, "morph, made here")]
     told = {
         "title": "", "drawn": True, "rule": "", "size": [48, 64], "grey": False,
         "conditions": [{"values": values, "title": title} for values, title in titles],
