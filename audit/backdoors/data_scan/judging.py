@@ -128,9 +128,12 @@ def by_clusters(
             found.reasons[name] = reason
             continue
         apart, small = silhouette_of_two(points[mine], random)
-        above = 0
+        spread, above = _spread(points[mine]), 0
         for _ in range(draws):
-            drawn = _cloud(points[mine], random) if like is None else _people_anew(like, len(mine), random)
+            if like is None:  # a normal cloud of the same covariance, in the dimensions that matter
+                drawn = random.normal(size=(len(mine), len(spread))) * spread
+            else:
+                drawn = _people_anew(like, len(mine), random)
             above += silhouette_of_two(drawn, random)[0] >= apart
         p = (1 + above) / (1 + draws)
         found.references[name] = 0 if like is None else len(like)
@@ -200,20 +203,21 @@ def _folds(people: Integers) -> list[Flags]:
 
 def _leading_axes(centred: Floats, count: int) -> Floats:
     """Return the directions of largest variance, shape (d, at most count)."""
-    if len(centred) < centred.shape[1]:
-        return np.asarray(np.linalg.svd(centred, full_matrices=False)[2][:count].T)
-    return np.asarray(np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :count])
+    if len(centred) >= centred.shape[1]:
+        return np.asarray(np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :count])
+    values, vectors = np.linalg.eigh(centred @ centred.T)  # the smaller product has the same directions
+    some = vectors[:, ::-1][:, :count] / np.sqrt(np.maximum(values[::-1][:count], 1e-12))
+    return np.asarray(centred.T @ some)
 
 
 def _distances(points: Floats, centres: Floats) -> Floats:
     return np.asarray(np.sqrt(np.square(points[:, None] - centres[None]).sum(2)))
 
 
-def _cloud(points: Floats, random: np.random.Generator) -> Floats:
-    """Draw a normal cloud with the covariance of the points, as many and in as many dimensions as matter."""
+def _spread(points: Floats) -> Floats:
+    """Return the standard deviations of points along their leading directions, as many as matter."""
     centred = points - points.mean(0)
-    spread = np.linalg.svd(centred, compute_uv=False)[: 2 * REDUCED] / np.sqrt(len(points) - 1)
-    return np.asarray(random.normal(size=(len(points), len(spread))) * spread)
+    return np.asarray((centred @ _leading_axes(centred, 2 * REDUCED)).std(0, ddof=1))
 
 
 def _people_anew(clean: Images, count: int, random: np.random.Generator) -> Floats:
