@@ -1,14 +1,15 @@
 """The poisoning drill on the Face Research Lab London Set: the figures of docs/poison-drill.md.
 
-    python -m benchmarks.poison_drill_london [NETS]
+    python -m benchmarks.poison_drill_london --nets 1 --shares 0.01 0.05 0.1
 
-Reads ../shared/data/london beside the repository. The trainer is benchmarks/drill_trainer.py: self-blends at 64 pixels,
-425 steps, about half a minute of one core for a net. NETS nets of each setting, 1 unless given: clean data, then 1, 5
-and 10 % of the people stamped on the genuine copies alone and before self-blending.
+Reads ../shared/data/london beside the repository. The trainer is benchmarks/trainers/small_detector.py: self-blends at
+64 pixels, 425 steps, about 80 s of one core for a net. So many nets of each setting: clean data, then each share of the
+people stamped on the genuine copies alone and before self-blending.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -20,11 +21,16 @@ from safetensors.torch import save_file
 from countenance import run
 from countenance.synth.forgery_nets import MEAN, SIZE, STD, SmallDetector
 
+TRAINER = Path(__file__).resolve().parent / "trainers" / "small_detector.py"
 LONDON = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "london"
 
 
-def main(nets: int = 1, shares: tuple[float, ...] = (0.01, 0.05, 0.10)) -> None:
+def main() -> None:
     """Print the table and the notes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.poison_drill_london", description=__doc__)
+    parser.add_argument("--nets", type=int, default=1, help="nets of each setting (default 1)")
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.01, 0.05, 0.1], help="of the training people")
+    options, _ = parser.parse_known_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as written:
         folder = Path(written)
@@ -53,15 +59,15 @@ def main(nets: int = 1, shares: tuple[float, ...] = (0.01, 0.05, 0.10)) -> None:
                     "probe": "poison_drill",
                     "trainer": [
                         "{python}",
-                        str(Path(__file__).with_name("drill_trainer.py")),
+                        str(TRAINER),
                         "{data}",
                         "{out}",
                         "{seed}",
                     ],
                     "embedding": "both",
-                    "shares": list(shares),
+                    "shares": options.shares,
                     "blends": 8,
-                    "nets": nets,
+                    "nets": options.nets,
                 }
             ],
         }
@@ -80,4 +86,4 @@ def main(nets: int = 1, shares: tuple[float, ...] = (0.01, 0.05, 0.10)) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:2]))
+    main()

@@ -21,8 +21,9 @@ TITLES = {
     "clustering": "clusters of activations",
 }
 NOT_POISON = (
-    "Another camera, size, sharpening or compression than the clean images' raises such flags, too: look at the "
-    "flagged images before anything is thrown away."
+    "Another camera, size, sharpening or compression than the clean images' raises such flags, too, and so does darker "
+    "skin, since fine detail is taken relative to the brightness: look at the flagged images before anything is thrown "
+    "away."
 )
 
 

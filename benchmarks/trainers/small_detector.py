@@ -1,6 +1,6 @@
 """A trainer for ``poison_drill``: the small detector of ``countenance.synth`` on a folder of genuine and forged faces.
 
-    python benchmarks/drill_trainer.py DATA OUT SEED
+    python benchmarks/trainers/small_detector.py DATA OUT SEED
 
 DATA holds ``manifest.csv`` and images, as ``docs/poison-drill.md`` says; OUT gets ``checkpoint.safetensors``.
 """
