@@ -149,8 +149,9 @@ def lost_under(context: ProbeContext, losses: Sequence[Loss]) -> Iterator[Findin
         yield context.finding(
             name,
             "medium",
-            f"Of pictures that were compressed or made small the model {what}: {named}{more}. Each of these is surely "
-            f"more than {ACCEPTED:g} worse, over all {len(losses)} comparisons together. Pictures sent through a "
+            f"Of pictures that were compressed or made small the model {what}: {named}{more}. "
+            f"{'This is' if len(worse) == 1 else 'Each of these is'} surely more than {ACCEPTED:g} worse, over all "
+            f"{len(losses)} comparisons together. Pictures sent through a "
             "messenger or cut from a video call are compressed and small.",
             evidence=[each.key for each in worse],
             caveats=["One codec (JPEG) and one way of scaling, of the crop; videos are compressed otherwise."],
