@@ -13,7 +13,7 @@ from .conditions import size_of
 from .forgery import find, known
 from .tables import NOTHING, ref
 from .tree import Block, BulletList, Paragraph, Part, TableBlock
-from .wording import metric_title
+from .wording import metric_title, plural
 
 OPEN = "That nothing is flagged does not show that there is no backdoor."
 MOST_ROWS = 8
@@ -23,6 +23,7 @@ VERDICTS: Mapping[str, str] = {
     "not_suspicious": "not suspicious at this power",
 }
 """What a finding on triggers says, by the last part of its id."""
+SUCCESS, EXCESS = "attack_success", "attack_success.excess"
 _DRILLED = ("bd_auc", "attack_success", "clean_auroc")
 _FLAGS = ("flagged", "false_alarms", "stamped_found", "flags_right_at_most")
 
@@ -75,6 +76,9 @@ def scan_blocks(probe: ProbeResult) -> Iterator[Block]:
             "; share of the clean reference nets that would be flagged, each judged by the others: ",
             ref(alarms),
         ]
+    rank = find(probe, "rank_p")
+    if rank is not None and rank.estimate.value is not None:
+        parts += [f"; {metric_title('rank_p', probe.probe)} ", ref(rank)]
     sentences = [Paragraph((*parts, "."))]
     if not flagged:
         sentences.append(Paragraph.of(OPEN))
@@ -98,6 +102,34 @@ def _farthest(probe: ProbeResult) -> Iterator[TableBlock]:
     more = f" ({left} more stand in results.json)" if left else ""
     title = metric_title("below_references", probe.probe)
     yield TableBlock(("class", "family", title), rows, f"Farthest below the reference nets{more}")
+
+
+def replayed_blocks(probe: ProbeResult) -> Iterator[Block]:
+    """Yield which class follows a known trigger most beyond random marks, and how sure that is."""
+    least = find(probe, "smallest_p_adjusted")
+    if least is not None and least.estimate.value is None:
+        yield Paragraph.of(
+            f"Not measured: {metric_title('smallest_p_adjusted', probe.probe)} ({least.estimate.reason})."
+        )
+        return
+    found = known([item for item in probe.measurements if item.metric == EXCESS and not item.slice])
+    if not found:
+        return
+    ranked = sorted(found, key=lambda item: -(item.estimate.value or 0.0))
+    rows: list[tuple[Part, ...]] = []
+    for item in ranked[:MOST_ROWS]:
+        cells = [find(probe, metric, {}, item.condition) for metric in (SUCCESS, f"{SUCCESS}.null")]
+        names = (item.condition.get("trigger", "").replace("_", " "), item.condition.get("class", ""))
+        rows.append((*names, *(NOTHING if cell is None else ref(cell) for cell in cells), ref(item)))
+    triggers = len({item.condition.get("trigger") for item in found})
+    parts: list[Part] = [f"{plural(triggers, 'known trigger')} replayed beside random marks of the same kind and size"]
+    if least is not None:
+        parts += [f"; {metric_title('smallest_p_adjusted', probe.probe)} ", ref(least)]
+    yield BulletList((Paragraph((*parts, ".")), Paragraph.of(f"That says nothing of other triggers. {OPEN}")))
+    heads = (metric_title(SUCCESS, probe.probe), "random marks", metric_title(EXCESS, probe.probe))
+    left = len(found) - len(rows)
+    more = f" ({left} more stand in results.json)" if left else ""
+    yield TableBlock(("trigger", "class", *heads), tuple(rows), f"Farthest beyond random marks{more}")
 
 
 def sensitivity_blocks(probe: ProbeResult) -> Iterator[Block]:
@@ -166,5 +198,6 @@ BACKDOOR_BLOCKS: Mapping[str, Callable[[ProbeResult], Iterator[Block]]] = {
     "backdoor_scan": scan_blocks,
     "trigger_sensitivity": sensitivity_blocks,
     "poison_drill": drill_blocks,
+    "known_triggers": replayed_blocks,
 }
 """What is told of a probe over all faces, by its name."""

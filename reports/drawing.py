@@ -25,16 +25,24 @@ from .figures.ladders import ladder_figures
 from .figures.localisation import localisation_figures
 from .figures.panel import FigureGroup
 from .figures.poison_drill import drill_figures
+from .figures.replayed import replayed_figures
 from .figures.roc import roc_figures
 from .figures.scan import scan_figures
 from .figures.single_faces import single_face_figures
 from .figures.strips import strip_figures
 from .figures.trigger_bank import bank_figures
-from .figures.triggers import replayed_figures, trigger_figures
+from .figures.triggers import trigger_figures
 from .figures.units import unit_figures
 from .figures.worst_slices import slice_figures
 from .run_files import RunFiles
 
+_BESIDE_NULLS = {
+    "units.csv": "energy",
+    "roc.csv": "auroc",
+    "made.csv": "auroc",
+    "replayed.csv": "attack_success",
+}
+"""Metrics that a figure draws beside their nulls already, by the table it is drawn from."""
 Drawer = Callable[[RunFiles, ProbeResult], Iterator[FigureGroup]]
 
 
@@ -116,9 +124,7 @@ def _units(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
 
 
 def _nulls(run: RunFiles, probe: ProbeResult) -> Iterator[FigureGroup]:
-    drawn = {"energy"} if run.table(probe, "units.csv") is not None else set()
-    beside_chance = [name for name in ("roc.csv", "made.csv") if run.table(probe, name) is not None]
-    drawn |= {"auroc"} if beside_chance else set()
+    drawn = {metric for name, metric in _BESIDE_NULLS.items() if run.table(probe, name) is not None}
     yield from null_figures(probe, run.results, drawn)
 
 

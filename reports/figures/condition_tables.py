@@ -68,8 +68,8 @@ def _costs(table: Grouped, metric: str, clean: Measurement | None, probe: ProbeR
         ForestRow(done.named, done.kind, (cell, *((beside.get(done.name),) if beside else ()))) for done, cell in found
     ]
     title = metric_title(metric, probe.probe)
-    again = "done with the photo itself" if found[0][0].kind == "forgery" else "moved elsewhere"
-    series = (title, f"{title}, the same {again}") if beside else (title,)
+    again = "with the photo itself" if found[0][0].kind == "forgery" else "moved elsewhere"
+    series = (title, f"the same {again}") if beside else (title,)
     alt = f"{title} under each {found[0][0].kind}, with its interval, what costs most first."
     alt += " The line is faces as they are." if clean is not None else ""
     return forest(title, rows, series, alt, clean, reference_name="as they are")

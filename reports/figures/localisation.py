@@ -69,7 +69,7 @@ def _item(entry: Mapping[str, Any], face: NDArray[Any], heat: NDArray[Any], mask
     iou, ones = _scores(entry)
     face, heat, mask = _small(face), _small(_bytes(heat)), _small(_bytes(mask))
     height, width = face.shape[:2]
-    source = photo(face)
+    source = photo(face, forged=True)
     frame = Markup('<svg class="map" viewBox="0 0 {w} {h}" role="img" aria-label="{alt}">{inside}</svg>')
     picture = Markup('<image width="{w}" height="{h}" href="{src}"/>').format(w=width, h=height, src=source)
     veil = Markup('<image class="{}" width="{}" height="{}" preserveAspectRatio="none" href="{}"/>')

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ...core.files import sha256_of_bytes
 from .theme import DARK, HEAT, SURFACE
 
 Polylines = Sequence[Sequence[Sequence[float]]]
 
+FORGED = "SYNTHETIC: a forged face, shown in a report on a model; no photo"
+"""What the metadata of a forged picture say."""
 LEVELS = 48
 """Grey levels of a stored heatmap: more than the eye tells apart in it, and a third of the bytes of 256."""
 
@@ -124,9 +126,20 @@ def heat_png(heat: NDArray[Any], factor: int = 2) -> str:
     return _address(Image.fromarray(np.rint(steps).astype(np.uint8)), "PNG", optimize=True)
 
 
-def photo(pixels: NDArray[Any]) -> str:
-    """Return a face ``(h, w, 3)`` uint8 as the data address of a JPEG, which holds nothing but its pixels."""
-    return _address(Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8)), "JPEG", quality=82, optimize=True)
+def photo(pixels: NDArray[Any], forged: bool = False) -> str:
+    """Return a face ``(h, w, 3)`` uint8 as the data address of a JPEG.
+
+    It holds nothing but its pixels, and of a forged face that it is one.
+    """
+    picture = Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8))
+    return _address(picture, "JPEG", quality=82, optimize=True, **(synthetic_mark() if forged else {}))
+
+
+def synthetic_mark() -> dict[str, Any]:
+    """Return what a forged picture is saved with, so that its metadata say what it is wherever it goes."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = FORGED
+    return {"exif": exif.tobytes()}
 
 
 def _address(picture: Image.Image, kind: str, **options: Any) -> str:

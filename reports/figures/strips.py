@@ -15,7 +15,7 @@ from PIL import Image
 from ...cards.tree import TableBlock
 from ...core.results import ProbeResult
 from .panel import FigureGroup, Panel
-from .picture import Picture
+from .picture import Picture, synthetic_mark
 
 SHOWN_SIDE = 96
 QUALITY = 72
@@ -104,7 +104,7 @@ def _cell(pixels: NDArray[Any], title: str, said: str, verdict: str, alt: str, m
         alt=alt,
         w=width,
         h=height,
-        src=small_picture(pixels),
+        src=small_picture(pixels, made),
         title=title,
         sign=sign,
         said=NOT_DONE if verdict == NOT_DONE else said,
@@ -137,13 +137,16 @@ def _size(told: Mapping[str, Any]) -> str:
     return f"The model is given {size[1]} × {size[0]} pixels{grey}."
 
 
-def small_picture(pixels: NDArray[Any]) -> str:
-    """Return a picture ``(h, w, 3)`` uint8 as the data address of a WebP of at most 96 pixels a side."""
+def small_picture(pixels: NDArray[Any], forged: bool = False) -> str:
+    """Return a picture ``(h, w, 3)`` uint8 as the data address of a WebP of at most 96 pixels a side.
+
+    A forged one says so in its metadata.
+    """
     picture = Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8))
     factor = min(1.0, SHOWN_SIDE / max(picture.size))
     if factor < 1:
         size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
         picture = picture.resize(size, Image.Resampling.BOX)
     file = io.BytesIO()
-    picture.save(file, "WEBP", quality=QUALITY, method=6)
+    picture.save(file, "WEBP", quality=QUALITY, method=6, **(synthetic_mark() if forged else {}))
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,11 +1,10 @@
-"""The triggers that a scan inverted, as images, and known triggers replayed on the model beside their nulls."""
+"""The triggers that a scan inverted, as images."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,25 +12,17 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...cards.tree import Part, TableBlock
-from ...cards.wording import metric_title, number
-from ...core.results import ProbeResult
-from .cells import Row, drawn_as, estimate_of, quoted, rows_of, value_of
-from .forest import ForestRow, forest
+from ...cards.tree import TableBlock
+from ...cards.wording import number
 from .panel import FigureGroup, Panel
 from .picture import Picture
 
-NEEDED = ("trigger", "class", "success", "low", "high", "null")
 MOST_PICTURES = 16
 SMALL = 0.05
 _CAPTION = (
     "The smallest change that the scan found for each class: what a mask puts in its place, or what is added to every "
     "face (grey is no change). A clean net has such changes too; whether one is smaller than it should be stands in "
     "the comparison with the reference nets."
-)
-_REPLAYED = (
-    "How often faces with the trigger are answered with the class, of those that are not labelled so. Beside it the "
-    "same without a backdoor to expect: the null of the table. A trigger that any net follows is no backdoor."
 )
 
 
@@ -81,7 +72,8 @@ def _number(entry: Mapping[str, Any], name: str) -> str:
 def _picture(entry: Mapping[str, Any], pattern: NDArray[Any]) -> Markup:
     p = _p(entry)
     name = str(entry.get("title") or f"{entry.get('class')}, {_words(entry)}")
-    size, said = f"size {_number(entry, 'size')}", f"p {_number(entry, 'p_adjusted')}"
+    size = f"size {_number(entry, 'size')}"
+    said = "no p" if entry.get("p_adjusted") is None else f"adjusted p {_number(entry, 'p_adjusted')}"
     height, width = pattern.shape[:2]
     return Markup(
         '<li class="frame{kind}"><img alt="{alt}" width="{w}" height="{h}" src="{src}">'
@@ -89,7 +81,7 @@ def _picture(entry: Mapping[str, Any], pattern: NDArray[Any]) -> Markup:
         '<span class="what">{p}</span></li>'
     ).format(
         kind=" other" if p < SMALL else "",
-        alt=f"{name}: {size}, adjusted {said}",
+        alt=f"{name}: {size}, {said}",
         w=width,
         h=height,
         src=_png(pattern),
@@ -104,46 +96,3 @@ def _png(pixels: NDArray[Any]) -> str:
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8)).save(file, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def replayed_figures(probe: ProbeResult, table: Sequence[Sequence[str]]) -> Iterator[FigureGroup]:
-    """Draw a table with a row for each known trigger and class, whose first row names the columns of ``NEEDED``."""
-    rows = rows_of(table, NEEDED)
-    if not rows:
-        return
-    panels = []
-    for name in dict.fromkeys(row["trigger"] for row in rows):
-        here = [row for row in rows if row["trigger"] == name]
-        here.sort(key=lambda row: -(value_of(row, "success") or 0.0))
-        panels.append(_replayed(probe, name, here))
-    yield FigureGroup("Known triggers, replayed", tuple(panels), _REPLAYED)
-
-
-def _replayed(probe: ProbeResult, name: str, rows: Sequence[Row]) -> Panel:
-    series = (metric_title("attack_success", probe.probe), "without a backdoor to expect")
-    drawn = [
-        ForestRow(
-            row["class"],
-            "class",
-            (
-                drawn_as(estimate_of(row, "success"), "attack_success"),
-                drawn_as(estimate_of(row, "null", "null_low", "null_high"), "attack_success.null"),
-            ),
-        )
-        for row in rows
-    ]
-    title = name.replace("_", " ")
-    alt = f"How often faces with the trigger {title} are answered with each class, beside the null."
-    panel = forest(title, drawn, series, alt)
-    body: list[tuple[Part, ...]] = []
-    for row in rows:
-        place = {"trigger": name, "class": row["class"]}
-        null = estimate_of(row, "null", "null_low", "null_high")
-        body.append(
-            (
-                row["class"],
-                quoted(probe, "attack_success", place, estimate_of(row, "success")),
-                quoted(probe, "attack_success.null", place, null),
-            )
-        )
-    return replace(panel, table=TableBlock(("class", *series), tuple(body), f"Known triggers: {title}"))

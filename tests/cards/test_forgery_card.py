@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from countenance.cards.backdoors import OPEN, data_scan_blocks, drill_blocks, scan_blocks, sensitivity_blocks
+from countenance.cards.backdoors import (
+    OPEN,
+    data_scan_blocks,
+    drill_blocks,
+    replayed_blocks,
+    scan_blocks,
+    sensitivity_blocks,
+)
 from countenance.cards.forgery import detection_blocks, find, made_blocks
 from countenance.cards.outcomes import ethics, quantitative_analyses
 from countenance.cards.statements import Statements
@@ -172,6 +179,23 @@ def test_the_margin_of_a_bank_is_told_with_its_verdict_and_rates(verdict: str, w
     assert (OPEN in told) == (verdict == "not_suspicious")
     (table,) = [block for block in sensitivity_blocks(probe) if isinstance(block, TableBlock)]
     assert [row[0] for row in table.rows] == ["k5 x1", "unsharp mask"]
+
+
+def test_known_triggers_are_told_beside_random_marks() -> None:
+    items = [measured("smallest_p_adjusted", estimate(0.6, n=180))]
+    for trigger, value in (("patch", 0.1), ("blended", 0.05)):
+        where = {"trigger": trigger, "class": "sad"}
+        items.append(measured("attack_success", estimate(0.2, 0.1, 0.3, 180), condition=where))
+        items.append(measured("attack_success.excess", estimate(value, 0.0, 0.2, 180), condition=where))
+    first, last = sentences(replayed_blocks(probe_of("known_triggers", items)))
+    assert first.startswith("2 known triggers replayed beside random marks of the same kind and size; ")
+    assert "0.600, n = 180" in first
+    assert last.endswith(OPEN)
+    (table,) = [block for block in replayed_blocks(probe_of("known_triggers", items)) if isinstance(block, TableBlock)]
+    assert [row[:2] for row in table.rows] == [("patch", "sad"), ("blended", "sad")]
+    none = measured("smallest_p_adjusted", Estimate.not_measured("12 faces; 50 are needed"))
+    (paragraph,) = replayed_blocks(probe_of("known_triggers", [none]))
+    assert text_of(paragraph).endswith("(12 faces; 50 are needed).")  # type: ignore[arg-type]
 
 
 def test_a_drill_is_tabulated_by_what_was_trained_on() -> None:

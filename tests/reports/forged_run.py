@@ -254,18 +254,28 @@ class ForgedRun:
         return self.probe("backdoor_scan", outputs(), title="Scan for backdoors", pillar="integrity")
 
     def known(self) -> ProbeResult:
-        rows = []
+        rows, measured = [], []
         for trigger in ("patch", "blended", "sinusoid", "warp", "pff"):
             for place, name in enumerate(self.robust.faces.classes):
                 value = 0.97 if trigger == "patch" and place == 2 else 0.03 + 0.02 * place
-                each, null = _estimate(value, 180, 0.6), 0.02 + 0.02 * place
+                null = 0.02 + 0.02 * place
+                each, by_chance = _estimate(value, 180, 0.6), _estimate(null, 180, 0.6)
+                beyond = _estimate(value - null, 180, 0.6)
                 rows.append({
                     "trigger": trigger, "class": name, "success": value, "low": each.low, "high": each.high,
-                    "null": null, "null_low": 0.0, "null_high": null + 0.03, "faces": 180,
+                    "null": null, "null_low": by_chance.low, "null_high": by_chance.high, "excess": value - null,
+                    "p_adjusted": 0.001 if value > 0.9 else 1.0, "faces": 180, "reason": "",
+                    "title": "a checkered patch" if trigger == "patch" else "",
                 })  # fmt: skip
+                where = {"trigger": trigger, "class": name}
+                for metric, estimate in (("", each), (".null", by_chance), (".excess", beyond)):
+                    metric = f"attack_success{metric}"
+                    measured.append(self.measured("known_triggers", metric, estimate, condition=where))
 
         def outputs() -> Iterator[Output]:
+            yield from measured
             yield TableOutput("replayed", pd.DataFrame(rows), "Known triggers")
+            yield self.measured("known_triggers", "smallest_p_adjusted", Estimate(value=0.001, n=180))
 
         return self.probe("known_triggers", outputs(), title="Known triggers", pillar="integrity")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
+from io import BytesIO
 from math import exp
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from countenance.cards.tree import MeasurementRef
 from countenance.core.results import Estimate, Measurement, ProbeResult
@@ -22,11 +25,12 @@ from countenance.reports.figures.ladders import ladder_figures
 from countenance.reports.figures.localisation import localisation_figures
 from countenance.reports.figures.panel import FigureGroup, Panel
 from countenance.reports.figures.poison_drill import drill_figures
+from countenance.reports.figures.replayed import replayed_figures
 from countenance.reports.figures.roc import roc_figures
 from countenance.reports.figures.scan import scan_figures
 from countenance.reports.figures.strips import strip_figures
 from countenance.reports.figures.trigger_bank import bank_figures
-from countenance.reports.figures.triggers import replayed_figures, trigger_figures
+from countenance.reports.figures.triggers import trigger_figures
 from countenance.reports.report import render_report
 from countenance.reports.run_files import RunFiles
 
@@ -299,13 +303,19 @@ def test_inverted_triggers_are_pictures_the_smallest_p_first(run: RunFiles) -> N
     assert panel.caption == "Shown are the 16 with the smallest p of 35."
 
 
-def test_known_triggers_stand_beside_their_nulls(run: RunFiles) -> None:
+def test_known_triggers_stand_beside_random_marks(run: RunFiles) -> None:
     group = of(run, "known_triggers")["Known triggers, replayed"]
-    assert [panel.name for panel in group.panels] == ["patch", "blended", "sinusoid", "warp", "pff"]
-    found, null = traces(group.panels[0])[:2]
+    assert [panel.name for panel in group.panels] == ["every trigger", "patch", "blended", "sinusoid", "warp", "pff"]
+    first = group.panels[0]
+    assert markup(first).count("<td") == 35
+    assert markup(first).count("own above") == 1
+    assert first.caption.endswith("Framed: adjusted p below 0.05 (patch to sad).")
+    found, null = traces(group.panels[1])[:2]
     assert found["x"][0] == 0.97
     assert null["x"][0] == pytest.approx(0.06)
-    assert group.panels[0].table.rows[0][0] == "sad"
+    assert group.panels[1].caption == "A checkered patch."
+    assert group.panels[1].table.rows[0][0] == "sad"
+    assert isinstance(first.table.rows[2][2], MeasurementRef)
 
 
 def test_pictures_of_a_strip_that_are_forged_say_so() -> None:
@@ -320,6 +330,9 @@ def test_pictures_of_a_strip_that_are_forged_say_so() -> None:
     (group,) = strip_figures(PROBE, {"pictures": np.zeros((1, 3, 48, 64, 3), np.uint8)}, told, False)
     text = markup(group.panels[0])
     assert text.count("shot synthetic") == 1
+    saved = [Image.open(BytesIO(b64decode(code))) for code in re.findall(r"base64,([^\"]+)", text)]
+    told = [picture.getexif().get(ExifTags.Base.ImageDescription, "") for picture in saved]
+    assert [text.startswith("SYNTHETIC") for text in told] == [False, False, True]
     assert 'alt="synthetic: A drawn face, morph, made here' in text
     assert "forged here, by the audit" in group.panels[0].caption
 
