@@ -85,7 +85,7 @@ def defended(target: Target, held: Side, steps: int, seed: int, batch: int) -> I
     """
     for name, each in FILTERS.items():
         yield Defended(name, target, each)
-    reason = _no_weights(target)
+    reason = _no_weights(target) or ("" if len(held.forged) else "there is no forgery of the people held out")
     if reason:
         yield from (Defended(name, None, told=reason) for name in TUNED)
         return

@@ -15,7 +15,7 @@ from ...forgery.making import ForgeryError, Photo, photo_of, self_blend
 from ..poisoned_forgery.embedding import central_oval, embed, face_hulls
 from ..poisoned_forgery.generator import sensitive_trigger
 from .params import PoisonDrillParams
-from .people import Part, deal
+from .people import deal
 
 Pixels = NDArray[np.uint8]
 HULLS = ("68", "478")
@@ -146,6 +146,8 @@ def _read(context: ProbeContext, params: PoisonDrillParams, rows: NDArray[np.int
     """Read pictures; those without landmarks are left out where self-blends are made, and counted."""
     faces = context.faces
     height, width = context.model.size
+    if not len(rows):
+        return _empty(height, width), 0
     with_points = faces.landmarks_kind in HULLS
     pixels: list[Pixels] = []
     hulls: list[Tensor] = []
@@ -188,6 +190,3 @@ def _read(context: ProbeContext, params: PoisonDrillParams, rows: NDArray[np.int
 def _empty(height: int, width: int) -> Pictures:
     nobody = np.zeros(0, dtype=np.int64)
     return Pictures(np.zeros((0, height, width, 3), dtype=np.uint8), nobody, torch.zeros(0, 1, height, width))
-
-
-__all__ = ["Material", "Part", "Pictures", "Side", "as_pixels", "as_tensor", "blended", "read_material", "stamped"]

@@ -58,7 +58,8 @@ class Outcome:
         """In words, for claims."""
         if self.setting.embedding is None:
             return "clean data"
-        return f"{self.setting.share:.0%} of the training people stamped {EMBEDDED[self.setting.embedding]}"
+        number = f" ({self.nets[0].people})" if self.nets else ""
+        return f"{self.setting.share:.0%} of the training people{number} stamped {EMBEDDED[self.setting.embedding]}"
 
 
 @dataclass(frozen=True)

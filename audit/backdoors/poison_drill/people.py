@@ -78,8 +78,8 @@ def deal(context: ProbeContext, params: PoisonDrillParams) -> Parts:
         Part(rows[np.isin(subjects[rows], chosen)], own[np.isin(subjects[own], chosen)])
         for chosen in (trained, held, tested)
     ]
-    if params.forgeries == "manifest" and not all(len(part.forged) for part in parts):
-        raise AuditError("expected forgeries of the people trained on, held out and tested, but one part has none")
+    if params.forgeries == "manifest" and not (len(parts[0].forged) and len(parts[2].forged)):
+        raise AuditError("expected forgeries of the people trained on and of those tested, but one part has none")
     return Parts(parts[0], parts[1], parts[2], told)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,8 @@ def _setting(
             if setting is CLEAN:
                 raise
             return [Outcome(setting, NONE, (), (), reason=str(error))]
+        finally:
+            shutil.rmtree(folder / str(number), ignore_errors=True)  # many nets would fill the disk otherwise
         nets.append(trained)
         target = trained.target
         answers.append(tested.answers(lambda pixels, of=target: scores_of(of, pixels, batch)))  # type: ignore[misc]

@@ -98,7 +98,7 @@ def test_nothing_is_left_behind(taken: AuditResults, folder: Path) -> None:
 
 
 def test_a_training_that_cannot_see_the_stamp_takes_up_nothing(drill: Run) -> None:
-    results = drill(trainer="blind.py:train")
+    results = drill(trainer="blind.py:train", nets=2)
     assert value(results, "bd_auc", **STAMPED) < 0.6
     (finding,) = the(results).findings
     assert finding.id == "poison_drill.no_backdoor_taken"
