@@ -161,6 +161,25 @@ def agreement(
 
 
 @app.command()
+def forge(
+    source: Annotated[Path, typer.Argument(metavar="PLAN-OR-MANIFEST", help="Whose faces are forged.")],
+    out: Annotated[Path, typer.Option(help="Folder to write into; must not hold a manifest yet.")],
+    methods: Annotated[str, typer.Option(help="Kinds of forgery, with commas between them; the usual ones else.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Decides everything that is drawn.")] = 0,
+    landmarks: Annotated[
+        Path | None, typer.Option(help="With a manifest: .npz with 68 or 478 points of each picture.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Side of the pictures in pixels, a multiple of 16.")] = 256,
+    quality: Annotated[int, typer.Option(min=1, max=95, help="JPEG quality of all pictures, forged or not.")] = 90,
+    faces: Annotated[int, typer.Option(min=1, max=20000, help="Most faces to forge, spread over people.")] = 2000,
+) -> int:
+    """Make marked forgeries of faces, with masks and a manifest, and keep them to test detectors with."""
+    from .forge import forge as command
+
+    return command(source, out, methods, seed, landmarks, size, quality, faces)
+
+
+@app.command()
 def slices(
     table: Annotated[Path, typer.Argument(help="Parquet table of predictions, of any length.")],
     task: Annotated[str, typer.Option(help="expression, forgery, action_units or valence_arousal.")],

@@ -9,10 +9,7 @@ import numpy as np
 from ....core.plan import GENUINE
 from ....core.probes import ProbeContext
 from ...robustness.sample import sample_rows
-from ..making.pool import Integers
-
-OTHER_PHOTOS = 4
-"""At most so many photos of one person are read beside those that are forged."""
+from ..making.pool import Integers, with_other_photos
 
 
 def genuine_rows(context: ProbeContext) -> tuple[Integers, bool]:
@@ -38,13 +35,4 @@ def sampled(context: ProbeContext, rows: Integers, count: int) -> tuple[Integers
     people = context.faces.subject_codes
     random = replace(context, probe_id="robustness").random("faces")
     forged = sample_rows(rows, people[rows], count, random)
-    others = np.setdiff1d(rows, forged)
-    others = others[np.isin(people[others], people[forged])]
-    others = others[context.random("other photos").permutation(len(others))]
-    kept, seen = [], dict.fromkeys(people[forged].tolist(), 0)
-    for row in others.tolist():
-        person = int(people[row])
-        if seen[person] < OTHER_PHOTOS:
-            seen[person] += 1
-            kept.append(row)
-    return forged, np.union1d(forged, np.array(kept, dtype=np.int64))
+    return forged, with_other_photos(forged, rows, people, context.random("other photos"))

@@ -107,7 +107,7 @@ def _remarks(
         same = " of the same groups, as far as there is one," if pool.groups.shape[1] else ""
         yield Note(
             f"A swapped or mixed-in face is that of another person{same} drawn by lot from the five nearest in the "
-            "mean colour of the face and in pose."
+            "mean colour of the face, in pose, and in how far the mouth is open."
         )
     if any(METHODS[name].partner in ("mouth", "eyes") for name in params.methods):
         yield Note(

@@ -15,15 +15,15 @@ from .warp import similarity
 NEAREST = 5
 LARGEST_POOL = 4000
 NOBODY = -1
-# what counts as one step of difference: 25 levels of a colour channel, a tenth of the face in the place of the nose
-_COLOUR_STEP, _POSE_STEP = 25.0, 0.1
+_COLOUR_STEP, _POSE_STEP, _MOUTH_STEP = 25.0, 0.1, 0.05
 
 
 def look_of(photo: Photo) -> NDArray[np.float64]:
-    """Return what a donor should have in common with a face, (5,): mean colour below the brows, and pose.
+    """Return what a donor should have in common with a face, (6,): mean colour below the brows, pose, open mouth.
 
-    The pose is where the tip of the nose lies between the ends of the jaw, and between eyes and chin. Each number is
-    in steps that are about equally visible: 25 levels, or a tenth of the face.
+    The pose is where the tip of the nose lies between the ends of the jaw, and between eyes and chin. A closed mouth
+    cannot be carried to an open one: there are no teeth in it. Each number is in steps that are about equally
+    visible: 25 levels, a tenth of the face, or a twentieth of the mouth's width.
     """
     points = photo.landmarks.astype(np.float64)
     face = fill(face_hull(points, -0.05), photo.pixels.shape[:2])
@@ -32,7 +32,9 @@ def look_of(photo: Photo) -> NDArray[np.float64]:
     across, down = points[16] - points[0], chin - eyes
     yaw = (tip - points[0]) @ across / max(float(across @ across), 1e-9)
     pitch = (tip - eyes) @ down / max(float(down @ down), 1e-9)
-    return np.array([*(colour / _COLOUR_STEP), yaw / _POSE_STEP, pitch / _POSE_STEP])
+    width = max(float(np.linalg.norm(points[54] - points[48])), 1e-9)
+    opening = float(np.linalg.norm(points[66] - points[62])) / width
+    return np.array([*(colour / _COLOUR_STEP), yaw / _POSE_STEP, pitch / _POSE_STEP, opening / _MOUTH_STEP])
 
 
 def donors(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from .partners import NOBODY, donors, look_of, other_photos
 from .photo import ForgeryError, Photo, photo_of
 
 Integers = NDArray[np.int64]
+OTHER_PHOTOS = 4
 _AT_ONCE = 64
 
 
@@ -65,6 +67,12 @@ class Pool:
         return {name: kinds[METHODS[name].partner] for name in methods}
 
 
+def lot(seed: int, *names: str) -> np.random.Generator:
+    """Return a generator that depends on the seed and ``names`` alone."""
+    text = "\x1f".join((str(seed), *names))
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little"))
+
+
 def unusable_landmarks(faces: Faces) -> str:
     """Say why no forgery can be made of faces with these landmarks; empty where one can."""
     kind = faces.landmarks_kind
@@ -80,6 +88,30 @@ def groups_of(faces: Faces) -> Integers:
     """Return the group of each face by attribute, (faces, k); intersections are left out, which say no more."""
     single = [groups.codes for groups in faces.groupings if len(groups.attributes) == 1]
     return np.stack(single, axis=1).astype(np.int64) if single else np.zeros((len(faces), 0), dtype=np.int64)
+
+
+def with_other_photos(
+    chosen: Integers, candidates: Integers, people: Integers, random: np.random.Generator
+) -> Integers:
+    """Return the faces to read, ascending: the chosen ones, and up to four other photos of each of the same people.
+
+    Args:
+        chosen: faces to forge.
+        candidates: faces that others may be taken from.
+        people: the person of every face of the frame, (faces,).
+        random: decides which other photos.
+    """
+    others = np.setdiff1d(candidates, chosen)
+    others = others[np.isin(people[others], people[chosen])]
+    others = others[random.permutation(len(others))]
+    kept: list[int] = []
+    seen: Counter[int] = Counter()
+    for row in others.tolist():
+        person = int(people[row])
+        seen[person] += 1
+        if seen[person] <= OTHER_PHOTOS:
+            kept.append(row)
+    return np.union1d(chosen, np.array(kept, dtype=np.int64))
 
 
 def read_pool(
