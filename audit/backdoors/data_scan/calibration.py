@@ -41,15 +41,14 @@ class Reference:
         judged image is exchangeable with the clean ones (conformal p-value; Vovk et al. 2005, Algorithmic Learning in a
         Random World). A person's own clean images are left out, as they are like the judged one.
         """
-        found = np.empty(len(scores))
         ordered = np.sort(self.scores)
         reach = len(ordered) - np.searchsorted(ordered, scores, side="left")
-        for person in np.unique(people):
-            mine = people == person
-            own = self.scores[self.people == person]
-            found[mine] = (1 + reach[mine] - (own[None, :] >= scores[mine, None]).sum(1)) / (
-                1 + len(ordered) - len(own)
-            )
+        found = np.asarray((1 + reach) / (1 + len(ordered)), dtype=np.float64)
+        judged, own_rows = _rows_by_person(people), _rows_by_person(self.people)
+        for person in judged.keys() & own_rows.keys():
+            mine, own = judged[person], self.scores[own_rows[person]]
+            reached = reach[mine] - (own[None, :] >= scores[mine, None]).sum(1)
+            found[mine] = (1 + reached) / (1 + len(ordered) - len(own))
         return found
 
     def flags(self, scores: Floats, people: Integers, rate: float) -> Flags:
@@ -84,6 +83,15 @@ class RobustRule:
         """Tell which scores lie too far out at this nominal false-alarm rate, shape (n,)."""
         away = np.abs(scores - self.middle) if self.two_sided else scores - self.middle
         return np.asarray(away > ndtri(1 - (rate / 2 if self.two_sided else rate)) * max(self.spread, 1e-12))
+
+
+def _rows_by_person(people: Integers) -> dict[int, Integers]:
+    """Return the places of each person's images."""
+    if not len(people):
+        return {}
+    order = np.argsort(people, kind="stable")
+    names, starts = np.unique(people[order], return_index=True)
+    return dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 def right_at_most(share: float, rate: float, power: float = 1.0) -> float:
