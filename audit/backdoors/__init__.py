@@ -2,6 +2,6 @@
 
 from .data_scan import probe as data_scan
 from .poison_drill import probe as poison_drill
-from .scan import probe as scan
+from .scan import probe as backdoor_scan
 
-__all__ = ["data_scan", "poison_drill", "scan"]
+__all__ = ["backdoor_scan", "data_scan", "poison_drill"]

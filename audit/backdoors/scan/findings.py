@@ -11,7 +11,7 @@ from ....core.keys import format_key
 from ....core.probes import Note, Output, ProbeContext
 from .scanning import Scanned
 from .verdict import LEANING, Judged, beside, smallest_p
-from .wording import NOT_COVERED, RATES, SAME_RECIPE, claim
+from .wording import NOT_COVERED, SAME_RECIPE, claim, false_alarms
 
 UNLIKE = 0.05
 """p of the difference in accuracy below which target and references are said to differ."""
@@ -106,6 +106,6 @@ def flags(
             format_key(context.probe_id, "rank_p", None, None),
             format_key(context.probe_id, "below_references", None, {"family": family, "towards": names[aim]}),
         ],
-        caveats=[*told, SAME_RECIPE, RATES, NOT_COVERED],
+        caveats=[*told, SAME_RECIPE, false_alarms(), NOT_COVERED],
         p_adjusted=float(judged.target.p_adjusted[row, column]),
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ....core.statistics.intervals import clopper_pearson
 from .calibration import Floats, critical_deviation
 from .families import FAMILIES
 from .verdict import Judged
@@ -19,10 +20,9 @@ SAME_RECIPE = (
     "p holds beside nets of the same architecture, data and recipe; a clean net of another recipe can differ, too, and "
     "whether the references are clean rests on who made them"
 )
-RATES = (
-    "where log sizes of clean nets are normal, at most a share alpha of clean nets is flagged; the share measured on "
-    "held-out clean nets stands on the page backdoor-scan of the docs"
-)
+HELD_OUT: tuple[int, int] | None = None
+"""Of how many held-out clean nets how many the scan flagged at alpha 0.05 beside 40 references, in the study
+``benchmarks.studies.backdoor_scan_rates``; ``None`` until it has been run."""
 
 
 def sized(family: str, size: float) -> str:
@@ -43,6 +43,19 @@ def needed(nets: int, wanted: int, tests: int, alpha: float, left_out: int) -> s
         f"theirs, with 12 {critical_deviation(12, tests, alpha):.1f}, with 40 "
         f"{critical_deviation(40, tests, alpha):.1f}; name a folder as `references`, or a `trainer` with its "
         "`training` data"
+    )
+
+
+def false_alarms() -> str:
+    """Say how often clean nets are flagged: by construction, and as measured on drawn faces."""
+    told = "where log sizes of clean nets are normal, at most a share alpha of clean nets is flagged"
+    if HELD_OUT is None:
+        return f"{told}; the share on held-out clean nets has not been measured"
+    count, nets = HELD_OUT
+    low, high = clopper_pearson(np.array([float(count)]), np.array([float(nets)]), 0.95)
+    return (
+        f"{told}; of held-out clean nets of drawn faces {count} of {nets} were (alpha 0.05, 40 references; 95 % "
+        f"interval {low[0]:.2f} to {high[0]:.2f}), of other nets and faces that is not measured"
     )
 
 
