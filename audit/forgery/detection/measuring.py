@@ -67,8 +67,8 @@ class Measuring:
 
     def outputs(self, scored: Scored, depth: Depth) -> Iterator[Output]:
         """Yield everything about a set of scores: overall, by group, by method."""
-        yield from self._rates(scored, depth)
         yield from self._ranking(scored, {}, by_group=depth.by_group, gaps=depth.gaps)
+        yield from self._rates(scored, depth)
         for name in scored.names if depth.methods else ():
             of, place = scored.of(name), {METHOD: name}
             yield from self._rate("apcer", of.only(of.forged), place, by_group=depth.by_group)

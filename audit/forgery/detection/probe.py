@@ -36,7 +36,7 @@ from .videos import Units, units_of
     "how many forgeries pass (APCER) and genuine faces are called forged (BPCER) at the stated threshold: of each way "
     "of forging, for each group, of compressed and small pictures, of frames and videos.",
     hides="Forgeries of other kinds than those in these data, and detectors that know the data: whether these pictures "
-    "were trained on cannot be seen. What a forgery was made with is taken from the column `method` as it stands.",
+    "were trained on cannot be seen. What a forgery was made with is taken from the data as it stands.",
     citation="Fawcett 2006, Pattern Recognition Letters 27:861; ISO/IEC 30107-3:2023; Obuchowski 1997, Biometrics "
     "53:567; Roessler et al. 2019, arXiv 1901.08971",
 )

@@ -92,7 +92,7 @@ def roc_table(measuring: Measuring, faces: Scored) -> Iterator[TableOutput | Not
     context, parts, small = measuring.context, [], []
     for name in (ALL, *faces.names):
         of = faces if name == ALL else faces.of(name)
-        if _people(of.only(of.forged)) < context.rules.min_subjects:
+        if min(_people(of.only(of.forged)), _people(of.only(~of.forged))) < context.rules.min_subjects:
             small.append(name)
             continue
         random = context.random("roc", name)
@@ -112,7 +112,7 @@ def roc_table(measuring: Measuring, faces: Scored) -> Iterator[TableOutput | Not
         yield TableOutput("roc", pd.concat(parts, ignore_index=True), title)
     if small:
         needed = context.rules.min_subjects
-        yield Note(f"No ROC curve of {', '.join(small)}: forgeries of fewer than {needed} people.")
+        yield Note(f"No ROC curve of {', '.join(small)}: forged or genuine faces of fewer than {needed} people.")
 
 
 def densities_table(context: ProbeContext, faces: Scored) -> Iterator[TableOutput]:
