@@ -13,6 +13,7 @@ from .panel import FigureGroup, Panel
 from .theme import BLUE, GRID, INK, MUTED, Drawing, plain
 
 NEEDED = ("method", "flagged", "faces", "false_alarm_rate")
+OF_CLASSES = "clustering"
 ROW = 44
 _RIGHT = "flags_right_at_most"
 _FURTHER = ("false_alarms", "flags_beyond_chance.p", "stamped_found", "stamped_auroc", _RIGHT, "flags_right")
@@ -29,7 +30,7 @@ def flag_figures(probe: ProbeResult, table: Sequence[Sequence[str]]) -> Iterator
     known = [row for row in rows if value_of(row, "flagged") is not None and value_of(row, "faces")]
     if not known:
         return
-    explained = [(value_of(row, "false_alarm_rate") or 0.0) * (value_of(row, "faces") or 0.0) for row in known]
+    explained = [_explained(row) for row in known]
     flagged = [value_of(row, "flagged") or 0.0 for row in known]
     most = max(*flagged, *explained, 1.0)
     drawn = Drawing(
@@ -67,10 +68,20 @@ def flag_figures(probe: ProbeResult, table: Sequence[Sequence[str]]) -> Iterator
     alt = "Flagged training images by each way of scanning, beside what false alarms alone would flag. "
     alt += " ".join(map(_told, known))
     silent = [row for row in rows if row not in known]
-    caption = " ".join(f"{_words(row)} was not measured: {row.get('reason') or UNSAID}." for row in silent)
+    told = [f"{_words(row)} was not measured: {row.get('reason') or UNSAID}." for row in silent]
+    if any(row["method"] == OF_CLASSES for row in known):
+        told.append(f"Of {OF_CLASSES} the rate is that of flagging a cluster of a clean class, so it has no bar.")
+    caption = " ".join(told)
     yield FigureGroup(
         "Flags beside false alarms", (Panel("flags", drawn, _table(probe, rows), alt, caption),), _CAPTION
     )
+
+
+def _explained(row: Row) -> float:
+    """Return how many flags false alarms give; none where the rate is one of whole classes and not of images."""
+    if row["method"] == OF_CLASSES:
+        return 0.0
+    return (value_of(row, "false_alarm_rate") or 0.0) * (value_of(row, "faces") or 0.0)
 
 
 def _words(row: Row) -> str:

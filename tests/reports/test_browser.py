@@ -199,6 +199,27 @@ def test_strips_scroll_by_themselves_on_a_phone(browser: Any, robust_run: Module
         is_quiet(visit, path)
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_forgeries_and_backdoors_are_drawn_in_silence(
+    browser: Any, forged_run: ModuleType, tmp_path: Path, width: int
+) -> None:
+    forged_run.make_forged_run(tmp_path)
+    path = write_report(tmp_path)
+    with Visit(browser, path, viewport={"width": width, "height": 900}) as visit:
+        assert visit.width_over() <= 0
+        for box in visit.page.locator("select.chooser").all():
+            box.select_option(index=1)
+        visit.page.wait_for_timeout(300)
+        assert visit.width_over() <= 0
+        assert visit.count(".trio .map") == 12
+        badge = "getComputedStyle(document.querySelector('.third.synthetic'), '::after').content"
+        assert visit.page.evaluate(badge) == '"SYNTHETIC"'
+        loaded = visit.page.eval_on_selector_all(".patterns img", "pictures => pictures.map(p => p.naturalWidth > 0)")
+        assert len(loaded) == 16
+        assert all(loaded)
+        is_quiet(visit, path)
+
+
 def test_hostile_data_runs_nothing(browser: Any, made_run: ModuleType, tmp_path: Path) -> None:
     attack = "document.title='broken'"
     rename = {

@@ -260,6 +260,15 @@ def test_flags_stand_beside_what_false_alarms_explain(run: RunFiles) -> None:
     assert panel.table.rows[0] == ("laplacian", "204", "31", "0.050", "0.670", "–")
 
 
+def test_a_rate_of_whole_classes_explains_no_number_of_images() -> None:
+    head = ["method", "flagged", "faces", "false_alarm_rate"]
+    lines = [["laplacian", "3", "100", "0.05"], ["clustering", "20", "100", "0.05"]]
+    (group,) = flag_figures(PROBE, [head, *lines])
+    bars, _ = traces(group.panels[0])
+    assert bars["x"] == [0.0, 5.0, None, 0.0, 0.0, None]
+    assert "so it has no bar" in group.panels[0].caption
+
+
 def test_a_scan_is_tabulated_by_z_and_drawn_beside_the_reference_nets(run: RunFiles) -> None:
     group = of(run, "backdoor_scan")["Beside clean reference nets"]
     assert [panel.name for panel in group.panels][:3] == ["every family", "mask", "off face mask"]

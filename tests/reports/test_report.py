@@ -8,6 +8,7 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -364,3 +365,23 @@ def test_a_claim_opens_with_its_first_sentence() -> None:
     assert first_sentence(claim) == "Recall differs by 0.2 [0.1, 0.3]."
     assert first_sentence(claim) + " " + further(claim) == claim
     assert (first_sentence("One."), further("One.")) == ("One.", "")
+
+
+def test_no_probe_crowds_the_findings_of_another_out(run_folder: Path, tmp_path: Path) -> None:
+    results = load_results(run_folder)
+    first = results.probes[0].model_copy(update={"measurements": [], "artifacts": [], "tables": []})
+
+    def probe(name: str, *severities: Any) -> Any:
+        found = [
+            Finding(id=f"{name}{place}", severity=severity, claim=f"{name} {place}")
+            for place, severity in enumerate(severities)
+        ]
+        return first.model_copy(update={"id": name, "probe": name, "findings": found})
+
+    probes = [probe("a", "medium", "medium", "medium", "high"), probe("b", "medium"), probe("c", "low", "medium")]
+    shutil.copytree(run_folder, tmp_path / "run")
+    write_results(results.model_copy(update={"gates": [], "probes": probes}), tmp_path / "run")
+    found, more = worries(RunFiles.read(tmp_path / "run"))
+    assert [worry.text for worry in found] == ["a 3", "a 0", "b 0", "c 1", "a 1"]
+    assert more == 2
+    assert [worry.anchor for worry in found][:2] == ["finding-1", "finding-2"]
