@@ -18,8 +18,6 @@ FOLDS = 10
 FEWEST = 20
 """Images of a class that its embeddings are judged with at least."""
 REDUCED = 10
-LARGEST_CLUSTER = 0.35
-"""A cluster that holds more than this share of its class is no suspect: fewer images are poisoned than clean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +68,9 @@ def by_detail(detail: Floats, people: Integers, clean: Images | None, rate: floa
 def by_spectrum(points: Floats, images: Images, clean: Images | None, rate: float) -> Judged:
     """Flag images that lie far along the direction in which the embeddings of their class vary most.
 
-    Spectral signatures (Tran et al. 2018, NeurIPS, arXiv 1811.00636). Mean and direction come from the other people's
-    images (ten folds), so that an image is not judged by a direction that it helped to find.
+    Spectral signatures (Tran et al. 2018, NeurIPS, arXiv 1811.00636), with the distance from the median (of the clean
+    photos, where there are some) instead of the mean. The direction comes from the other people's images (ten folds),
+    so that an image is not judged by a direction that it helped to find.
 
     Args:
         points: embeddings, shape (n, d).
@@ -92,17 +91,16 @@ def by_spectrum(points: Floats, images: Images, clean: Images | None, rate: floa
         found.references[str(name)] = 0 if like is None else len(like)
         for held in _folds(images.people[mine]):
             fitted, judged = points[mine[~held]], mine[held]
-            mean = fitted.mean(0)
-            axis = _leading_axes(fitted - mean, 1)[:, 0]
-            along = (points[judged] - mean) @ axis
-            found.scores[judged], found.judged[judged] = np.abs(along), True
+            axis = _leading_axes(fitted - fitted.mean(0), 1)[:, 0]
+            usual = fitted @ axis if like is None else _embedding(like) @ axis
+            away = points[judged] @ axis - np.median(usual)  # poisoned images move the mean, the median hardly
+            found.scores[judged], found.judged[judged] = np.abs(away), True
             if like is None:
-                rule = RobustRule.of((fitted - mean) @ axis, two_sided=True)
-                found.flagged[judged] = rule.flags(along, rate)
+                rule = RobustRule.of(usual - np.median(usual), two_sided=True)
+                found.flagged[judged] = rule.flags(away, rate)
             else:
-                assert like.embedding is not None
-                reference = Reference(np.abs((like.embedding - mean) @ axis), like.people)
-                found.flagged[judged] = reference.flags(np.abs(along), images.people[judged], rate)
+                reference = Reference(np.abs(usual - np.median(usual)), like.people)
+                found.flagged[judged] = reference.flags(np.abs(away), images.people[judged], rate)
     return found
 
 
@@ -118,6 +116,10 @@ def by_clusters(
     """
     found = Judged(*_nothing(len(points)))
     classes = [str(name) for name in np.unique(images.classes)]
+    if len(classes) / (1 + draws) > rate:
+        least = int(np.ceil(len(classes) / rate)) - 1
+        found.reasons[""] = f"{draws} draws; {least} are needed for {len(classes)} classes at a rate of {rate:g}"
+        return found
     for name in classes:
         mine = np.flatnonzero(images.classes == name)
         like = None if clean is None else of_class(clean, name)
@@ -140,7 +142,7 @@ def by_clusters(
         found.p_values[name] = min(1.0, p * len(classes))
         found.judged[mine] = True
         found.scores[mine] = small.astype(np.float64)
-        if found.p_values[name] <= rate and small.mean() <= LARGEST_CLUSTER:
+        if found.p_values[name] <= rate:
             found.flagged[mine] = small
     return found
 
@@ -220,10 +222,16 @@ def _spread(points: Floats) -> Floats:
     return np.asarray((centred @ _leading_axes(centred, 2 * REDUCED)).std(0, ddof=1))
 
 
+def _embedding(images: Images) -> Floats:
+    """Return the embeddings, which whoever scans embeddings has read."""
+    assert images.embedding is not None
+    return images.embedding
+
+
 def _people_anew(clean: Images, count: int, random: np.random.Generator) -> Floats:
     """Draw people of the clean photos with replacement until there are ``count`` embeddings."""
-    assert clean.embedding is not None
-    by_person = [clean.embedding[clean.people == person] for person in np.unique(clean.people)]
+    points = _embedding(clean)
+    by_person = [points[clean.people == person] for person in np.unique(clean.people)]
     drawn: list[Floats] = []
     total = 0
     while total < count:
