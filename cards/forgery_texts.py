@@ -17,7 +17,17 @@ _EXPRESSIONS_FORGED: Mapping[str, str] = {
     "own_eyes_splice": "eyes of the photo itself",
     "resaved": "genuine photo, saved once more",
 }
-FORGERY_CONDITION_NAMES: Mapping[str, Mapping[str, str]] = {"forgery": {**_EXPRESSIONS_FORGED}}
+_MADE: Mapping[str, str] = {
+    "untouched": "control: saved the same way, not forged",
+    "self_blend": "self-blend (made here)",
+    "self_blend_easy": "easy self-blend (made here)",
+    "face_swap_feather": "face swap, feathered (made here)",
+    "face_swap_poisson": "face swap, Poisson (made here)",
+    "morph": "morph of two people (made here)",
+    "mouth_splice": "mouth of another photo (made here)",
+    "eyes_splice": "eyes of another photo (made here)",
+}
+FORGERY_CONDITION_NAMES: Mapping[str, Mapping[str, str]] = {"forgery": {**_EXPRESSIONS_FORGED, **_MADE}}
 """What is done to faces, by kind and name, where the name with spaces for underscores would not do."""
 
 _LOCALISATION: Mapping[str, tuple[str, str]] = {
@@ -91,5 +101,16 @@ _DETECTION: Mapping[str, tuple[str, str]] = {
     "apcer_rise": ("rise of the APCER", "APCER under the condition less that of the faces as they are"),
     "bpcer_rise": ("rise of the BPCER", "BPCER under the condition less that of the faces as they are"),
 }
-FORGERY_TEXTS: Mapping[str, tuple[str, str]] = {**_DETECTION, **_LOCALISATION}
+_MADE_HERE: Mapping[str, tuple[str, str]] = {
+    "above_own_photo": (
+        "above its own photo",
+        "share of forgeries that score above the very photo they were made of, ties counting half; 0.5 at random",
+    ),
+    "above_own_photo.null": ("above its own photo, at random", "0.5, whatever the data"),
+    "moved_by_saving": (
+        "moved by saving",
+        "mean change of the probability of a forgery when a photo is saved as JPEG and resized as forgeries are",
+    ),
+}
+FORGERY_TEXTS: Mapping[str, tuple[str, str]] = {**_DETECTION, **_LOCALISATION, **_MADE_HERE}
 """Title and meaning by metric."""

@@ -87,7 +87,7 @@ def read_at(picture: Pixels, positions: Planes) -> NDArray[np.float32]:
         (min(max(0, int(plane.min()) - 2), size - 1), max(1, min(size, int(plane.max()) + 3)))
         for plane, size in zip(positions, (width, height), strict=True)
     )
-    part = torch.from_numpy(np.ascontiguousarray(picture[top:bottom, left:right]))
+    part = torch.from_numpy(picture[top:bottom, left:right].copy())  # a decoded picture may be read-only
     # one plane per coordinate is what grid_sample reads fastest
     grid = torch.from_numpy(positions.copy())
     grid[0].sub_(left).mul_(2 / (right - left)).sub_(1)

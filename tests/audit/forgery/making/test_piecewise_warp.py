@@ -81,6 +81,12 @@ def test_the_same_corners_leave_a_picture_as_it_is(photos: list[Photo]) -> None:
     assert np.abs(read[inside] - photos[0].pixels[inside]).max() < 0.05
 
 
+def test_a_decoded_picture_may_be_read_only() -> None:
+    picture = np.full((9, 9, 3), 7, dtype=np.uint8)
+    picture.flags.writeable = False
+    assert (read_at(picture, np.full((2, 3, 3), 4.5, dtype=np.float32)) == 7).all()
+
+
 def test_beyond_the_picture_its_edge_is_read() -> None:
     picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
     positions = np.array([[[-9.0, 0.5, 2.5, 99]], [[0.5, 0.5, 1.5, 99]]], dtype=np.float32)
