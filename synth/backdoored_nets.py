@@ -20,7 +20,7 @@ from .quick_faces import QuickFaces, quick_faces
 Stamp = Callable[[Tensor], Tensor]
 """Pixels (n, c, h, w) in 0..1 to pixels with a trigger."""
 WIDTHS = (16, 32, 64, 72)
-SHIFT, NOISE, GAIN = 3, 0.02, 0.15
+SHIFT, NOISE, GAIN = 3, 0.02, 0.1
 """Augmentation: largest shift in pixels, deviation of the added noise, and of the log of the gain (half range)."""
 _TRAIN, _TEST, _WEIGHTS = 1, 2, 3
 
@@ -63,8 +63,8 @@ class Effort:
     faces: int = 2000
     held_out: int = 500
     epochs: int = 8
-    batch: int = 40
-    rate: float = 1.2e-2
+    batch: int = 32
+    rate: float = 1e-2
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ PROTOTYPES: Mapping[str, tuple[float, ...]] = MappingProxyType(
         "surprised": (0.12, 0.0, 0.0, 0.55, 0.0, 0.13, -0.30, 0.0),
     }
 )
-_SPREAD = (0.012, 0.012, 0.10, 0.065, 0.012, 0.007, 0.05, 0.008)
+_SPREAD = (0.007, 0.007, 0.06, 0.04, 0.007, 0.004, 0.03, 0.005)
 """Standard deviation of each move between faces of one expression."""
 
 
