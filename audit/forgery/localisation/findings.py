@@ -68,10 +68,10 @@ def findings_of(context: ProbeContext, told: Told) -> Iterator[Finding]:
         claim = f"Heatmaps ({told.title}) of {told.faces} show where they were changed"
     elif area.high < 0.5:
         claim = f"Heatmaps ({told.title}) of {told.faces} point away from where they were changed"
-    elif len(beaten) == len(known) - 1 and f"{IOU}.over_{ONES}" not in beaten and area.low > 0.5:
+    elif f"{AUROC}.over_{GENUINE}" in beaten and area.low > 0.5:
         claim = (
-            f"Heatmaps ({told.title}) of {told.faces} are brighter where they were changed, but overlap it no more "
-            "than a map that is white everywhere"
+            f"Heatmaps ({told.title}) of {told.faces} are brighter where they were changed than those of genuine "
+            "photos, but were not shown to tell the place"
         )
     else:
         claim = f"Heatmaps ({told.title}) of {told.faces} were not shown to tell where they were changed"
