@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from ..core.results import Measurement, ProbeResult
+from ..core.results import Finding, Measurement, ProbeResult
 from .absent import reasons_in_short
 from .conditions import size_of
 from .forgery import find, known
@@ -132,6 +132,16 @@ def replayed_blocks(probe: ProbeResult) -> Iterator[Block]:
     yield TableBlock(("trigger", "class", *heads), tuple(rows), f"Farthest beyond random marks{more}")
 
 
+def verdict_on_triggers(probe: ProbeResult) -> str:
+    """Return what a probe of triggers concludes, in words; empty where it has no such finding."""
+    found = _finding_on_triggers(probe)
+    return "" if found is None else VERDICTS[found.id.rpartition(".")[2]]
+
+
+def _finding_on_triggers(probe: ProbeResult) -> Finding | None:
+    return next((each for each in probe.findings if each.id.rpartition(".")[2] in VERDICTS), None)
+
+
 def sensitivity_blocks(probe: ProbeResult) -> Iterator[Block]:
     """Yield the margin of the bank of triggers over the controls, the verdict, and the rates of that verdict."""
     margin = find(probe, "trigger_margin")
@@ -141,8 +151,8 @@ def sensitivity_blocks(probe: ProbeResult) -> Iterator[Block]:
     if margin.estimate.value is None:
         yield Paragraph.of(f"Not measured: {title} ({margin.estimate.reason}).")
         return
-    found = next((each for each in probe.findings if each.id.rpartition(".")[2] in VERDICTS), None)
-    verdict = f": {VERDICTS[found.id.rpartition('.')[2]]}" if found is not None else ""
+    found, said = _finding_on_triggers(probe), verdict_on_triggers(probe)
+    verdict = f": {said}" if said else ""
     told = [Paragraph((f"{title[:1].upper()}{title[1:]} ", ref(margin), f"{verdict}."))]
     area = known([find(probe, "forged_auroc")])
     if area:

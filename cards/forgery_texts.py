@@ -19,14 +19,15 @@ _EXPRESSIONS_FORGED: Mapping[str, str] = {
 }
 _MADE: Mapping[str, str] = {
     "untouched": "control: saved the same way, not forged",
-    "self_blend": "self-blend (made here)",
-    "self_blend_easy": "easy self-blend (made here)",
-    "face_swap_feather": "face swap, feathered (made here)",
-    "face_swap_poisson": "face swap, Poisson (made here)",
-    "morph": "morph of two people (made here)",
-    "mouth_splice": "mouth of another photo (made here)",
-    "eyes_splice": "eyes of another photo (made here)",
+    "self_blend": "self-blend",
+    "self_blend_easy": "easy self-blend",
+    "face_swap_feather": "face swap, feathered",
+    "face_swap_poisson": "face swap, Poisson",
+    "morph": "morph of two people",
+    "mouth_splice": "mouth of another photo",
+    "eyes_splice": "eyes of another photo",
 }
+"""Of forgeries made here, and of forgeries of the data that have the same names in the manifest."""
 FORGERY_CONDITION_NAMES: Mapping[str, Mapping[str, str]] = {"forgery": {**_EXPRESSIONS_FORGED, **_MADE}}
 """What is done to faces, by kind and name, where the name with spaces for underscores would not do."""
 

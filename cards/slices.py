@@ -18,7 +18,7 @@ _ORDER = (
     "fnr", "fpr", "base_rate", "fdr", "for", "selection_rate", "ece", "confidence_minus_accuracy",
     "iou", "mask_iou", "pixel_auroc", "mask_iou_at_area", "mask_energy",
     "specificity", "margin", "energy_in_mask", "energy_outside_face", "face_iou", "face_specificity",
-    "cam_cos", "cam_cos.specificity",
+    "cam_cos", "cam_cos.specificity", "trigger_margin", "smallest_p_adjusted",
 )  # fmt: skip
 
 

@@ -82,7 +82,14 @@ def _headline(probe: ProbeResult, results: AuditResults) -> Measurement | None:
     placed = [item for item in over_all if item.slice and not item.condition]
     placed.sort(key=lambda item: -len(nulls_of(item, probe)))  # a number says most beside many nulls
     others = [item for item in over_all if nulls_of(item, probe)]
-    return next(iter([*plain, *_hardest(over_all), *placed, *others]), None)
+    return next(iter([*plain, *_hardest(over_all), *placed, *others, *_largest_harm(over_all)]), None)
+
+
+def _largest_harm(items: list[Measurement]) -> list[Measurement]:
+    """Return, of the first measure that should be low, the largest: what a poisoning did at most, say."""
+    harms = [item for item in items if item.direction == "lower" and item.condition and not item.slice]
+    first = [item for item in harms if item.metric == harms[0].metric]
+    return sorted(first, key=_harm)[-1:]
 
 
 def _hardest(items: list[Measurement]) -> list[Measurement]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from ...cards.backdoors import verdict_on_triggers
 from ...cards.tree import Part, TableBlock
 from ...cards.wording import estimate_text, metric_title, number
 from ...core.results import Estimate, ProbeResult
@@ -43,7 +44,11 @@ def bank_figures(probe: ProbeResult, table: Sequence[Sequence[str]]) -> Iterator
         told = f"Largest of the bank {number(bank)}, largest of the controls {number(control)}."
     margin = next((item.estimate for item in probe.measurements if item.metric == MARGIN), None)
     if margin is not None:
-        told = f"{told} {metric_title(MARGIN, probe.probe)}: {estimate_text(margin)}.".strip()
+        name = metric_title(MARGIN, probe.probe)
+        told = f"{told} {name[:1].upper()}{name[1:]}: {estimate_text(margin)}.".strip()
+    verdict = verdict_on_triggers(probe)
+    if verdict:
+        told = f"{told} Verdict: {verdict}."
     alt = f"{title} of each trigger of the bank and of each control, with its interval. {told}"
     panel = forest(title, drawn, (title,), alt, drawn_as(Estimate(value=0.5), "bd_auc"), reference_name="no effect")
     if bank is not None and control is not None and isinstance(panel.drawing, Drawing):

@@ -187,7 +187,10 @@ class ForgedRun:
                 where = {"poisoned": f"{share:g}", "defence": defence}
                 where |= {"embedding": embedding} if share else {}
                 for metric, found in (("clean_auroc", clean), ("bd_auc", bd), ("attack_success", value)):
-                    measured.append(self.measured("poison_drill", metric, _estimate(found, 68), condition=where))
+                    about: dict[str, Any] = {"direction": "higher" if metric == "clean_auroc" else "lower"}
+                    measured.append(
+                        self.measured("poison_drill", metric, _estimate(found, 68), condition=where, **about)
+                    )
 
         def outputs() -> Iterator[Output]:
             yield from measured
@@ -240,7 +243,9 @@ class ForgedRun:
         patterns = self.random.integers(0, 255, (len(told), 24, 24, 3)).astype(np.uint8)
 
         def outputs() -> Iterator[Output]:
-            yield self.measured("backdoor_scan", "smallest_p_adjusted", Estimate(value=0.002, n=204))
+            yield self.measured(
+                "backdoor_scan", "smallest_p_adjusted", Estimate(value=0.002, n=204), direction="higher"
+            )
             yield from below
             alarms = Estimate(value=1 / 12, low=0.002, high=0.385, level=0.95, n=12, count=1, unit="nets")
             yield self.measured("backdoor_scan", "references_flagged", alarms, direction="lower")
@@ -275,7 +280,9 @@ class ForgedRun:
         def outputs() -> Iterator[Output]:
             yield from measured
             yield TableOutput("replayed", pd.DataFrame(rows), "Known triggers")
-            yield self.measured("known_triggers", "smallest_p_adjusted", Estimate(value=0.001, n=180))
+            yield self.measured(
+                "known_triggers", "smallest_p_adjusted", Estimate(value=0.001, n=180), direction="higher"
+            )
 
         return self.probe("known_triggers", outputs(), title="Known triggers", pillar="integrity")
 

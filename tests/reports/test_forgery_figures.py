@@ -33,6 +33,7 @@ from countenance.reports.figures.trigger_bank import bank_figures
 from countenance.reports.figures.triggers import trigger_figures
 from countenance.reports.report import render_report
 from countenance.reports.run_files import RunFiles
+from countenance.reports.summary import summary_lines
 
 PROBE = ProbeResult(id="p", probe="p", version=1, status="ok")
 HOSTILE = '<img src=x onerror="broken()">'
@@ -148,7 +149,7 @@ def test_forgeries_made_here_stand_beside_chance_too() -> None:
     (group,) = forgery_method_figures(PROBE, [head, *lines])
     assert group.title == "Forgeries made here, kind by kind"
     (panel,) = group.panels
-    assert [row[0] for row in panel.table.rows] == ["morph", "eyes splice"]
+    assert [row[0] for row in panel.table.rows] == ["morph of two people", "eyes of another photo"]
     assert panel.table.rows[0][3] == "0.800 [0.700, 0.900], n = 102"
     assert panel.table.rows[1][3] == "not measured: why not"
 
@@ -227,7 +228,7 @@ def test_the_bank_stands_beside_its_controls_with_both_maxima(run: RunFiles) -> 
     layout = panel.drawing.as_json()["layout"]  # type: ignore[union-attr]
     assert [shape["x0"] for shape in layout["shapes"]] == [0.5, 0.9, 0.76]
     assert panel.caption.startswith("Largest of the bank 0.900, largest of the controls 0.760.")
-    assert "0.140 [0.097, 0.183], n = 136." in panel.caption
+    assert "0.140 [0.097, 0.183], n = 136. Verdict: suspicious." in panel.caption
     parts = [row[1] for row in panel.table.rows]
     assert parts == ["triggers of the bank"] * 4 + ["controls"] * 3 + ["shown beside, not in the margin"]
     assert all(isinstance(row[-1], MeasurementRef) for row in panel.table.rows)
@@ -377,6 +378,16 @@ def test_cells_of_a_table() -> None:
     found = quoted(PROBE.model_copy(update={"measurements": [item]}), "m", {"x": "1", "y": "2"}, item.estimate)
     assert isinstance(found, MeasurementRef)
     assert quoted(PROBE, "m", {}, Estimate(value=0.1)) == "0.100"
+
+
+def test_every_probe_has_a_number_to_start_from(run: RunFiles) -> None:
+    lines = {line.probe_id: line for line in summary_lines(run.results)}
+    assert all(line.estimate is not None for line in lines.values() if line.probe_id != "data_scan")
+    keys = {name: line.estimate.key for name, line in lines.items() if line.estimate is not None}
+    assert keys["forgery_detection"] == "forgery_detection/auroc"
+    assert keys["trigger_sensitivity"] == "trigger_sensitivity/trigger_margin"
+    assert keys["backdoor_scan"] == "backdoor_scan/smallest_p_adjusted"
+    assert keys["poison_drill"] == "poison_drill/bd_auc@defence=none,embedding=real_copies,poisoned=0.1"
 
 
 def test_the_report_holds_it_all(folder: Path) -> None:
