@@ -1,16 +1,18 @@
 """How many forgeries a second, and beside the usual ways to warp and to blend.
 
-    python -m benchmarks forgeries [FOLDER]
+    python -m benchmarks forgeries
+    python -m benchmarks.forgeries --kept FOLDER
+    python -m benchmarks.forgeries --sheet docs/images/made-forgeries.jpg
 
-Drawn faces at 256 pixels, or the pictures of a folder written by ``countenance forge --size 256``; one thread. Faces a
-second are of whole forgeries with the JPEG; "beside" is the same work done both ways in one run. The targets are 100
-self-blends, 150 feathered swaps and 40 Poisson swaps a second on a quiet core.
+Drawn faces at 256 pixels, or the genuine ones of a folder written by ``countenance forge --size 256``; one thread.
+Faces a second are of whole forgeries with the JPEG; "beside" is the same work done both ways in one run. The targets
+are 100 self-blends, 150 feathered swaps and 40 Poisson swaps a second on a quiet core.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
-import sys
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
@@ -23,33 +25,38 @@ from PIL import Image
 from countenance.audit.forgery.making import (
     METHODS,
     UNTOUCHED,
+    USUAL,
     Photo,
+    donors,
     face_crop,
     forge,
     hull_mask,
+    look_of,
     photo_of,
     through_codec,
 )
+from countenance.audit.forgery.making.marking import COPY_MARK, SYNTHETIC_MARK, marked
 from countenance.audit.forgery.making.poisson import poisson_blend
 from countenance.audit.forgery.making.warp import read_at, sources_of
 from countenance.audit.forgery.making.window import Window
 from countenance.synth.dataset import faces_of
 from countenance.synth.draw import draw_face
 
-SIDE, FACES, ROUNDS = 256, 16, 3
+SIDE, FACES, ROUNDS, SHOWN = 256, 16, 3, 128
 EXTENT = 1.6
 WANTED = {"self_blend": 100, "face_swap_feather": 150, "face_swap_poisson": 40}
 
 
-def main() -> None:
+def main(folder: Path | None = None) -> None:
     """Print faces a second for every kind, then the comparisons."""
     torch.set_num_threads(1)
-    folders = [Path(name) for name in sys.argv[2:]]
-    photos = kept(folders[0]) if folders else drawn()
+    photos = drawn() if folder is None else kept(folder)
     others = photos[1:] + photos[:1]
     ways = {name: whole(name, photos, others) for name in (UNTOUCHED, *METHODS)}
     best = side_by_side(ways, ROUNDS)
-    print(f"\n{len(photos)} {'kept' if folders else 'drawn'} faces at {SIDE} pixels, with the JPEG: faces a second")
+    print(
+        f"\n{len(photos)} {'drawn' if folder is None else 'kept'} faces at {SIDE} pixels, with the JPEG: faces a second"
+    )
     print(f"{'':<24}{'wall':>10}{'CPU':>10}{'wanted':>10}")
     for name, timed in best.items():
         wall, cpu = len(photos) / timed.wall, len(photos) / timed.cpu
@@ -134,5 +141,33 @@ def blends(photos: list[Photo], others: list[Photo]) -> None:
     tell("Poisson blend of one face", best, "cv2.seamlessClone")
 
 
+def sheet(file: Path) -> None:
+    """Write a picture of every kind of forgery of three drawn people; each person's other photo is the splice's."""
+    faces = [draw_face(face, 320) for _, face in faces_of(12, 2, 11)]
+    photos = [face_crop(photo_of(each.image, each.landmarks), SHOWN, EXTENT) for each in faces]
+    people = np.repeat(np.arange(12), 2)
+    random = np.random.default_rng(5)
+    looks = np.stack([look_of(photo) for photo in photos])
+    person = donors(people, np.zeros((len(photos), 0), dtype=np.int64), looks, random, nearest=1)
+    rows = []
+    for place in (1, 9, 17):
+        partners = {"none": place, "person": int(person[place]), "mouth": place - 1, "eyes": place - 1}
+        kinds = [UNTOUCHED, *USUAL]
+        made = [
+            forge(kind, photos[place], photos[partners[METHODS[kind].partner] if kind in METHODS else place], random)
+            for kind in kinds
+        ]
+        marks = [COPY_MARK if kind == UNTOUCHED else SYNTHETIC_MARK for kind in kinds]
+        rows.append(np.hstack([marked(each.pixels, mark) for each, mark in zip(made, marks, strict=True)]))
+    Image.fromarray(np.vstack(rows)).save(file, quality=88)
+
+
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description="Speed of the makers of forgeries, or a sheet of what they make.")
+    parser.add_argument("--kept", type=Path, help="folder written by countenance forge")
+    parser.add_argument("--sheet", type=Path, help="picture to write instead")
+    options = parser.parse_args()
+    if options.sheet is None:
+        main(options.kept)
+    else:
+        sheet(options.sheet)

@@ -12,7 +12,7 @@ from ....explain.landmarks import REGIONS
 from .hull import face_hull, grown
 from .photo import Forged, Photo
 from .raster import FloatArray, fill
-from .swapping import Blend, blended_in, matched
+from .swapping import Blend, blended_in
 from .warp import carried, read_at, reduced_to, similarity
 from .window import around
 
@@ -58,8 +58,10 @@ def splice(
     inside = _region(ours, laid_over, part, reach, window.corner, window.height_width)
     back, start = similarity(ours[STABLE], theirs[STABLE])
     source = read_at(near.pixels, carried(back, start, window))
-    if inside.any():
-        source = matched(source, window.of(target.pixels).astype(np.float32), inside)
+    here = window.of(target.pixels).astype(np.float32)
+    skin = inside & ~_region(ours, laid_over, part, 1.0, window.corner, window.height_width)
+    if skin.any():  # lips, teeth and eyes differ by the expression; the light is told by the skin around them
+        source = source + (here[skin].mean(axis=0) - source[skin].mean(axis=0))
     landmarks = target.landmarks.copy()
     moved = [*points, *(REGIONS["inner_lip"] if part == "mouth" else ())]
     landmarks[moved] = laid_over[moved]
