@@ -229,7 +229,8 @@ def test_forgeries_made_here_are_told_beside_their_photos_without_the_control() 
     items.append(measured("bpcer", estimate(0.1, 0.0, 0.2), condition={"forgery": "untouched"}))
     first, photos, last = sentences(made_blocks(probe_of("made_forgeries", items)))
     assert first.startswith(
-        "Told from the photos they were made of by more than chance: 1 of 2 kinds of forgery made here (morph of two people 0.800"
+        "Told from the photos they were made of by more than chance: 1 of 2 kinds of forgery made here (morph of two "
+        "people 0.800"
     )
     assert "; not shown to be (mouth of another photo 0.520" in first
     assert "0.100 [0.000, 0.200]" in photos
