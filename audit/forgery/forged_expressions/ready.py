@@ -16,6 +16,8 @@ from ..sources import small_crops, source_photos
 from .forgeries import KIND, RESAVED, Forgery
 
 UNKNOWN = -1
+SUFFIX = "_of_the_data"
+"""Sets apart in keys what the data call a mouth splice from what is made here under that name."""
 Integers = NDArray[np.int64]
 
 
@@ -60,15 +62,15 @@ def ready_forgeries(context: ProbeContext, forged: Integers, genuine: Integers) 
     sources = source_photos(faces, forged, genuine)
     by_method: dict[str, dict[int, int]] = {}
     for row in context.random("one of several").permutation(np.array(sorted(sources), dtype=np.int64)).tolist():
-        by_method.setdefault(str(methods[row]), {}).setdefault(sources[row], row)
+        by_method.setdefault(f"{methods[row]}{SUFFIX}", {}).setdefault(sources[row], row)
     used = sum(map(len, by_method.values()))
     donors = _donors(faces, by_method, genuine)
     shown = ReadyForgeries(faces, by_method, len(sources) - used, len(forged) - len(sources))
     told = [
         Forgery(
-            Condition(KIND, name, title=f"{name.replace('_', ' ')}, of the data"),
+            Condition(KIND, name, title=f"{name.removesuffix(SUFFIX).replace('_', ' ')}, of the data"),
             RESAVED,
-            f"a forgery of the kind {name} (of the data)",
+            f"a forgery of the kind {name.removesuffix(SUFFIX)} (of the data)",
             {photo: donors.get(row, UNKNOWN) for photo, row in of.items()},
             made_here=False,
         )

@@ -126,20 +126,20 @@ def test_a_model_that_reads_the_mouth_is_rewritten_by_another_mouth(
     data: tuple[Path, pd.DataFrame], tmp_path: Path
 ) -> None:
     results = run(data, mouth, tmp_path / "run", made=["mouth_splice", "eyes_splice"], made_faces=24)
-    assert value(results, "changed@forgery=mouth_splice") == 1
-    assert value(results, "changed.null@forgery=mouth_splice") == 0
-    assert value(results, "turned@forgery=mouth_splice") == 1
-    assert value(results, "turned.null@forgery=mouth_splice") == 0
-    assert value(results, "answered[answer=happy]@forgery=mouth_splice") == 1
-    assert value(results, "answered.null[answer=happy]@forgery=mouth_splice") == 0
+    assert value(results, "changed@forgery=mouth_splice_of_the_data") == 1
+    assert value(results, "changed.null@forgery=mouth_splice_of_the_data") == 0
+    assert value(results, "turned@forgery=mouth_splice_of_the_data") == 1
+    assert value(results, "turned.null@forgery=mouth_splice_of_the_data") == 0
+    assert value(results, "answered[answer=happy]@forgery=mouth_splice_of_the_data") == 1
+    assert value(results, "answered.null[answer=happy]@forgery=mouth_splice_of_the_data") == 0
     assert value(results, "changed@forgery=made_mouth_splice") > 0.9
     assert value(results, "changed@forgery=own_mouth_splice") < 0.1
     assert value(results, "turned@forgery=made_mouth_splice") > 0.9
     assert value(results, "changed@forgery=made_eyes_splice") < 0.1
-    assert results[f"{PROBE}/changed@forgery=mouth_splice"].estimate.n == PEOPLE
+    assert results[f"{PROBE}/changed@forgery=mouth_splice_of_the_data"].estimate.n == PEOPLE
     assert results[f"{PROBE}/changed@forgery=made_mouth_splice"].estimate.n == 24
     found = {finding.id: finding for finding in results.findings()}
-    told = found[f"{PROBE}.rewritten.mouth_splice"]
+    told = found[f"{PROBE}.rewritten.mouth_splice_of_the_data"]
     assert told.severity == "high"
     assert "neutral becomes happy (52 faces)" in told.claim
     assert set(told.evidence) <= {item.key for item in results.measurements()}
@@ -167,7 +167,7 @@ def test_swaps_and_morphs_bring_in_another_expression_where_there_is_one(data: t
     assert value(results, "turned@forgery=made_face_swap_feather") > 0.9
     assert value(results, "turned.null@forgery=made_face_swap_feather") < 0.1
     assert results[f"{PROBE}/turned@forgery=made_face_swap_feather"].estimate.n == 20
-    assert not [item for item in results.measurements() if item.condition.get("forgery") == "mouth_splice"]
+    assert not [item for item in results.measurements() if item.condition.get("forgery") == "mouth_splice_of_the_data"]
 
 
 def test_groups_are_compared(data: tuple[Path, pd.DataFrame]) -> None:
@@ -180,8 +180,8 @@ def test_groups_are_compared(data: tuple[Path, pd.DataFrame]) -> None:
     same["id"] = same["path"] + " again"
     frame = pd.concat([unlike.assign(id=unlike["path"]), same], ignore_index=True)
     results = run((folder, frame), mouth, made=[], described={"id": "id", "landmarks": None})
-    assert value(results, "changed@forgery=mouth_splice") == 0.5
-    of = {"forgery": "mouth_splice"}
+    assert value(results, "changed@forgery=mouth_splice_of_the_data") == 0.5
+    of = {"forgery": "mouth_splice_of_the_data"}
     compared = {item.metric for item in results.measurements() if item.slice.get("attribute") == "kind"}
     assert {metric.partition(".")[0] for metric in compared} == {"changed", "turned"}
     sliced = [item for item in results.measurements() if item.metric == "changed" and item.condition == of]
@@ -204,7 +204,7 @@ def test_what_cannot_be_measured_is_told(data: tuple[Path, pd.DataFrame]) -> Non
     assert "one and the same answer" in (results[f"{PROBE}/changed"].estimate.reason or "")
     results = run(data, mouth, described={"landmarks": None})
     assert any("68 or 478 landmarks, and the faces have none" in note for note in results.probes[0].notes)
-    assert value(results, "changed@forgery=mouth_splice") == 1
+    assert value(results, "changed@forgery=mouth_splice_of_the_data") == 1
 
 
 def test_forgeries_without_their_photo_or_donor(data: tuple[Path, pd.DataFrame]) -> None:
@@ -212,21 +212,22 @@ def test_forgeries_without_their_photo_or_donor(data: tuple[Path, pd.DataFrame])
     strangers = frame["method"].eq("mouth_splice") & frame["kind"].eq("even")
     odd = frame.assign(subject=np.where(strangers, "nobody " + frame["subject"], frame["subject"]), donor="")
     results = run((folder, odd), mouth, made=[])
-    assert results[f"{PROBE}/changed@forgery=mouth_splice"].estimate.n == PEOPLE // 2
+    assert results[f"{PROBE}/changed@forgery=mouth_splice_of_the_data"].estimate.n == PEOPLE // 2
     assert any("26 were not used: their person has no genuine photo" in note for note in results.probes[0].notes)
     assert not [item for item in results.measurements() if item.metric == "turned"]
 
 
 def test_faces_without_landmarks_are_counted(data: tuple[Path, pd.DataFrame]) -> None:
-    folder, _ = data
+    folder, frame = data
+    few = 12
     kept = dict(np.load(folder / "landmarks.npz"))
     for person in range(4):
         del kept[f"{person}_neutral"]
     np.savez(folder / "fewer.npz", **kept)
-    results = run(data, mouth, made=["mouth_splice"], described={"landmarks": "fewer.npz"})
+    results = run((folder, frame.head(3 * few)), mouth, made=["mouth_splice"], described={"landmarks": "fewer.npz"})
     # neither of the two photos of such a person has one to take a mouth from
-    assert results[f"{PROBE}/changed@forgery=made_mouth_splice"].estimate.n == 2 * (PEOPLE - 4)
-    assert results[f"{PROBE}/changed@forgery=mouth_splice"].estimate.n == PEOPLE
+    assert results[f"{PROBE}/changed@forgery=made_mouth_splice"].estimate.n == 2 * (few - 4)
+    assert results[f"{PROBE}/changed@forgery=mouth_splice_of_the_data"].estimate.n == few
 
 
 def test_pictures_are_made_at_a_multiple_of_the_input() -> None:
@@ -253,9 +254,9 @@ def test_settings_that_cannot_be(given: dict[str, Any], told: str) -> None:
 def test_london_smiles_spliced_onto_neutral_faces(shared: Path, root: Path) -> None:
     loaded = load_plan(root / "tests" / "plans" / "london_forged_expressions.yaml")
     results = run_plan(replace(loaded, params={PROBE: ForgedExpressionsParams(made=())}))
-    answered = results[f"{PROBE}/answered[answer=happy]@forgery=mouth_splice"].estimate
+    answered = results[f"{PROBE}/answered[answer=happy]@forgery=mouth_splice_of_the_data"].estimate
     assert (answered.count, answered.n) == (36, 102)
-    assert results[f"{PROBE}/answered.null[answer=happy]@forgery=mouth_splice"].estimate.count == 0
-    assert results[f"{PROBE}/turned@forgery=mouth_splice"].estimate.count == 36
+    assert results[f"{PROBE}/answered.null[answer=happy]@forgery=mouth_splice_of_the_data"].estimate.count == 0
+    assert results[f"{PROBE}/turned@forgery=mouth_splice_of_the_data"].estimate.count == 36
     found = {finding.id: finding for finding in results.findings()}
-    assert "neutral becomes happy (36 faces)" in found[f"{PROBE}.rewritten.mouth_splice"].claim
+    assert "neutral becomes happy (36 faces)" in found[f"{PROBE}.rewritten.mouth_splice_of_the_data"].claim
