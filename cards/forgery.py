@@ -38,6 +38,7 @@ def detection_blocks(probe: ProbeResult) -> Iterator[Block]:
     """Yield how well a detector tells forged from genuine faces, over all of them, by method and compressed."""
     told = [
         *_overall(probe),
+        *_of_units(probe),
         *_at_threshold(probe),
         *_methods(probe),
         *_compressed(probe),
@@ -60,6 +61,21 @@ def _overall(probe: ProbeResult) -> Iterator[Paragraph]:
         if item is not None and item.estimate.value is not None:
             parts += [f"; {metric_title(metric, probe.probe)} ", ref(item)]
     yield Paragraph((*parts, f". {_beside_chance(area)}"))
+
+
+def _of_units(probe: ProbeResult) -> Iterator[Paragraph]:
+    """Tell the AUROC of frames and of videos, where faces say which video they are of."""
+    parts: list[Part] = []
+    silent = []
+    for unit in ("frame", "video"):
+        item = find(probe, "auroc", {}, {"unit": unit})
+        if item is not None and item.estimate.value is not None:
+            parts += ["; " if parts else f"{_title('auroc', probe)} ", f"by {unit} ", ref(item)]
+        elif item is not None:
+            silent.append(f"Not measured by {unit}: {item.estimate.reason}.")
+    if parts:
+        yield Paragraph((*parts, "."))
+    yield from (Paragraph.of(text) for text in silent)
 
 
 def _beside_chance(area: Measurement) -> str:

@@ -24,7 +24,7 @@ _MARKS = {OTHER: "≠", SAME: "=", MOVED: "", NOT_DONE: "–"}
 FORGERY, NONE = "forgery", "none"
 _AS_PHOTOS = frozenset({NONE, "untouched", "resaved"})
 """Conditions of the kind forgery under which nothing is forged."""
-_MADE = "Pictures marked synthetic were forged here, by the audit."
+_MADE = "Pictures marked SYNTHETIC are forgeries: they show what nobody did."
 _READ = (
     "Under each picture stands what the model answers. A frame and ≠ mark another answer than for the face as it is, = "
     "the same one."

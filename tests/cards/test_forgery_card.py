@@ -95,6 +95,18 @@ def test_a_detector_is_told_beside_chance_at_its_threshold_and_by_method(detecti
     assert [row[0] for row in table.rows] == [*METHODS, "rare"]
 
 
+def test_frames_and_videos_are_told_apart_from_faces() -> None:
+    items = [
+        measured("auroc", estimate(0.7, 0.6, 0.8)),
+        measured("auroc", estimate(0.8, 0.7, 0.9, 40), condition={"unit": "video"}),
+    ]
+    told = sentences(detection_blocks(probe_of("forgery_detection", items)))
+    assert told[1] == "AUROC by video 0.800 [0.700, 0.900], n = 40."
+    none = measured("auroc", Estimate.not_measured("one video"), condition={"unit": "video"})
+    told = sentences(detection_blocks(probe_of("forgery_detection", [items[0], none])))
+    assert told[1] == "Not measured by video: one video."
+
+
 @pytest.mark.parametrize(
     "value, low, high, told",
     [

@@ -344,7 +344,7 @@ def test_pictures_of_a_strip_that_are_forged_say_so() -> None:
     told = [picture.getexif().get(ExifTags.Base.ImageDescription, "") for picture in saved]
     assert [text.startswith("SYNTHETIC") for text in told] == [False, False, True]
     assert 'alt="synthetic: A drawn face, morph, made here' in text
-    assert "forged here, by the audit" in group.panels[0].caption
+    assert "Pictures marked SYNTHETIC are forgeries" in group.panels[0].caption
 
 
 @pytest.mark.parametrize(
