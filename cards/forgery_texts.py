@@ -113,5 +113,22 @@ _MADE_HERE: Mapping[str, tuple[str, str]] = {
         "mean change of the probability of a forgery when a photo is saved as JPEG and resized as forgeries are",
     ),
 }
-FORGERY_TEXTS: Mapping[str, tuple[str, str]] = {**_DETECTION, **_LOCALISATION, **_MADE_HERE}
+_EXPRESSIONS: Mapping[str, tuple[str, str]] = {
+    "changed.null": (
+        "answers changed by the control",
+        "share of the same faces with another answer where the forging brings nothing in",
+    ),
+    "changed.beyond_null": (
+        "answers changed beyond the control",
+        "share changed by the forgery less that by its control, face by face",
+    ),
+    "turned": (
+        "answers turned",
+        "share that becomes the expression of the photo that was brought in, of faces with another answer before",
+    ),
+    "turned.null": ("answers turned by the control", "the same where the forging brings nothing in"),
+    "answered": ("share of the answer, forged", "share of the forged faces that get this answer"),
+    "answered.null": ("share of the answer, as they are", "share of the same faces that get it as they are"),
+}
+FORGERY_TEXTS: Mapping[str, tuple[str, str]] = {**_DETECTION, **_LOCALISATION, **_MADE_HERE, **_EXPRESSIONS}
 """Title and meaning by metric."""

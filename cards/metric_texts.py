@@ -9,6 +9,7 @@ from .backdoor_texts import BACKDOOR_TEXTS
 from .explaining_texts import EXPLAINING_TEXTS
 from .forgery_texts import FORGERY_TEXTS
 from .index_texts import INDEX_TEXTS
+from .method_texts import THREAT_METHODS
 from .robustness_texts import ROBUSTNESS_TEXTS
 from .task_texts import TASK_TEXTS
 from .uncertain_texts import UNCERTAIN_TEXTS
@@ -282,6 +283,7 @@ IN_PROBE: Mapping[str, Mapping[str, MetricText]] = {
 """Metrics that mean something else in one probe."""
 
 METHODS: Mapping[str, str] = {
+    **THREAT_METHODS,
     "wilson": "Wilson score interval",
     "wilson_effective_n": "Wilson score interval with the effective sample size (people, not rows)",
     "korn_graubard": "Korn and Graubard's exact interval for clustered rates",

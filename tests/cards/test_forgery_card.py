@@ -19,7 +19,7 @@ from countenance.cards.forgery import detection_blocks, find, made_blocks
 from countenance.cards.outcomes import ethics, quantitative_analyses
 from countenance.cards.statements import Statements
 from countenance.cards.tree import BulletList, MeasurementRef, Paragraph, TableBlock
-from countenance.cards.wording import estimate_text
+from countenance.cards.wording import estimate_text, method_title, metric_meaning
 from countenance.core.results import (
     AuditResults,
     DataSummary,
@@ -266,6 +266,16 @@ def test_the_card_uses_these_words_and_says_what_a_label_is(detection: ProbeResu
     assert any("is not thereby genuine" in text for text in texts)
     words = " ".join([*told, *texts])
     assert not any(claim in words for claim in ("is safe", "is clean", "is fair"))
+
+
+@pytest.mark.parametrize("method", ["cluster_influence_logit", "people_drawn_anew_percentile", "by_bayes"])
+def test_intervals_are_told_in_words(method: str) -> None:
+    assert method_title(method) != method.replace("_", " ")
+
+
+@pytest.mark.parametrize("metric", ["turned", "turned.null", "changed.beyond_null", "answered"])
+def test_measures_of_forged_expressions_have_a_meaning(metric: str) -> None:
+    assert metric_meaning(metric, "forged_expressions")
 
 
 def test_a_measurement_is_found_by_its_whole_place() -> None:
