@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.poison_drill_london", description=__doc__)
     parser.add_argument("--nets", type=int, default=1, help="nets of each setting (default 1)")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.01, 0.05, 0.1], help="of the training people")
+    parser.add_argument("--embedding", default="both", help="real_copies, before_blending or both (default)")
     options, _ = parser.parse_known_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as written:
@@ -64,7 +65,7 @@ def main() -> None:
                         "{out}",
                         "{seed}",
                     ],
-                    "embedding": "both",
+                    "embedding": options.embedding,
                     "shares": options.shares,
                     "blends": 8,
                     "nets": options.nets,
