@@ -34,8 +34,11 @@ class Trigger(Protocol):
 
 
 class Replayed(Trigger, Protocol):
-    """A trigger that knows random marks of its own kind and size, which nobody has taught a model."""
+    """A trigger that knows random marks of its place and size, which nobody has taught a model.
+
+    Where they can, they are not so like it that a model which was taught the trigger answers to them as well.
+    """
 
     def null(self, seed: int) -> Trigger:
-        """Return a random mark of the same kind, place and size; each seed another one."""
+        """Return a random mark of the same place and about the same size; each seed another one."""
         ...

@@ -34,5 +34,9 @@ class Blended:
         return (1 - self.alpha) * pixels + self.alpha * noise
 
     def null(self, seed: int) -> Trigger:
-        """Return another noise picture of the same blocks and share."""
+        """Return another noise picture of the same blocks and share.
+
+        A model that was taught one noise picture answers to the others as well, and is not found so; but a clean net
+        may take fine noise for a feature of one class, and would be accused beside anything coarser.
+        """
         return Blended(seed, self.alpha, self.block, title="another noise picture")

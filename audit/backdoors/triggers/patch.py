@@ -16,14 +16,14 @@ Corner = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
 
 @dataclass(frozen=True)
 class Patch:
-    """Black and white cells that cover the pixels.
+    """Black and white cells, or random tones, that cover the pixels.
 
     Attributes:
         cells: how many cells the patch has on a side.
         side: of the patch, in pixels of a 64-px picture.
         margin: from the nearest edges, likewise.
         corner: where it stands.
-        seed: of random cells; ``None`` for the checkerboard.
+        seed: of random tones that run into each other; ``None`` for the checkerboard.
     """
 
     cells: int = 5
@@ -36,8 +36,8 @@ class Patch:
     @property
     def title(self) -> str:
         """What a sentence calls it."""
-        pattern = "checkered" if self.seed is None else "random"
-        return f"{pattern} patch, {self.corner.replace('_', ' ')}"
+        pattern = "checkered patch" if self.seed is None else "patch of random tones"
+        return f"{pattern}, {self.corner.replace('_', ' ')}"
 
     def stamp(self, pixels: Tensor) -> Tensor:
         """Return pixels (n, c, h, w) in 0..1 with the patch."""
@@ -52,12 +52,17 @@ class Patch:
         return stamped
 
     def null(self, seed: int) -> Trigger:
-        """Return a patch of random black and white cells at the same place."""
+        """Return a patch of random tones at the same place, without the fine cells.
+
+        A net that was taught a checkerboard answers to random cells, too: on small nets to half of them.
+        """
         return Patch(self.cells, self.side, self.margin, self.corner, seed)
 
     def _cells(self) -> Tensor:
         if self.seed is None:
             places = torch.arange(self.cells)
             return ((places[:, None] + places[None, :]) % 2 == 0).float()
-        chance = torch.Generator().manual_seed(self.seed)
-        return (torch.rand((self.cells, self.cells), generator=chance) < 0.5).float()
+        tones = torch.rand((1, 1, 2, 2), generator=torch.Generator().manual_seed(self.seed))
+        tones = (tones - tones.min()) / (tones.max() - tones.min())  # from black to white, as the cells are
+        size = (self.cells, self.cells)
+        return functional.interpolate(tones, size, mode="bilinear", align_corners=True)[0, 0]

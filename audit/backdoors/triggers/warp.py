@@ -35,7 +35,8 @@ class Warp:
         points = torch.stack([x, y], dim=-1).to(pixels) + field
         scale = 2 / torch.tensor([width, height]).to(pixels)
         where = ((points + 0.5) * scale - 1).expand(len(pixels), -1, -1, -1)
-        return functional.grid_sample(pixels, where, padding_mode="border", align_corners=False)
+        moved: Tensor = functional.grid_sample(pixels, where, padding_mode="border", align_corners=False)
+        return moved
 
     def field(self, height: int, width: int) -> Tensor:
         """Return the displacements in pixels, (height, width, 2), x then y."""
