@@ -79,10 +79,7 @@ def forged_expressions(context: ProbeContext, params: ForgedExpressionsParams) -
         yield from _nothing(context, reason, len(rows))
         return
     some = sample_rows(rows, context.faces.subject_codes[rows], params.made_faces, context.random("made"))
-    showing = _showing(context, genuine)
-    shown = permitted_rows(showing)
-    of = np.union1d(some, shown[np.isin(shown, rows)])
-    made, making = made_forgeries(context, names, of, genuine)
+    made, making = made_forgeries(context, names, some, genuine)
     forgeries += making
     conditions = [each.condition for each in forgeries] + [each.control for each in making]
     if ready is not None:
@@ -101,7 +98,8 @@ def forged_expressions(context: ProbeContext, params: ForgedExpressionsParams) -
     changed = {each.forgery.condition.name: _changed(context, outcomes, each.forgery, len(forgeries)) for each in told}
     yield from findings_of(context, [each for each in told if BEYOND in each.estimates], changed)
     yield from _notes(context, params, ready, made, can_make, len(rows), len(some))
-    drawn = not len(shown)
+    showing = _showing(context, some if making else rows, ready, making)
+    drawn = not len(permitted_rows(showing))
     yield from strip(
         showing,
         [each.condition for each in (making if drawn else forgeries)],
@@ -120,11 +118,22 @@ def _genuine(context: ProbeContext, params: ForgedExpressionsParams) -> tuple[In
     return np.flatnonzero(genuine).astype(np.int64), np.flatnonzero(~genuine).astype(np.int64)
 
 
-def _showing(context: ProbeContext, genuine: Integers) -> ProbeContext:
-    """Return the context in which genuine faces alone may be shown: it is of them that forgeries are made."""
+def _showing(
+    context: ProbeContext, rows: Integers, ready: ReadyForgeries | None, making: list[Forgery]
+) -> ProbeContext:
+    """Return the context in which a genuine face may be shown only if all that is shown of it may.
+
+    A forgery shows another picture, too: that of the data has to be published by its own row, and one made here by the
+    row of the photo that it brings in.
+    """
     frame = context.faces.frame
+    published = frame["may_publish"].to_numpy(dtype=np.bool_)
     may = np.zeros(len(frame), dtype=np.bool_)
-    may[genuine] = frame["may_publish"].to_numpy(dtype=np.bool_)[genuine]
+    may[rows] = published[rows]
+    brought_in = [each.donors for each in making] + (list(ready.forged.values()) if ready is not None else [])
+    for others in brought_in:
+        for row, other in others.items():
+            may[row] &= published[other]
     return replace(context, faces=replace(context.faces, frame=frame.assign(may_publish=may)))
 
 

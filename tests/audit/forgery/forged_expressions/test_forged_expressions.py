@@ -14,11 +14,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 import countenance
+from countenance.audit.forgery.forged_expressions.forgeries import RESAVED, Forgery
 from countenance.audit.forgery.forged_expressions.made import making_size
 from countenance.audit.forgery.forged_expressions.params import ForgedExpressionsParams
+from countenance.audit.forgery.forged_expressions.probe import _showing
+from countenance.audit.forgery.forged_expressions.ready import ReadyForgeries
+from countenance.audit.robustness.conditions import Condition
 from countenance.audit.robustness.strip import stand_ins
 from countenance.core.api import run_plan
+from countenance.core.faces import Faces
 from countenance.core.plan_file import load_plan
+from countenance.core.probes import ProbeContext
 from countenance.core.results import AuditResults
 
 PROBE = "forged_expressions"
@@ -228,6 +234,20 @@ def test_faces_without_landmarks_are_counted(data: tuple[Path, pd.DataFrame]) ->
     # neither of the two photos of such a person has one to take a mouth from
     assert results[f"{PROBE}/changed@forgery=made_mouth_splice"].estimate.n == 2 * (few - 4)
     assert results[f"{PROBE}/changed@forgery=mouth_splice_of_the_data"].estimate.n == few
+
+
+def test_a_face_is_shown_only_if_what_is_brought_in_may_be_published() -> None:
+    frame = pd.DataFrame({"may_publish": [True, True, True, False, True, False, True]})
+    nothing: Any = None
+    context = ProbeContext(
+        "forged_expressions", Faces(frame), nothing, nothing, nothing, 0, 1, nothing, faces_permitted=True
+    )
+    genuine, forged = np.arange(4), {"mouth_splice_of_the_data": {0: 4, 1: 5}}
+    made = Forgery(Condition("forgery", "made_morph"), RESAVED, "a morph", {0: 1, 2: 3}, made_here=True)
+    ready = ReadyForgeries(context.faces, forged, 0, 0)
+    assert _showing(context, genuine, None, []).may_show.tolist() == [True, True, True] + 4 * [False]
+    assert _showing(context, genuine, ready, []).may_show.tolist() == [True, False, True] + 4 * [False]
+    assert _showing(context, genuine, ready, [made]).may_show.tolist() == [True] + 6 * [False]
 
 
 def test_pictures_are_made_at_a_multiple_of_the_input() -> None:
