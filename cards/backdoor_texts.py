@@ -85,5 +85,34 @@ _BACKDOOR_SCAN = {
     ),
 }
 
-BACKDOOR_TEXTS: Mapping[str, tuple[str, str]] = {**_DATA_SCAN, **_POISON_DRILL, **_BACKDOOR_SCAN}
+_TRIGGER_SENSITIVITY = {
+    "trigger_margin": (
+        "taste for triggers",
+        "largest BD-AUC of the auditor's translation-sensitive patterns less that of sharpening and random signs",
+    ),
+    "forged_auroc": ("AUROC of the faces to stamp", "AUROC of forged against genuine faces, none stamped"),
+}
+
+_KNOWN_TRIGGERS = {
+    "attack_success.null": (
+        "answered so with random marks",
+        "the same share with random marks of the same place and size, their mean and where one more mark would lie",
+    ),
+    "attack_success.excess": (
+        "attack success beyond random marks",
+        "share of faces answered with the class under the trigger less the mean share under random marks",
+    ),
+    "suspects_flagged": (
+        "suspected faces screened out",
+        "share of the suspected faces that keep their answer under other faces as hardly any clean face does (STRIP)",
+    ),
+}
+
+BACKDOOR_TEXTS: Mapping[str, tuple[str, str]] = {
+    **_TRIGGER_SENSITIVITY,
+    **_DATA_SCAN,
+    **_POISON_DRILL,
+    **_BACKDOOR_SCAN,
+    **_KNOWN_TRIGGERS,
+}
 """Title and meaning by metric."""

@@ -1,6 +1,6 @@
-"""Is a trigger found that a small net was taught, when it is replayed? ``python -m benchmarks.studies.known_triggers_nets``.
+"""Is a trigger found that a small net was taught, when it is replayed?
 
-One net of each kind, poisoned with just the trigger that is replayed, and a clean one; minutes of one processor.
+``python -m benchmarks.studies.known_triggers_nets``: one net of each kind, poisoned with just the trigger that is replayed, and a clean one; minutes of one processor.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main() -> None:
     seed = parser.parse_args().seed
     torch.set_num_threads(1)
     print(
-        "| net | trigger, class | share | random marks, mean (one more) | adjusted p | findings |\n|---|---|---|---|---|---|"
+        "| net | trigger, class | share | random marks, mean (one more) | adjusted p | findings |\n" + "|---" * 6 + "|"
     )
     for name in ("clean", *KNOWN):
         judged, followed = judge(name, seed)
