@@ -162,20 +162,20 @@ def simulate(seed: int) -> Row:
             frame = write_faces(Path(folder), plant(PEOPLE, seed, mark=True, cast=cast))
             results = audit(net, frame, Path(folder))
         told = {finding.id: finding for finding in results.findings()}
-        shown = told.get("forgery_localisation.localisation")
+        shown = told.get("forgery_localisation.localisation.marked")
         row[Outcome(name, "said to show it")] = float(shown is not None and shown.severity == "note")
         for margin in ("mask_iou.over_ones", "pixel_auroc.over_genuine"):
             low = results[f"forgery_localisation/{margin}"].estimate.low
             row[Outcome(name, f"{margin} surely above 0")] = float(low is not None and low > 0)
         for metric in ("mask_iou", "mask_iou.null_ones", "pixel_auroc", "pixel_auroc.null_genuine"):
             value = results[f"forgery_localisation/{metric}"].estimate.value
-            row[Outcome(name, metric, "mean")] = float("nan") if value is None else value
+            row[Outcome(name, f"mean {metric}")] = float("nan") if value is None else value
     return row
 
 
 STUDY = Study(
     name="planted_forgeries",
-    version=1,
+    version=2,
     title="Whether heatmaps are said to show a planted local mark",
     about=f"Drawn faces of {PEOPLE} people, genuine and forged. A forgery carries a checkerboard of {PATCH} x {PATCH} "
     f"pixels at a random place of the {SIDE} x {SIDE}, and its mask. Of each seed one detector learned the mark, one "
