@@ -1,6 +1,7 @@
 """Is a trigger found that a small net was taught, when it is replayed?
 
-``python -m benchmarks.studies.known_triggers_nets``: one net of each kind, poisoned with just the trigger that is replayed, and a clean one; minutes of one processor.
+``python -m benchmarks.studies.known_triggers_nets``: one net of each kind, poisoned with just the trigger that is
+replayed, and a clean one; minutes of one processor.
 """
 
 from __future__ import annotations
