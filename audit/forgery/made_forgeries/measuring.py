@@ -90,7 +90,7 @@ def outputs(params: MadeForgeriesParams, pairs: Pairs) -> Iterator[Output]:
 
     A face counts twice in the AUROC, forged and as it is, both of the same person.
     """
-    told = f"{pairs.title} made here"
+    told = f"under forgery ({pairs.title}, made here)"  # "under" tells the condition
     yield PairedScores(
         AUROC,
         "auroc",
@@ -100,7 +100,7 @@ def outputs(params: MadeForgeriesParams, pairs: Pairs) -> Iterator[Output]:
         direction="higher",
         condition=pairs.condition,
         gaps=True,
-        title=f"AUROC of {told}",
+        title=f"AUROC {told}",
         tolerance=params.tolerance,
     )
     yield _passing(params, pairs)
@@ -120,7 +120,7 @@ def control_outputs(context: ProbeContext, params: MadeForgeriesParams, control:
         direction="lower",
         condition={FORGERY: UNTOUCHED},
         gaps=True,
-        title="share of genuine faces called forged",
+        title="share of genuine photos called forged, under the control",
         tolerance=params.tolerance,
     )
     for metric in (AUROC, ABOVE):
@@ -150,7 +150,7 @@ def _passing(params: MadeForgeriesParams, pairs: Pairs) -> Scores:
         direction="lower",
         condition=pairs.condition,
         gaps=True,
-        title=f"share of forgeries ({pairs.title}, made here) that pass as genuine",
+        title=f"share that pass as genuine under forgery ({pairs.title}, made here)",
         tolerance=params.tolerance,
     )
 
