@@ -149,7 +149,7 @@ def _beyond_chance(named: Sequence[tuple[str, Measurement]], others: str, kinds:
 def _listed(items: Sequence[tuple[str, Measurement]]) -> list[Part]:
     parts: list[Part] = []
     for place, (name, item) in enumerate(sorted(items, key=lambda pair: -(pair[1].estimate.value or 0.0))):
-        parts += [", " if place else " (", f"{name} ", ref(item)]
+        parts += [" · " if place else " (", f"{name} ", ref(item)]
     return [*parts, ")"] if parts else []
 
 
