@@ -25,8 +25,8 @@ class Settings:
         batch: faces of a step.
         harder, easier: the weight is multiplied, or divided, by these.
         patience: after so many steps in a row.
-        high, low: of success at least ``high``, or below ``low``.
-        recent, enough: a size counts while the mean success of the ``recent`` last steps is at least ``enough``.
+        margin: of success at least this much above what the family asks for, or more than this much below.
+        recent: a size counts while the mean success of so many last steps is at least what the family asks for.
         betas: of Adam.
     """
 
@@ -34,10 +34,8 @@ class Settings:
     harder: float = 1.5
     easier: float = 1.84
     patience: int = 3
-    high: float = 0.95
-    low: float = 0.85
-    recent: int = 4
-    enough: float = 0.9
+    margin: float = 0.05
+    recent: int = 8
     betas: tuple[float, float] = (0.5, 0.9)
 
 
@@ -81,7 +79,7 @@ def invert(
     channels, height, width = pixels.shape[1:]
     parameters = [start.requires_grad_() for start in family.start(channels, height, width)]
     optimiser = torch.optim.Adam(parameters, lr=family.rate, betas=settings.betas)
-    schedule = _Schedule(family.weight, settings)
+    schedule = _Schedule(family, settings)
     scale = family.scale(height, width)
     best, largest = None, 0.0
     smallest = float("inf")
@@ -112,8 +110,9 @@ def invert(
 class _Schedule:
     """The weight of the size, and whether the change has worked of late."""
 
-    def __init__(self, weight: float, settings: Settings) -> None:
-        self.weight = weight
+    def __init__(self, family: Family, settings: Settings) -> None:
+        self.weight = family.weight
+        self._turned = family.turned
         self._settings = settings
         self._won: list[float] = []
         self._above = self._below = 0
@@ -121,13 +120,13 @@ class _Schedule:
     def works(self, won: float) -> bool:
         """Tell whether the last steps, this one included, turned enough faces."""
         self._won = [*self._won, won][-self._settings.recent :]
-        return len(self._won) == self._settings.recent and float(np.mean(self._won)) >= self._settings.enough
+        return len(self._won) == self._settings.recent and float(np.mean(self._won)) >= self._turned
 
     def follow(self, won: float) -> None:
         """Make the size weigh more after steps that worked, and less after steps that did not."""
         given = self._settings
-        self._above = self._above + 1 if won >= given.high else 0
-        self._below = self._below + 1 if won < given.low else 0
+        self._above = self._above + 1 if won >= self._turned + given.margin else 0
+        self._below = self._below + 1 if won < self._turned - given.margin else 0
         if self._above == given.patience:
             self.weight, self._above = self.weight * given.harder, 0
         elif self._below == given.patience:
