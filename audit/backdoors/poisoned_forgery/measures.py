@@ -13,6 +13,7 @@ from ....core.errors import UsageError
 from ....core.probes import Scores
 from ....core.results import Estimate
 from ....core.statistics.auroc import auroc
+from ....core.statistics.detection_rates import equal_error
 from ....core.statistics.rules import StatisticsRules
 from ....core.statistics.slicing import slice_scores
 from ....explain.checks.similarity import ssim
@@ -50,15 +51,9 @@ def bd_auc(
 
 
 def eer_threshold(genuine: Floats, forged: Floats) -> float:
-    """Return the threshold, a score above which means forged, at which both kinds of error are most alike.
-
-    Half-way between two neighbouring scores, so that no face lies on it.
-    """
-    values = np.unique(np.concatenate([genuine, forged]))
-    edges = np.concatenate([[values[0] - 1.0], (values[1:] + values[:-1]) / 2, [values[-1] + 1.0]])
-    false_alarms = 1 - np.searchsorted(np.sort(genuine), edges, side="right") / len(genuine)
-    missed = np.searchsorted(np.sort(forged), edges, side="right") / len(forged)
-    return float(edges[np.abs(false_alarms - missed).argmin()])
+    """Return the least score that means forged where misses and false alarms are equally frequent."""
+    positive = np.repeat([False, True], [len(genuine), len(forged)])
+    return equal_error(np.concatenate([genuine, forged]), positive).threshold
 
 
 def attack_success(
@@ -70,20 +65,20 @@ def attack_success(
 ) -> Estimate:
     """Return the share of forged faces found without the stamp that pass as genuine with it.
 
-    Of the faces above the threshold without the stamp, so that what the detector misses anyway does not count.
+    Of the faces called forged without the stamp, so that what the detector misses anyway does not count.
 
     Args:
         plain: score of being forged of each unstamped forged face, shape (n,).
         stamped: of the same faces with the stamp, shape (n,).
-        threshold: above it a face is called forged; :func:`eer_threshold`.
+        threshold: the least score that is called forged; :func:`eer_threshold`.
         subjects: person of each face, shape (n,); every face its own person unless given.
         rules: level and smallest numbers; the usual ones unless given.
     """
     person = np.arange(len(plain), dtype=np.int64) if subjects is None else subjects
-    found = np.flatnonzero(plain > threshold)
+    found = np.flatnonzero(plain >= threshold)
     if not len(found):
-        return Estimate.not_measured("no forged face lies above the threshold without the stamp", n=0, subjects=0)
-    passed = Scores("attack_success", found, (stamped[found] <= threshold).astype(np.float64), kind="rate")
+        return Estimate.not_measured("no forged face is called forged without the stamp", n=0, subjects=0)
+    passed = Scores("attack_success", found, (stamped[found] < threshold).astype(np.float64), kind="rate")
     return slice_scores(passed, person, (), rules or StatisticsRules(), "poisoned_forgery")[0].estimate
 
 
