@@ -41,11 +41,11 @@ class Sinusoid:
         return (pixels + wave.to(pixels)).clamp(0, 1)
 
     def null(self, seed: int) -> Trigger:
-        """Return stripes of the same height and period, turned by 30 to 150 degrees."""
+        """Return stripes of the same height and period, turned by 60 to 120 degrees."""
         random = np.random.default_rng(seed)
         return replace(
             self,
-            angle=self.angle + float(random.uniform(30, 150)),
+            angle=self.angle + float(random.uniform(60, 120)),
             phase=float(random.uniform(0, 2 * math.pi)),
             title="stripes in another direction",
         )

@@ -43,8 +43,9 @@ class Warp:
         chance = torch.Generator().manual_seed(self.seed)
         points = 2 * torch.rand((1, 2, self.grid, self.grid), generator=chance) - 1
         field = functional.interpolate(points, size=(height, width), mode="bicubic", align_corners=True)[0]
-        field = field * (self.strength * min(height, width) / REFERENCE_SIDE) / field.norm(dim=0).mean()
-        return field.permute(1, 2, 0)
+        length = (field * field).sum(0).sqrt().mean()
+        scaled: Tensor = field * (self.strength * min(height, width) / REFERENCE_SIDE) / length
+        return scaled.permute(1, 2, 0)
 
     def null(self, seed: int) -> Trigger:
         """Return another displacement of the same grid and mean length."""
