@@ -18,6 +18,7 @@ from . import (
     calibration_null,
     class_orders,
     counterfactual_pairs,
+    data_scan_nets,
     detection_intervals,
     explained_gaps,
     gap_verdicts,
@@ -78,6 +79,7 @@ MODULES = (
     blurred_groups,
     resistant_twins,
     integrity_faults,
+    data_scan_nets,
 )
 STUDIES = {module.STUDY.name: module.STUDY for module in MODULES}
 

@@ -145,8 +145,8 @@ def _finding(context: ProbeContext, params: DataScanParams, outcome: Outcome, p:
         caveats.append("No clean photos were named: the false-alarm rate is nominal and was not measured.")
     if outcome.method != "laplacian":
         caveats.append(
-            "Embeddings also differ by pose, light and group; spectral signatures and clusters found few stamped "
-            "images in our trials (see the power measured beside)."
+            "Embeddings also differ by pose, light and group; a stamp that the net did not learn hardly shows in them "
+            "(the power measured beside)."
         )
     evidence = [
         format_key(context.probe_id, "flagged", None, where),
