@@ -39,6 +39,8 @@ DEFAULT_PROBES = (
     "framing",
     "adversarial",
 )
+FORGERY_PROBES = ("forgery_detection", *DEFAULT_PROBES)
+"""What a detector of forged faces is audited by unless other probes are named."""
 
 
 def run(
@@ -58,7 +60,7 @@ def run(
     output: str = "logits",
     positive: str | None = None,
     data: Mapping[str, Any] | None = None,
-    probes: Sequence[str | Mapping[str, Any]] = DEFAULT_PROBES,
+    probes: Sequence[str | Mapping[str, Any]] | None = None,
     gates: Sequence[Mapping[str, Any]] = (),
     name: str = "audit",
     seed: int = 0,
@@ -95,7 +97,7 @@ def run(
         output: ``logits``, ``probabilities``, ``values`` or, for verification, ``embedding``.
         positive: which class a single output speaks for.
         data: as a plan's data block, without the manifest.
-        probes: as in a plan.
+        probes: as in a plan; those of the task unless given.
         gates: as in a plan.
         name: name of the audit.
         seed: every random choice depends on it.
@@ -119,6 +121,8 @@ def run(
         raise UsageError("expected a plan, or both a model and faces")
     if not hasattr(faces, "columns"):
         raise UsageError(f"expected `faces` to be a pandas DataFrame, but got {type(faces).__name__}")
+    if probes is None:
+        probes = FORGERY_PROBES if task == "forgery" else DEFAULT_PROBES
     described = {"manifest": "(data frame)", **dict(data or {})}
     if task in {"expression", "forgery"} and "label" not in faces.columns:
         described.setdefault("label", None)

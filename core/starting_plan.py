@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .errors import CountenanceError, UsageError
 from .manifest import MOST_GROUPS, read_table
+from .plan import ForgeryColumns
 from .probes import CLASSIFICATION
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def starting_plan(checkpoint: Path, manifest: Path, plan: Path) -> str:
         task = "forgery" if forgery else "expression"
         facts = read_facts(checkpoint)
         target = _target_lines(checkpoint, plan, task, ["genuine", "forged"] if forgery else labels, facts)
-        data = [*_data_lines(table, manifest, plan, label), *_attribute_lines(table)]
+        data = [*_data_lines(table, manifest, plan, label, forgery=forgery), *_attribute_lines(table)]
     lines = [
         "# A starting plan. Lines marked '<- check' were guessed, lines marked '<- fill in' could not be.",
         "# countenance schema > plan.schema.json gives your editor the whole format.",
@@ -98,7 +99,12 @@ def starting_plan(checkpoint: Path, manifest: Path, plan: Path) -> str:
         *target,
         "data:",
         *data,
-        *_rest_lines(is_table, task, black_box=checkpoint.suffix.lower() == ".onnx"),
+        *_rest_lines(
+            is_table,
+            task,
+            black_box=checkpoint.suffix.lower() == ".onnx",
+            masks=not is_table and "mask" in _forgery_columns(table),
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -151,7 +157,7 @@ def _target_lines(checkpoint: Path, plan: Path, task: str, labels: Sequence[str]
     return lines
 
 
-def _data_lines(table: pd.DataFrame, manifest: Path, plan: Path, label: str | None) -> list[str]:
+def _data_lines(table: pd.DataFrame, manifest: Path, plan: Path, label: str | None, *, forgery: bool) -> list[str]:
     path = _first(_PATHS, table.columns)
     lines = [f"  manifest: {_text(_relative(manifest, plan))}"]
     lines.append(f"  path: {_text(path)}" if path else f"  path: COLUMN   {FILL_IN}: the images' paths")
@@ -169,7 +175,17 @@ def _data_lines(table: pd.DataFrame, manifest: Path, plan: Path, label: str | No
         lines.append(
             "  # landmarks: FILE.npz   # keyed by image path without suffix; 5, 68 or 478 points; for heatmaps"
         )
+    if (found := _forgery_columns(table)) and forgery:
+        lines.append(
+            f"  forgeries: {{{', '.join(f'{use}: {_text(column)}' for use, column in found.items())}}}   {CHECK}"
+        )
     return lines
+
+
+def _forgery_columns(table: pd.DataFrame) -> dict[str, str]:
+    """Return the columns that tell how faces were forged, by what they say."""
+    known = {str(name).lower(): str(name) for name in table.columns}
+    return {use: known[use] for use in ForgeryColumns.model_fields if use in known}
 
 
 def _of_one_side(table: pd.DataFrame) -> pd.DataFrame:
@@ -223,10 +239,12 @@ def _attribute_lines(table: pd.DataFrame, faces: pd.DataFrame | None = None, man
     return lines
 
 
-def _rest_lines(is_table: bool, task: str, *, black_box: bool = False) -> list[str]:
+def _rest_lines(is_table: bool, task: str, *, black_box: bool = False, masks: bool = False) -> list[str]:
     classes = task in CLASSIFICATION
     probes = ["performance", "group_metrics"]
     probes += ["group_indices", "representation", "reweighted_gaps", "hidden_slices"] if classes else []
+    if task == "forgery":
+        probes.insert(0, "forgery_detection")
     lines = ["probes:", *(f"  - {name}" for name in probes)]
     if task == "verification":
         lines[-1] = "  - {probe: group_metrics, gaps: [fnmr]}"
@@ -247,6 +265,7 @@ def _rest_lines(is_table: bool, task: str, *, black_box: bool = False) -> list[s
             else "  - {probe: adversarial, eps: [1/255, 2/255, 8/255], faces: 200}"
         )
         lines.append("  - {probe: reachable_attacks, faces: 50}")
+        lines += _tampering_lines(task, masks=masks, black_box=black_box)
     return [
         *lines,
         "gates:   # a gate tests a bound of the interval, not the point; set the limits your use needs",
@@ -254,6 +273,24 @@ def _rest_lines(is_table: bool, task: str, *, black_box: bool = False) -> list[s
         "card: card.yaml",
         "report: {faces: none}",
     ]
+
+
+def _tampering_lines(task: str, *, masks: bool, black_box: bool) -> list[str]:
+    """Return the lines of the probes of forged faces and of backdoors."""
+    lines = []
+    if task == "forgery":
+        lines.append("  - {probe: made_forgeries, faces: 200}   # needs landmarks")
+        lines.append("  - {probe: trigger_sensitivity, faces: 200}")
+        if masks:
+            lines.append("  - {probe: forgery_localisation, faces: 200}")
+    else:
+        lines.append("  - {probe: forged_expressions, made_faces: 100}   # needs landmarks")
+    lines.append("  - {probe: known_triggers, faces: 100}")
+    if not black_box:
+        lines.append(
+            "  # - {probe: backdoor_scan, references: FOLDER}   # clean checkpoints of the same recipe, 8 or more"
+        )
+    return lines
 
 
 def _group_line(column: pd.Series) -> str | None:

@@ -74,6 +74,19 @@ def test_a_forgery_plan_fits_the_number_of_outputs(study: Any, width: int, posit
     assert run_plan(loaded).target.task == "forgery"
 
 
+def test_columns_of_forgeries_are_found_and_masks_are_compared_with_heatmaps(study: Any) -> None:
+    export(study.folder / "net.pt2", 1)
+    study.table["label"] = study.table["label"].map({"dark": "forged", "bright": "genuine"})
+    study.table["Method"] = "swap"
+    study.table["mask"] = ""
+    study.write_manifest()
+    loaded = start(study.folder, "net.pt2", "manifest.csv")
+    assert loaded.plan.data.forgeries.columns == {"method": "Method", "mask": "mask"}
+    planned = [probe.probe for probe in loaded.plan.probes]
+    assert {"forgery_detection", "made_forgeries", "trigger_sensitivity", "forgery_localisation"} <= set(planned)
+    assert "forged_expressions" not in planned
+
+
 def test_a_plan_for_a_state_dict_loads_once_its_factory_is_named(study: Any) -> None:
     text = starting_plan(study.folder / "net.safetensors", study.folder / "manifest.csv", study.folder / "start.yaml")
     (study.folder / "card.yaml").write_text("{}")
