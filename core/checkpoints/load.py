@@ -153,12 +153,12 @@ def _sniff(data: bytes) -> str | None:
     """Name the format that the content shows, or ``None`` when it is not plain."""
     if is_zip(data):
         return "pt2" if b"/archive_format" in data[-70_000:] else "pt" if b"/data.pkl" in data[:4096] else "zip"
+    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= 100_000_000:
+        return "safetensors"  # first of those below: the length of its header may begin with any byte
     if data[:1] == b"\x80":
         return "pt"
     if data[:4] == b"\x89HDF":
         return "hdf5"
-    if data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= 100_000_000:
-        return "safetensors"
     if (
         data[:1] == b"\x08"
         and data[1:2] < b"\x40"

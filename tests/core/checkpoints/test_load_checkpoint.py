@@ -58,6 +58,20 @@ def test_safetensors_load(tools: Any, net_folder: Path) -> None:
     assert loaded.notes == ()
 
 
+@pytest.mark.parametrize("first", [0x80, 0x89, 0x3C, 0x7B, 0x08, 0x50])
+def test_the_length_of_the_header_may_begin_with_any_byte(tools: Any, net_folder: Path, first: int) -> None:
+    """The length stands first in the file, and other formats are told by their first bytes."""
+    path = net_folder / "model.safetensors"
+    lengths = []
+    for more in range(256):
+        safetensors.torch.save_file(tools.net().state_dict(), path, metadata={"note": "x" * more})
+        lengths.append(path.read_bytes()[0])
+        if lengths[-1] == first & 0xF8:  # headers are padded to eight bytes
+            break
+    assert lengths[-1] == first & 0xF8
+    assert load_checkpoint(path, TINY, folder=net_folder).format == "safetensors"
+
+
 def test_tied_weights_need_to_be_stored_once(net_folder: Path) -> None:
     (net_folder / "tied.py").write_text(
         "from torch import nn\n"
