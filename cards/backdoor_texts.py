@@ -116,3 +116,11 @@ BACKDOOR_TEXTS: Mapping[str, tuple[str, str]] = {
     **_KNOWN_TRIGGERS,
 }
 """Title and meaning by metric."""
+
+REPLAYED_TEXTS: Mapping[str, tuple[str, str]] = {
+    "attack_success": (
+        "faces turned",
+        "share of the faces not answered with the class otherwise that are answered so with the trigger",
+    ),
+}
+"""What names mean in ``known_triggers``, where they mean something else than elsewhere."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .backdoor_texts import BACKDOOR_TEXTS
+from .backdoor_texts import BACKDOOR_TEXTS, REPLAYED_TEXTS
 from .explaining_texts import EXPLAINING_TEXTS
 from .forgery_texts import FORGERY_TEXTS
 from .index_texts import INDEX_TEXTS
@@ -279,6 +279,7 @@ IN_PROBE: Mapping[str, Mapping[str, MetricText]] = {
         "auroc.null_chance": MetricText("pixel AUROC of chance", "what a map without information scores"),
     },
     "uncertain_attributes": {name: MetricText(*text) for name, text in UNCERTAIN_TEXTS.items()},
+    "known_triggers": {name: MetricText(*text) for name, text in REPLAYED_TEXTS.items()},
 }
 """Metrics that mean something else in one probe."""
 
