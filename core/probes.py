@@ -106,8 +106,8 @@ class PairedScores:
         statistic: ``auroc`` (first: 1 for positive faces, 0 for negative; second: score), ``ccc``, ``pcc`` and
             ``rmse`` (first: truth, second: prediction) or ``ece`` (first: 1 where the answer is right, second:
             confidence from 0 to 1).
-        rows: positions of the faces in ``context.faces.frame``, shape (m,); twice where a face stands against itself, as it
-            is and changed, which count as one person's.
+        rows: positions of the faces in ``context.faces.frame``, shape (m,); twice where a face stands against itself,
+            as it is and changed, which count as one person's.
         first: shape (m,), finite.
         second: shape (m,), finite.
         direction: which way is better.
