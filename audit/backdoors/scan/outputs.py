@@ -154,7 +154,7 @@ def measurements(
             condition = {"family": family, "towards": names[aim]}
             z = number(beside.z[row, column])
             if z is not None:
-                estimate = Estimate(value=z, n=int(beside.references[row, column]), unit="reference nets")
+                estimate = Estimate(value=z, n=int(beside.references[row, column]))
             elif not scanned.found[aim, family].reached:
                 estimate = Estimate.not_measured("no change of this kind turned enough faces", n=faces)
             else:
@@ -170,7 +170,7 @@ def smallest(context: ProbeContext, estimate: Estimate) -> Output:
 def ranked(judged: Judged, level: float) -> Estimate:
     """Return the p-value by rank among all nets; its limits are itself."""
     p, nets = judged.rank_p, len(judged.references) + 1
-    return Estimate(value=p, low=p, high=p, level=level, method="rank", n=nets, unit="nets")
+    return Estimate(value=p, low=p, high=p, level=level, method="rank", n=nets)
 
 
 def exact(value: float, faces: int, level: float) -> Estimate:

@@ -62,7 +62,7 @@ class Judged:
         low, high = clopper_pearson(np.array([float(count)]), np.array([float(n)]), level)
         return Estimate(
             value=count / n, low=float(low[0]), high=float(high[0]), level=level, method="clopper_pearson", n=n,
-            count=count, unit="nets",
+            count=count,
         )  # fmt: skip
 
     @property
