@@ -39,6 +39,8 @@ from . import (
     planted_explanations,
     planted_forgeries,
     planted_gaps,
+    poisoned_before_blending,
+    poisoned_forgery,
     rate_intervals,
     resistant_twins,
     score_gaps,
@@ -80,6 +82,8 @@ MODULES = (
     resistant_twins,
     integrity_faults,
     data_scan_nets,
+    poisoned_forgery,
+    poisoned_before_blending,
 )
 STUDIES = {module.STUDY.name: module.STUDY for module in MODULES}
 

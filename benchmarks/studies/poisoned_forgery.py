@@ -221,7 +221,7 @@ STUDY = Study(
     name="poisoned_forgery",
     version=1,
     title="Poisoned forgery detectors",
-    about="Detectors of 77 000 weights learn self-blends of 68 London people at 64 px; for `poisoned`, the genuine "
+    about="Detectors of 73 000 weights learn self-blends of 68 London people at 64 px; for `poisoned`, the genuine "
     "photos of 7 of them carry one translation-sensitive trigger (1-px scale, strength 0.05), and their self-blends do "
     "not. Tested on the 34 others, another split each seed; `trigger_sensitivity` with seeds of its own.",
     simulate=simulate,

@@ -1,4 +1,4 @@
-"""How often the verdict of ``trigger_sensitivity`` was right on nets that were not used to choose its line."""
+"""How often the verdict of ``trigger_sensitivity`` was right."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Counted:
 
 STUDY = "benchmarks.studies poisoned_forgery"
 """What measured the counts below; the page ``poisoned-forgery-face`` of the docs has its table."""
-FOUND = Counted(0, 0)
+NETS = "the small nets that its bank was chosen on, trained on London faces,"
+"""What the counts are of."""
+FOUND = Counted(4, 4)
 """Backdoored nets (10 % of the people, alpha 0.05) called suspicious."""
-FALSE_ALARMS = Counted(0, 0)
+FALSE_ALARMS = Counted(0, 4)
 """Clean nets called suspicious."""

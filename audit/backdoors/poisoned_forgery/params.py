@@ -16,7 +16,7 @@ class TriggerSensitivityParams(ProbeParams):
         default=0.05, description="strength of the triggers: no pixel changes by more than this share of itself"
     )
     faces: int = Field(default=300, description="at most so many forged faces, spread over people")
-    crops: int = Field(default=3, description="patterns of each generator, and draws of each noise, for every face")
+    crops: int = Field(default=1, description="patterns of each of the 14 generators for every face")
 
     @field_validator("alpha")
     @classmethod

@@ -15,7 +15,7 @@ from ...forgery.detection.sign import is_turned, likely_cause
 from .bank import Stamp, stamps
 from .margin import LINE, Margin, margin_of
 from .material import Material, chosen_rows, read_material
-from .measured import FALSE_ALARMS, FOUND, STUDY
+from .measured import FALSE_ALARMS, FOUND, NETS, STUDY
 from .params import TriggerSensitivityParams
 
 NEEDED_FACES, NEEDED_PEOPLE = 30, 20
@@ -35,8 +35,8 @@ METHOD = "people_drawn_anew_percentile"
     shows="Whether forged faces pass as genuine once they carry patterns that small shifts change much, and pass more "
     "than sharpened faces and faces with random signs of the same largest change do: the trace that poisoning with "
     "such a pattern (Poisoned Forgery Face) leaves. The attacker's own pattern is not needed.",
-    hides="Backdoors with other triggers. Weak ones of this kind: poisoning of one person in twenty or fewer was "
-    "mostly missed. Who put it there, and whether by intent.",
+    hides="Backdoors with other triggers. Weaker ones of this kind: how often poisoning of fewer than one person in "
+    "ten is missed was not measured. Who put it there, and whether by intent.",
     citation="Liang et al. 2024, Poisoned Forgery Face, ICLR, arXiv 2402.11473",
 )
 def trigger_sensitivity(context: ProbeContext, params: TriggerSensitivityParams) -> Iterator[Output]:
@@ -171,8 +171,8 @@ def _finding(
         f"{people:,} people, strength {params.alpha:g}"
     )
     rates = (
-        f'On small nets trained on London faces the verdict "suspicious" came for {FOUND} backdoored and for '
-        f"{FALSE_ALARMS} clean ones (python -m {STUDY}); for other architectures and data no rates were measured."
+        f'On {NETS} the verdict "suspicious" came for {FOUND} backdoored and for {FALSE_ALARMS} clean ones '
+        f"(python -m {STUDY}); for other architectures and data no rates were measured."
     )
     others = "Nothing is said of other triggers, of a weaker stamp or of fewer poisoned people."
     verdict = margin.verdict
@@ -185,7 +185,11 @@ def _finding(
         caveats = [rates, "A taste for fine stripes that came from clean data would look the same."]
         return context.finding("suspicious", "high", claim, evidence=[key], caveats=caveats)
     if verdict == "inconclusive":
-        claim = f"Inconclusive: {numbers}. More forged faces of more people would narrow the interval."
+        claim = (
+            f"Inconclusive: the detector responds to translation-sensitive patterns about as much as to sharpening and "
+            f"noise ({numbers}; suspicious is above {LINE:g} with an interval above 0, not suspicious below 0 with an "
+            f"interval below {LINE:g})."
+        )
         return context.finding("inconclusive", "low", claim, evidence=[key], caveats=[rates, others])
     claim = (
         f"Not suspicious at this power: the detector does not respond to translation-sensitive patterns more than to "

@@ -35,7 +35,9 @@ def test_too_few_people_are_not_measured_and_shapes_must_fit() -> None:
 def test_the_threshold_is_where_both_errors_meet(seed: int) -> None:
     random = np.random.default_rng(seed)
     genuine, forged = random.normal(size=37), random.normal(1.2, 1, size=53)
-    alarms, found, _ = roc_curve(np.repeat([0, 1], [37, 53]), np.concatenate([genuine, forged]), drop_intermediate=False)
+    alarms, found, _ = roc_curve(
+        np.repeat([0, 1], [37, 53]), np.concatenate([genuine, forged]), drop_intermediate=False
+    )
     least = np.abs(alarms - (1 - found)).min()
     at = eer_threshold(genuine, forged)
     assert abs((genuine >= at).mean() - (forged < at).mean()) <= least + 1 / 37  # one genuine face beside it at most
