@@ -25,7 +25,8 @@ GENERATORS: tuple[tuple[int, Scale, int], ...] = ((5, 1, 8), (3, 2, 4), (5, 2, 1
 """Kernel and scale of the generators of the bank, and how many of each, from seeds of their own.
 
 A backdoored net answers to some of them and not to others: of 12 of kernel 5 at 1 pixel, four nets gave 2 to 6 a
-BD-AUC above 0.8. Not kernel 3 at 1 pixel: it makes stripes of single pixels, and nets without a backdoor answer to some.
+BD-AUC above 0.8. Not kernel 3 at 1 pixel: it makes stripes of single pixels, and nets without a backdoor answer to
+some of those.
 """
 STEPS = 100
 """Of training of each of these generators; their patterns are 95 % as sensitive after it as after twice as many."""
