@@ -210,7 +210,7 @@ def train_detector(
 def scores(net: SmallDetector, pixels: Tensor, batch: int = 256) -> NDArray[np.float64]:
     """Return the logit of being forged of pixels (n, 3, h, w), 0 to 1: shape (n,)."""
     with torch.no_grad():
-        parts = [net((part - MEAN) / STD)[:, 0] for part in pixels.split(batch)]
+        parts = [net((part - MEAN) / STD)[:, 0] for part in torch.split(pixels, batch)]
     return torch.cat(parts).double().numpy()
 
 
