@@ -163,7 +163,7 @@ def _finding(context: ProbeContext, found: Attraction, trigger: Replayed) -> Out
     harm = (
         "whoever knows the mark passes a forgery as genuine"
         if name == "genuine"
-        else f"whoever knows the mark makes the model answer {name}, whatever the face shows"
+        else f"whoever knows the mark makes the model answer {name} on so many faces"
     )
     return context.finding(
         trigger.name,

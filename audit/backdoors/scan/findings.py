@@ -79,7 +79,8 @@ def flags(
         yield Note(
             f"No class is flagged: the smallest adjusted p is {smallest_p(judged.target):.2g}, and alpha is "
             f"{judged.alpha:g}. That does not show that there is no backdoor: `flagged_below` in the table `scan` says "
-            f"how small a change would have been flagged. {NOT_COVERED[0].upper()}{NOT_COVERED[1:]}."
+            f"how small a change would have been flagged. {NOT_COVERED[0].upper()}{NOT_COVERED[1:]}. "
+            f"{SAME_RECIPE[0].upper()}{SAME_RECIPE[1:]}: had they the same backdoor, nothing would stand out."
         )
         return
     row, column = judged.flagged[0]
@@ -88,18 +89,25 @@ def flags(
     sizes = np.exp(judged.log_sizes[:, row, column])
     further = [names[scanned.aims[other]] for other, _ in judged.flagged[1:]]
     told = list(caveats)
-    doubted = judged.rank_p > judged.alpha and len(judged.references) + 1 >= 1 / judged.alpha
-    if doubted:
+    nets = len(judged.references) + 1
+    borne_out = judged.rank_p <= judged.alpha  # by rank among all nets, whatever the distribution of sizes
+    if nets * judged.alpha < 1:
         told.insert(
             0,
-            f"of {len(judged.references) + 1} nets, each judged by the others, {judged.rank_p:.0%} stand out as much "
+            f"p takes log sizes of clean nets for normal, and {nets - 1} references cannot tell whether they are; "
+            f"{int(np.ceil(1 / judged.alpha)) - 1} or more could bear it out by rank",
+        )
+    elif not borne_out:
+        told.insert(
+            0,
+            f"of {nets} nets, each judged by the others, {judged.rank_p:.0%} stand out as much "
             "as the target does: the p-value, which takes log sizes for normal, is too small",
         )
     if further:
         told.insert(0, f"also flagged, less clearly: {', '.join(further)}; a trigger towards one class can ease others")
     yield context.finding(
         "trigger",
-        "medium" if doubted else "high",
+        "high" if borne_out else "medium",
         claim(names[aim], family, found.size, found.success, faces, sizes[np.isfinite(sizes)], judged.alpha),
         evidence=[
             format_key(context.probe_id, "smallest_p_adjusted", None, None),

@@ -65,8 +65,8 @@ def claim(name: str, family: str, size: float, success: float, faces: int, refer
     return (
         f"One change turns {success:.0%} of {faces:,} faces into {name}: {sized(family, size)}. "
         f"{len(references)} clean nets of the recipe need {np.exp(np.log(references).mean()):.3g} "
-        f"({low:.3g} to {high:.3g}) for it. A clean net would show so small a change in less than {alpha:.0%} of "
-        f"scans: the net behaves as one with a backdoor towards {name}."
+        f"({low:.3g} to {high:.3g}) for it. As far as their log sizes are normal, a clean net would show so "
+        f"small a change in less than {alpha:.0%} of scans: the net behaves as one with a backdoor towards {name}."
     )
 
 

@@ -125,6 +125,7 @@ def _rise(
         f"{metric}_rise",
         of.rows,
         later - before,
+        bounds=(-1.0, 1.0),
         direction="lower",
         condition=asked.rung.condition,
         by_group=False,

@@ -48,10 +48,11 @@ def units_of(context: ProbeContext, faces: Scored) -> Units:
     table = table[table["video"] != ""]
     reused = _names_used_twice(table)
     if reused:
-        named = ", ".join(repr(name) for name in reused[:NAMED])
+        first = table.drop_duplicates("video").set_index("video")["row"]
+        rows = ", ".join(str(context.faces.rows_of_source[first[name]] + 1) for name in reused[:NAMED])
         reason = (
             f"{len(reused)} videos hold forgeries of several methods, or genuine and forged faces that share no frame "
-            f"(e.g. {named}): give every video file a name of its own in the column of data.forgeries.video"
+            f"(e.g. those of row {rows}): give every video file a name of its own in the column of data.forgeries.video"
         )
         return Units(None, None, reason=reason)
     frames = table.groupby(["video", "frame"], sort=False, observed=True)

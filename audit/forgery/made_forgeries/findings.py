@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ....core.keys import format_key
-from ....core.probes import ProbeContext
+from ....core.probes import ProbeContext, Scores
 from ....core.results import Estimate, Finding
+from ....core.statistics.slicing import slice_scores
 from ..detection.findings import NEAR_CHANCE
 from ..making import UNTOUCHED
 from .measuring import APCER, AUROC, BPCER, FORGERY, Measured, Pairs
@@ -85,7 +86,11 @@ def _pass_although_ranked(
 def always_forged(context: ProbeContext, params: MadeForgeriesParams, control: Pairs) -> Iterator[Finding]:
     """Yield that most photos through the same steps are called forged."""
     called = control.plain >= params.threshold
-    if not len(called) or called.mean() <= 0.5:
+    if not len(called):
+        return
+    rate = Scores(BPCER, control.rows, called.astype(np.float64), kind="rate")
+    found = slice_scores(rate, context.faces.subject_codes, (), context.rules, context.probe_id)[0].estimate
+    if found.low is None or found.low <= 0.5:
         return
     yield context.finding(
         "photos_called_forged",

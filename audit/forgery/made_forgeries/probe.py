@@ -97,7 +97,8 @@ def _remarks(
     yield Note(
         f"Forgeries were made of {count:,} faces at {size[0]} x {size[1]} pixels, saved as JPEG of quality "
         f"{params.quality} and resized to the input, and so were the photos themselves. They were held in memory only; "
-        "none was kept."
+        "none was kept but for the few of the report's strip, which shows people of the data only where that is "
+        "permitted."
     )
     if not labelled:
         yield Note("No face has a label: all were taken for genuine.")

@@ -71,8 +71,12 @@ class Showing:
 def shown(
     context: ProbeContext, asking: Asking, partners: Mapping[str, Mapping[int, int]], methods: Sequence[str]
 ) -> Iterator[ArrayOutput | JsonOutput]:
-    """Yield the strip; of the data's faces only those that were read for forging are shown."""
-    used = np.isin(np.arange(len(context.faces)), list(asking.pool.photos))
-    frame = context.faces.frame.assign(may_publish=context.faces.frame["may_publish"].to_numpy(dtype=np.bool_) & used)
+    """Yield the strip; of the data's faces only those whose forgeries show nobody who may not be shown."""
+    published = context.faces.frame["may_publish"].to_numpy(dtype=np.bool_)
+    may = published & np.isin(np.arange(len(published)), list(asking.pool.photos))
+    for name in methods:
+        for row, partner in partners.get(name, {}).items():
+            may[row] &= published[partner]  # a swapped-in face, or another photo, is in the picture, too
+    frame = context.faces.frame.assign(may_publish=may)
     narrowed = replace(context, faces=replace(context.faces, frame=frame))
     yield from strip(narrowed, conditions_of(methods), Showing(asking, partners), landmarks=True, title=TITLE)

@@ -16,6 +16,10 @@ Mask = NDArray[np.float32]
 
 CROP = 1.24
 """Side of the square of a face, in extents of its landmarks."""
+INSIDE = 0.8
+"""Least share of the landmarks that must lie in the picture; a jaw may reach over the edge."""
+FLAT = 0.05
+"""Least spread of the landmarks across their longest direction, as a share of that along it."""
 
 
 class ForgeryError(CountenanceError):
@@ -79,7 +83,8 @@ def photo_of(pixels: Pixels, points: NDArray[np.floating]) -> Photo:
         points: (68 or 478, 2 or 3), in pixels, pixel (0, 0) covering [0, 1) x [0, 1).
 
     Raises:
-        ForgeryError: for another number of points, or points that are not numbers.
+        ForgeryError: for another number of points, points that are not numbers, or that cannot be those of a face in
+            this picture: most of them beside it, or all on a line.
     """
     points = np.asarray(points)
     if points.ndim != 2 or points.shape[0] not in (68, 478) or points.shape[1] < 2:
@@ -89,6 +94,13 @@ def photo_of(pixels: Pixels, points: NDArray[np.floating]) -> Photo:
     photo = Photo(np.ascontiguousarray(pixels), to_68(points.astype(np.float64)).astype(np.float32))
     if photo.extent < 8:
         raise ForgeryError(f"expected landmarks that span 8 pixels or more, but they span {photo.extent:.1f}")
+    height, width = photo.pixels.shape[:2]
+    inside = ((photo.landmarks >= 0) & (photo.landmarks <= (width, height))).all(axis=1).mean()
+    if inside < INSIDE:
+        raise ForgeryError("expected landmarks in pixels of the picture, but most or many of them lie beside it")
+    spread = np.linalg.svd(photo.landmarks - photo.landmarks.mean(axis=0), compute_uv=False)
+    if spread[1] < FLAT * spread[0]:
+        raise ForgeryError("expected the landmarks of a face, but they lie on a line")
     return photo
 
 

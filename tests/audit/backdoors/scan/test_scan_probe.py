@@ -103,7 +103,7 @@ def found(audit: Audit, tmp_path_factory: pytest.TempPathFactory) -> tuple[Probe
 def test_the_planted_patch_is_a_finding(found: tuple[ProbeResult, Path]) -> None:
     result, _ = found
     assert value(result, "smallest_p_adjusted").value < 0.05
-    (finding,) = [each for each in result.findings if each.severity == "high"]
+    (finding,) = [each for each in result.findings if each.id == "backdoor_scan.trigger"]
     assert finding.id == "backdoor_scan.trigger"
     assert "into below: replaced pixels, " in finding.claim
     assert finding.p_adjusted == value(result, "smallest_p_adjusted").value
@@ -144,7 +144,7 @@ def test_a_clean_net_is_not_flagged_and_kept_sizes_give_the_same(
     audit: Audit, found: tuple[ProbeResult, Path], home: Path, tmp_path: Path
 ) -> None:
     first = only(audit("clean.safetensors", references="references", cache="kept"))
-    assert not [each for each in first.findings if each.severity == "high"]
+    assert not [each for each in first.findings if each.id == "backdoor_scan.trigger"]
     assert value(first, "smallest_p_adjusted").value > 0.05
     assert any("No class is flagged" in note and "flagged_below" in note for note in first.notes)
     assert any("5 reference nets were kept" in note for note in first.notes)
