@@ -71,6 +71,8 @@ def outcome_of(context: ProbeContext, params: DataScanParams, material: Material
         return _unmeasured(method, scanned, told or "no image could be judged")
     found, ranked = _power(context, params, material, method, judge)
     flagged, people, p = _excess(context, scanned, judged, rate, method)
+    if material.clean is None:
+        p = None  # data that are not normal have more outliers than a nominal rate says, poisoned or not
     most = right_at_most(params.assumed_share, rate)
     right = Estimate.not_measured(f"the power was not measured: {found.reason}")
     if found.value is not None:

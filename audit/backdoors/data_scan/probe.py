@@ -11,7 +11,7 @@ from ....core.keys import format_key
 from ....core.probes import Note, Output, ProbeContext, Scores, TableOutput, probe
 from ....core.results import Estimate, Finding
 from .material import HULLS, Material, read_material
-from .measuring import Outcome, outcome_of
+from .measuring import NO_CLEAN, Outcome, outcome_of
 from .params import DataScanParams
 
 ALPHA = 0.05
@@ -117,6 +117,9 @@ def _outputs(
     for name, reason in outcome.scanned.reasons.items():
         yield Note(f"{title.capitalize()}: {name or 'all images'} not judged: {reason}.")
     if outcome.p is None:
+        reason = f"{NO_CLEAN}: whether more is flagged than chance explains cannot be told"
+        unknown = Estimate.not_measured(reason, n=outcome.people)
+        yield context.measurement("flags_beyond_chance.p", unknown, condition=where)
         return
     p = min(1.0, outcome.p * tests)
     yield context.measurement("flags_beyond_chance.p", Estimate(value=p, n=outcome.people), condition=where)
