@@ -28,9 +28,9 @@ class Counted:
 
 STUDY = "benchmarks.studies poisoned_forgery"
 """What measured the counts below; the page ``poisoned-forgery-face`` of the docs has its table."""
-NETS = "the small nets that its bank was chosen on, trained on London faces,"
+NETS = "small nets of ten fresh seeds, trained on London faces and stamped at strength 0.05,"
 """What the counts are of."""
-FOUND = Counted(4, 4)
+FOUND = Counted(10, 10)
 """Backdoored nets (10 % of the people, alpha 0.05) called suspicious."""
-FALSE_ALARMS = Counted(0, 4)
+FALSE_ALARMS = Counted(0, 10)
 """Clean nets called suspicious."""
