@@ -110,11 +110,11 @@ class Tested:
         found, passed = np.zeros(len(self.forged)), np.zeros(len(self.forged))
         for each in nets:
             threshold = eer_threshold(each.genuine, each.forged)
-            above = each.forged > threshold
+            above = each.forged >= threshold  # the least score that is called forged
             found += above
-            passed += above & (each.stamped <= threshold)
+            passed += above & (each.stamped < threshold)
         if not found.any():
-            return Estimate.not_measured("no forgery lies above the threshold without the stamp", n=0)
+            return Estimate.not_measured("no forgery is called forged without the stamp", n=0)
         codes = np.unique(self.forged_people, return_inverse=True)[1].reshape(-1)
         rows = np.flatnonzero(found)
         score = Scores("success", rows, passed[rows], found[rows], kind="rate", bounds=(0.0, 1.0))
