@@ -23,25 +23,38 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.checkpoints import FactoryReference, load_checkpoint
-from ...core.errors import AuditError, CheckpointError, CountenanceError, nearest
-from ...core.files import sha256_of_bytes, sha256_of_file
+from ...core.errors import AuditError, CountenanceError, nearest
 from ...core.target import Target
+from .interruption import ending_in_order, uninterrupted
+from .kept_nets import CHECKPOINT, SUFFIXES, keep_record
+from .trainer_digest import at_home, digest_of_data, digest_of_trainer, named_function, words_of
+
+__all__ = [
+    "TrainFunction",
+    "Trainer",
+    "TrainerError",
+    "Written",
+    "digest_of_trainer",
+    "load_trained",
+    "run_trainer",
+]  # fmt: skip
 
 TrainFunction = Callable[[Path, Path, int], object]
 """Called with the folder to train on, the folder to write to and the seed."""
 Written = str | Sequence[str] | TrainFunction
 """A trainer as a user gives it."""
 
-SUFFIXES = (".safetensors", ".pt", ".pth", ".pt2", ".onnx")
 OF_STATE_DICTS = (".safetensors", ".pt", ".pth")
 PLACES = ("{data}", "{out}")
 TAIL_LINES, TAIL_CHARACTERS = 12, 1500
-LONGEST_PATH = 250  # a word of a command that is longer is a script, which cannot be looked up as a file
+LAST_SECONDS = 1.0
+"""How long the ended processes of a trainer are waited for."""
 CALL = Path(__file__).with_name("call_trainer.py")
 
 
@@ -58,12 +71,14 @@ class Trainer:
         function: the live function, or ``None``.
         folder: where a command runs, the plan's.
         title: what is run, in words for notes.
+        written: the command or name as given; ``None`` for a live function.
     """
 
     arguments: tuple[str, ...]
     function: TrainFunction | None
     folder: Path
     title: str
+    written: str | tuple[str, ...] | None = None
 
     @classmethod
     def parse(cls, written: Written, folder: Path) -> Trainer:
@@ -75,18 +90,15 @@ class Trainer:
         if callable(written):
             return cls((), written, folder, getattr(written, "__qualname__", type(written).__name__))
         if isinstance(written, str):
-            named = _reference(written)
+            named = named_function(written)
             if named is not None:
                 source = _source(named, folder)
-                return cls(
-                    ("{python}", str(CALL), source, named.name, "{data}", "{out}", "{seed}"), None, folder, written
-                )
-            try:
-                words = tuple(shlex.split(written))
-            except ValueError as error:
-                raise TrainerError(f"the trainer {written!r} cannot be split into words: {error}") from error
-        else:
-            words = tuple(str(word) for word in written)
+                call = ("{python}", str(CALL), source, named.name, "{data}", "{out}", "{seed}")
+                return cls(call, None, folder, written, written)
+        try:
+            words = tuple(words_of(written))
+        except ValueError as error:
+            raise TrainerError(f"the trainer {written!r} cannot be split into words: {error}") from error
         missing = [place for place in PLACES if not any(place in word for word in words)]
         if missing:
             raise TrainerError(
@@ -94,7 +106,7 @@ class Trainer:
                 "`{python} train.py {data} {out} {seed}`, or as FILE.py:NAME, but got "
                 f"{shlex.join(words)!r} without {' and '.join(missing)}"
             )
-        return cls(words, None, folder, shlex.join(words))
+        return cls(tuple(map(at_home, words)), None, folder, shlex.join(words), words)
 
     def command(self, data: Path, out: Path, seed: int) -> list[str]:
         """Return the command with its places filled in; each word stays one argument whatever a path holds."""
@@ -110,24 +122,28 @@ class Trainer:
 def run_trainer(
     trainer: Written | Trainer, data: Path, out: Path, *, seed: int, timeout: float | None = None, folder: Path = Path()
 ) -> Path:
-    """Train on ``data`` and return the checkpoint that was written to ``out``.
+    """Train on ``data`` and return the checkpoint that was written to ``out``, beside a record of the training.
+
+    The processes that a command started are ended with it, however it ends: also when it came to its end and left
+    some, and when the audit is interrupted (Ctrl-C, SIGTERM, SIGHUP). A process that makes a session of its own is not
+    reached.
 
     Args:
         trainer: a command, ``FILE.py:NAME``, ``PACKAGE.MODULE:NAME`` or a live function.
         data: folder with ``manifest.csv`` and the images.
-        out: an empty folder; made where it is missing.
+        out: an empty folder; made where it is missing. Whatever lay in it could be taken for what was trained.
         seed: handed to the trainer.
-        timeout: seconds after which the trainer and what it started are ended; ``None`` for no limit. A live function
-            runs in this process and cannot be ended: no limit holds for it.
+        timeout: seconds after which the trainer is ended; ``None`` for no limit. A live function runs in this process
+            and cannot be ended: no limit holds for it.
         folder: the plan's folder; a command runs in it.
 
     Raises:
-        TrainerError: when the trainer cannot be started, fails, runs out of time or writes no single checkpoint; the
-            message ends with the last lines of what it printed.
+        TrainerError: when ``out`` holds something, or the trainer cannot be started, fails, runs out of time or writes
+            no single checkpoint; the message ends with the last lines of what it printed.
     """
     known = trainer if isinstance(trainer, Trainer) else Trainer.parse(trainer, folder)
     data, out = data.resolve(), out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
+    _make_empty(out)
     if known.function is not None:
         try:
             known.function(data, out, seed)
@@ -135,7 +151,7 @@ def run_trainer(
             raise
         except (Exception, SystemExit) as error:  # a user's function may raise anything; its message is passed on
             raise TrainerError(f"the trainer {known.title} failed: {type(error).__name__}: {_first(error)}") from error
-        return _written_checkpoint(known, out, "")
+        return _recorded(known, _written_checkpoint(known, out, ""), data, seed)
     with tempfile.TemporaryFile() as printed:
         code = _run(known, known.command(data, out, seed), printed.fileno(), timeout)
         tail = _tail(
@@ -146,7 +162,7 @@ def run_trainer(
     if code != 0:
         how = f"exit code {code}" if code > 0 else f"signal {-code}"
         raise TrainerError(f"the trainer {known.title} failed ({how}){tail}")
-    return _written_checkpoint(known, out, tail)
+    return _recorded(known, _written_checkpoint(known, out, tail), data, seed)
 
 
 def load_trained(path: Path, like: Target, folder: Path) -> Target:
@@ -178,26 +194,6 @@ def load_trained(path: Path, like: Target, folder: Path) -> Target:
     return target
 
 
-def digest_of_trainer(written: str | Sequence[str], folder: Path) -> str:
-    """Return a hash of the files that a trainer names, so that a changed one is noticed; empty for none."""
-    words = [written.rpartition(":")[0]] if isinstance(written, str) and _reference(written) else []
-    if not words:
-        words = shlex.split(written) if isinstance(written, str) else [str(word) for word in written]
-    files = [folder / word for word in words if 0 < len(word) <= LONGEST_PATH and "\0" not in word]
-    found = [sha256_of_file(file) for file in files if file.is_file()]
-    return sha256_of_bytes(" ".join(found).encode()) if found else ""
-
-
-def _reference(written: str) -> FactoryReference | None:
-    """Read ``FILE.py:NAME`` or ``PACKAGE.MODULE:NAME``; ``None`` for anything else, which is a command."""
-    if any(character.isspace() for character in written.strip()) or "{" in written:
-        return None
-    try:
-        return FactoryReference.parse(written)
-    except CheckpointError:
-        return None
-
-
 def _source(named: FactoryReference, folder: Path) -> str:
     if not named.source.endswith(".py"):
         return named.source
@@ -210,30 +206,46 @@ def _source(named: FactoryReference, folder: Path) -> str:
 
 def _run(trainer: Trainer, command: list[str], output: int, timeout: float | None) -> int | None:
     """Run a command to its end; returns its exit code, or ``None`` when it was ended for lack of time."""
-    try:
-        process = subprocess.Popen(
-            command, cwd=trainer.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
-    except OSError as error:
-        raise TrainerError(
-            f"the trainer {trainer.title} cannot be started: {error.strerror or error} ({command[0]})"
-        ) from error
-    try:
-        return process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        _end(process)
+    process: subprocess.Popen[bytes] | None = None
+    with ending_in_order():
+        try:
+            with uninterrupted():  # else a signal in this moment would leave a trainer that nobody knows of
+                process = subprocess.Popen(
+                    command, cwd=trainer.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                    start_new_session=True,
+                )  # fmt: skip
+            return process.wait(timeout)
+        except OSError as error:
+            raise TrainerError(
+                f"the trainer {trainer.title} cannot be started: {error.strerror or error} ({command[0]})"
+            ) from error
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if process is not None:
+                with uninterrupted():
+                    _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the trainer with the processes it started, also when the audit itself is interrupted."""
-    if process.poll() is None:
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:  # Windows has no process groups of this kind
-            process.kill()
-        process.wait()
+    """End the trainer, where it still runs, and the processes it started, which its own end leaves running."""
+    if hasattr(os, "killpg"):
+        until = time.monotonic() + LAST_SECONDS
+        while _signalled(process.pid) and time.monotonic() < until:
+            process.poll()  # one that is ended and not asked for is still there
+            time.sleep(0.02)
+    elif process.poll() is None:  # Windows has no process groups of this kind
+        process.kill()
+    process.wait()
+
+
+def _signalled(group: int) -> bool:
+    """End a process group; tells whether there was one."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # none is left; macOS refuses where only ended ones are
+        return False
+    return True
 
 
 def _tail(output: int, places: Mapping[str, str]) -> str:
@@ -249,9 +261,20 @@ def _tail(output: int, places: Mapping[str, str]) -> str:
     return "; the end of what it printed:\n" + "\n".join(f"  {line}" for line in text.splitlines()[-TAIL_LINES:])
 
 
+def _make_empty(out: Path) -> None:
+    """Make the folder; one that holds something is refused, since a checkpoint in it would be taken for a new one."""
+    out.mkdir(parents=True, exist_ok=True)
+    there = sorted(each.name for each in out.iterdir())
+    if there:
+        raise TrainerError(
+            f"expected an empty folder for what the trainer writes, but {out.parent.name}/{out.name} holds "
+            f"{', '.join(there[:8])}: name another folder, or empty this one"
+        )
+
+
 def _written_checkpoint(trainer: Trainer, out: Path, tail: str) -> Path:
     there = sorted(file.name for file in out.iterdir())
-    found = [file for file in there if Path(file).stem == "checkpoint" and Path(file).suffix.lower() in SUFFIXES]
+    found = [file for file in there if Path(file).stem == CHECKPOINT and Path(file).suffix.lower() in SUFFIXES]
     if len(found) == 1:
         return out / found[0]
     got = f"{', '.join(there[:8])}" if there else "nothing"
@@ -259,6 +282,12 @@ def _written_checkpoint(trainer: Trainer, out: Path, tail: str) -> Path:
         f"expected the trainer {trainer.title} to write one file checkpoint.SUFFIX ({', '.join(SUFFIXES)}) into "
         f"{{out}}, but it wrote {got}{tail}"
     )
+
+
+def _recorded(trainer: Trainer, checkpoint: Path, data: Path, seed: int) -> Path:
+    code = None if trainer.written is None else digest_of_trainer(trainer.written, trainer.folder)
+    keep_record(checkpoint, trainer.title, seed, code, digest_of_data(data))
+    return checkpoint
 
 
 def _first(error: BaseException) -> str:

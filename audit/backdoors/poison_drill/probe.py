@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from ....core.probes import Note, Output, ProbeContext, probe
+from ..interruption import temporary_folder
 from ..trainer import TrainerError
 from .defences import defended
 from .material import Material, read_material
@@ -40,13 +40,13 @@ def poison_drill(context: ProbeContext, params: PoisonDrillParams) -> Iterator[O
     yield from map(Note, material.told)
     settings = [CLEAN, *(Setting(share, each) for each in params.embeddings for share in params.shares)]
     found: list[Outcome] = []
-    # Forgeries and stamped photos live in this folder alone, and go with it, also when a trainer fails.
+    # Forgeries and stamped photos live in this folder alone, and go with it, also when a trainer fails or all is ended.
     with (
-        tempfile.TemporaryDirectory(prefix="countenance-drill-") as written,
+        temporary_folder("countenance-drill-") as written,
         context.progress("trainings", len(settings) * params.nets) as advance,
     ):
         for place, setting in enumerate(settings):
-            folder = Path(written) / str(place)
+            folder = written / str(place)
             found += _setting(context, params, material, tested, setting, folder)
             advance(params.nets)
     yield Note(_given(params, material, found[0]))

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
+import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from countenance.audit.backdoors.interruption import ending_in_order, uninterrupted
+from countenance.audit.backdoors.kept_nets import RECORD, kept_checkpoints
 from countenance.audit.backdoors.trainer import (
     Trainer,
     TrainerError,
@@ -16,7 +24,8 @@ from countenance.audit.backdoors.trainer import (
     load_trained,
     run_trainer,
 )
-from countenance.core.errors import CountenanceError
+from countenance.audit.backdoors.trainer_digest import digest_of_data
+from countenance.core.errors import AuditError, CountenanceError
 from countenance.core.plan import TargetSpec
 from countenance.core.target import Target
 
@@ -137,6 +146,164 @@ def test_a_trainer_out_of_time_is_ended_with_what_it_started(folder: Path, tmp_p
     assert not alive.exists()
 
 
+LEAVES = """
+import pathlib, subprocess, sys
+child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
+pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+"""
+
+
+def runs(process: int) -> bool:
+    """Whether a process runs: one that has ended and that nobody asked for does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> bool:
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.02)
+    return true()
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="processes are looked up in /proc")
+
+
+@needs_proc
+@pytest.mark.parametrize("after", ["", "raise SystemExit(2)", "pathlib.Path(sys.argv[2], 'checkpoint.pt').touch()"])
+def test_what_a_trainer_leaves_running_is_ended_when_it_ended_itself(after: str, folder: Path, tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    command = ["{python}", "-c", LEAVES + after, str(child), "{out}", "{data}"]
+    if "touch" in after:
+        run_trainer(command, folder, tmp_path / "out", seed=0)
+    else:
+        with pytest.raises(TrainerError):
+            run_trainer(command, folder, tmp_path / "out", seed=0)
+    assert not runs(int(child.read_text()))
+
+
+AUDIT = """
+import sys, tempfile
+from pathlib import Path
+from countenance.audit.backdoors.interruption import temporary_folder
+from countenance.audit.backdoors.trainer import run_trainer
+
+home = Path(sys.argv[1])
+tempfile.tempdir = str(home)
+sleeps = "import pathlib, sys, os, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(60)"
+try:
+    with temporary_folder("photos-") as folder:
+        (folder / "somebody.png").write_bytes(b"a face")
+        command = [sys.executable, "-c", sleeps, str(home / "trainer"), "{data}", "{out}"]
+        run_trainer(command, folder, folder / "out", seed=0)
+except KeyboardInterrupt as asked:
+    (home / "told").write_text(str(asked))
+"""
+
+
+@needs_proc
+def test_an_audit_that_is_asked_to_end_takes_trainer_and_photos_with_it(tmp_path: Path) -> None:
+    audit = subprocess.Popen([sys.executable, "-c", textwrap.dedent(AUDIT), str(tmp_path)])
+    try:
+        assert until(lambda: (tmp_path / "trainer").is_file() and bool((tmp_path / "trainer").read_text()), 60)
+        assert list(tmp_path.glob("photos-*/somebody.png"))
+        audit.terminate()
+        audit.wait(30)
+    finally:
+        audit.kill()
+    assert list(tmp_path.glob("photos-*")) == []
+    assert not runs(int((tmp_path / "trainer").read_text()))
+    assert (tmp_path / "told").read_text() == "ended by SIGTERM"
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signals_interrupt_and_their_handlers_are_put_back(name: str) -> None:
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt, match=f"ended by {name}"), ending_in_order():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_a_handler_of_the_program_is_left_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    try:
+        with ending_in_order():
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM]
+
+
+def test_a_signal_waits_until_tidying_up_has_ended() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), ending_in_order(), uninterrupted():
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("tidied up")
+    assert done == ["tidied up"]
+
+
+def test_a_stale_checkpoint_is_not_taken_for_a_new_one(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "net-00").mkdir()
+    (tmp_path / "net-00" / "checkpoint.pt").write_text("of last year")
+    with pytest.raises(TrainerError, match=r"an empty folder .*net-00 holds checkpoint\.pt: name another"):
+        run_trainer(["{python}", "-c", "pass", "{data}", "{out}"], folder, tmp_path / "net-00", seed=0)
+
+
+def test_kept_nets_are_found_again_beside_plain_ones(folder: Path, tmp_path: Path) -> None:
+    (folder / "train.py").write_text(WRITES)
+    kept = tmp_path / "kept"
+    for place in range(2):
+        run_trainer(
+            "{python} train.py {data} {out} {seed}", folder, kept / f"net-{place:02d}", seed=place, folder=folder
+        )
+    (kept / "plain.safetensors").touch()
+    (kept / "aside").mkdir()
+    (kept / "aside" / "checkpoint.pt").touch()  # nobody says that it is one
+    found = [path.relative_to(kept).as_posix() for path in kept_checkpoints(kept)]
+    assert found == ["net-00/checkpoint.pt", "net-01/checkpoint.pt", "plain.safetensors"]
+    (kept / "net-01" / "checkpoint.pt").write_text("another")
+    with pytest.raises(AuditError, match=r"net-01/training\.json is the record of another file"):
+        kept_checkpoints(kept)
+    (kept / "net-00" / RECORD).write_text("[]")
+    with pytest.raises(AuditError, match=r"net-00/training\.json cannot be read"):
+        kept_checkpoints(kept)
+
+
+def test_the_record_of_a_training_says_what_it_depends_on(folder: Path, tmp_path: Path) -> None:
+    (folder / "train.py").write_text(WRITES)
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "manifest.csv").write_text("a.png,genuine")
+    records = []
+    for place, change in enumerate(("", "a.png,forged")):
+        if change:
+            (data / "manifest.csv").write_text(change)
+        written = run_trainer(
+            ["{python}", "train.py", "{data}", "{out}"], data, tmp_path / f"{place}", seed=0, folder=folder
+        )
+        records.append(json.loads(written.with_name(RECORD).read_text()))
+    assert records[0]["trainer_sha256"] == records[1]["trainer_sha256"]
+    assert records[0]["data_sha256"] != records[1]["data_sha256"]
+    assert str(tmp_path) not in json.dumps(records)
+
+
+def test_the_digest_of_data_holds_names_pictures_and_labels(tmp_path: Path) -> None:
+    for name in ("manifest.csv", "a.png", "b.png"):
+        (tmp_path / name).write_text(name)
+    seen = {digest_of_data(tmp_path)}
+    (tmp_path / "a.png").rename(tmp_path / "aa.png")  # the order of the files stays
+    seen.add(digest_of_data(tmp_path))
+    (tmp_path / "b.png").write_text("another face")
+    seen.add(digest_of_data(tmp_path))
+    assert len(seen) == 3
+
+
 @pytest.mark.parametrize(
     ("written", "told"),
     [
@@ -176,16 +343,38 @@ def test_what_a_trainer_writes_gets_no_trust(folder: Path, target: Target, tmp_p
         load_trained(path, target, folder)
 
 
-def test_a_changed_training_file_changes_the_digest(folder: Path) -> None:
-    file = folder / "train.py"
-    file.write_text("1")
-    commands = ("train.py:train", "{python} train.py {data} {out}", ["{python}", "train.py", "{data}", "{out}"])
-    before = [digest_of_trainer(command, folder) for command in commands]
-    file.write_text("2")
-    after = [digest_of_trainer(command, folder) for command in commands]
-    assert all(before)
-    assert all(old != new for old, new in zip(before, after, strict=True))
-    assert digest_of_trainer(["{python}", "-c", "x" * 5000, "{data}", "{out}"], folder) == ""
+def test_a_changed_training_file_changes_the_digest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.syspath_prepend(str(folder))
+    (folder / "pack").mkdir()
+    for name in ("train.py", "beside.py", "conf.yaml", "pack/__init__.py", "pack/training.py"):
+        (folder / name).write_text("raise RuntimeError('nothing of it is run')\n")
+    named = {
+        "train.py": [
+            "train.py:train",
+            "~/train.py:train",
+            "{python} ~/train.py {data} {out}",
+            "bash train.py {data} {out}",
+        ],
+        "beside.py": ["train.py:train", "{python} train.py {data} {out}"],
+        "conf.yaml": ["{python} train.py --settings=conf.yaml {data} {out}"],
+        "pack/training.py": ["pack.training:train", "{python} -m pack.training {data} {out}"],
+    }
+    for name, trainers in named.items():
+        before = [digest_of_trainer(trainer, folder) for trainer in trainers]
+        (folder / name).write_text("# changed\n")
+        after = [digest_of_trainer(trainer, folder) for trainer in trainers]
+        assert all(old != new for old, new in zip(before, after, strict=True)), name
+    digests = {digest_of_trainer(["{python}", "train.py", "{data}", "{out}", each], folder) for each in ("1", "2")}
+    assert len(digests) == 2
+    assert digest_of_trainer(["{python}", "-c", "x" * 5000, "{data}", "{out}"], folder)
+
+
+def test_home_is_filled_in_and_not_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    known = Trainer.parse("{python} ~/train.py {data} {out}", folder)
+    assert str(folder / "train.py") in known.command(folder, folder, 0)
+    assert "~/train.py" in known.title
 
 
 def test_the_title_says_what_is_run(folder: Path) -> None:
