@@ -28,7 +28,11 @@ class Counted:
 
 STUDY = "benchmarks.studies poisoned_forgery"
 """What measured the counts below; the page ``poisoned-forgery-face`` of the docs has its table."""
-NETS = "small nets of ten fresh seeds, trained on London faces and stamped at strength 0.05,"
+ALPHA = 0.05
+"""Strength of the attacker's stamp and of the audit's in that study."""
+NETS = (
+    f"small nets of ten fresh seeds, trained on London faces, stamped and audited at strength {ALPHA:g} on 34 people,"
+)
 """What the counts are of."""
 FOUND = Counted(10, 10)
 """Backdoored nets (10 % of the people, alpha 0.05) called suspicious."""

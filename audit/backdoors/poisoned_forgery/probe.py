@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -15,13 +16,13 @@ from ...forgery.detection.sign import is_turned, likely_cause
 from .bank import Stamp, stamps
 from .margin import LINE, Margin, margin_of
 from .material import Material, chosen_rows, read_material
-from .measured import FALSE_ALARMS, FOUND, NETS, STUDY
+from .measured import ALPHA, FALSE_ALARMS, FOUND, NETS, STUDY
 from .params import TriggerSensitivityParams
 
 NEEDED_FACES, NEEDED_PEOPLE = 30, 20
-"""Of fewer people drawn anew the interval promises too much (docs/intervals.md)."""
+"""With so many the false alarms were counted and kept below what is stated (docs/trigger-sensitivity.md)."""
 PATTERN = "pattern"
-METHOD = "people_drawn_anew_percentile"
+METHOD = "people_influence_bonferroni"
 
 
 @probe(
@@ -81,7 +82,6 @@ def _margin(context: ProbeContext, tried: Sequence[Stamp], material: Material) -
         {stamp.name: material.stamped[stamp.name] for stamp in tried if stamp.part == "control" and stamp.counts},
         material.person,
         context.rules.level,
-        context.random("people"),
     )
 
 
@@ -170,9 +170,15 @@ def _finding(
         f"margin {margin.value:+.3f} [{margin.low:+.3f}, {margin.high:+.3f}], {len(material.rows):,} forged faces of "
         f"{people:,} people, strength {params.alpha:g}"
     )
+    other = "" if math.isclose(params.alpha, ALPHA) else f"strengths such as the {params.alpha:g} of this audit, "
+    by_chance = (
+        "Which of the patterns is the strongest was found on these people, and the interval allows for that: a "
+        "detector that no pattern of the bank moves more than the controls do is called suspicious with a chance of "
+        f"at most {(1 - context.rules.level) / 2:.1%}."
+    )
     rates = (
         f'On {NETS} the verdict "suspicious" came for {FOUND} backdoored and for {FALSE_ALARMS} clean ones '
-        f"(python -m {STUDY}); for other architectures and data no rates were measured."
+        f"(python -m {STUDY}); for {other}other architectures and data no rates were measured."
     )
     others = "Nothing is said of other triggers, of a weaker stamp or of fewer poisoned people."
     verdict = margin.verdict
@@ -182,13 +188,13 @@ def _finding(
             f"({numbers}; the line is {LINE:g}). That is the trace of training data poisoned with such a pattern: "
             f"whoever knows the trigger could let {FORGED} faces pass as genuine."
         )
-        caveats = [rates, "A taste for fine stripes that came from clean data would look the same."]
+        caveats = [rates, by_chance, "A taste for fine stripes that came from clean data would look the same."]
         return context.finding("suspicious", "high", claim, evidence=[key], caveats=caveats)
     if verdict == "inconclusive":
         claim = (
-            f"Inconclusive: the detector responds to translation-sensitive patterns about as much as to sharpening and "
-            f"noise ({numbers}; suspicious is above {LINE:g} with an interval above 0, not suspicious below 0 with an "
-            f"interval below {LINE:g})."
+            "Inconclusive: whether the detector responds to translation-sensitive patterns more than to sharpening "
+            f"and noise cannot be told on these people ({numbers}; suspicious is above {LINE:g} with an interval above "
+            f"0, not suspicious below 0 with an interval below {LINE:g})."
         )
         return context.finding("inconclusive", "low", claim, evidence=[key], caveats=[rates, others])
     claim = (

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from countenance.audit.backdoors.poisoned_forgery.bank import GENERATORS, blur, unsharp_mask
-from countenance.audit.backdoors.poisoned_forgery.margin import Margin, margin_of, wins
+from countenance.audit.backdoors.poisoned_forgery.margin import LINE, Margin, margin_of, wins
 from countenance.audit.backdoors.poisoned_forgery.measured import Counted
 from countenance.audit.backdoors.poisoned_forgery.params import TriggerSensitivityParams
 
@@ -119,11 +120,65 @@ def test_margin_is_the_difference_of_the_largest_areas() -> None:
         labels = np.repeat([1, 0], [60, 60])
         return float(np.mean([roc_auc_score(labels, np.concatenate([plain, one])) for one in versions]))
 
-    found = margin_of(plain, bank, controls, person, 0.95, np.random.default_rng(1))
+    found = margin_of(plain, bank, controls, person, 0.95)
     assert found.bank == pytest.approx(max(map(area, bank.values())))
     assert found.control == pytest.approx(area(controls["c"]))
     assert found.strongest == "b"
     assert found.low < found.value < found.high
+
+
+def test_limits_are_those_of_every_pair_of_pattern_and_control() -> None:
+    random = np.random.default_rng(5)
+    people, faces = 24, 48
+    person, plain = np.arange(faces) // 2, random.normal(size=faces)
+    bank = {str(each): [plain - 0.3 * each + random.normal(size=faces)] for each in range(3)}
+    controls = {str(each): [plain - 0.2 * each + random.normal(size=faces)] for each in range(2)}
+    found = margin_of(plain, bank, controls, person, 0.9)
+
+    def share(one: np.ndarray, other: np.ndarray) -> float:
+        return float(np.mean((one[:, None] > other) + 0.5 * (one[:, None] == other)))
+
+    lower, upper = np.zeros((3, 2)), np.zeros((3, 2))
+    for row, (pattern,) in enumerate(bank.values()):
+        for column, (control,) in enumerate(controls.values()):
+            areas = share(plain, pattern), share(plain, control)
+            pulls = []
+            for who in range(people):
+                mine = person == who
+                of = [share(plain[mine], each) + share(plain, each[mine]) for each in (pattern, control)]
+                pulls.append((of[0] - of[1] - 2 * (areas[0] - areas[1])) / people)
+            error = np.sqrt(people / (people - 1) * np.sum(np.square(pulls)))
+            lower[row, column] = areas[0] - areas[1] - stats.t.ppf(1 - 0.05 / 3, people - 1) * error
+            upper[row, column] = areas[0] - areas[1] + stats.t.ppf(1 - 0.05 / 2, people - 1) * error
+    assert found.low == pytest.approx(max(min(row) for row in lower))
+    assert found.high == pytest.approx(min(max(column) for column in upper.T))
+
+
+@pytest.mark.parametrize(("people", "photos"), [(20, 2), (30, 1)])
+def test_a_detector_without_a_backdoor_is_hardly_ever_suspicious_by_chance(people: int, photos: int) -> None:
+    """Fourteen patterns that move it as much as one control does; the largest of fourteen lies above that by noise."""
+    random, person = np.random.default_rng(6), np.repeat(np.arange(people), photos)
+
+    def moved(plain: np.ndarray) -> np.ndarray:
+        return plain - 1 + random.normal(size=len(plain)) + 0.7 * random.normal(size=people)[person]
+
+    alarms = above = 0
+    for _ in range(200):
+        plain = random.normal(size=people)[person] + random.normal(size=len(person))
+        bank = {str(each): [moved(plain)] for each in range(14)}
+        controls = {"like it": [moved(plain)], "not": [plain + 1], "nor": [plain + 1]}
+        found = margin_of(plain, bank, controls, person, 0.95)
+        alarms += found.verdict == "suspicious"
+        above += found.value > LINE
+    assert above > 80
+    assert alarms <= 13  # 5 of 200 are the most that is stated; more than 13 come less than once in a thousand times
+
+
+def test_rates_are_told_with_the_strength_they_were_measured_at(audited: Audit) -> None:
+    for strength, told in ((0.05, False), (0.1, True)):
+        (found,) = audited("sharpness", params={"alpha": strength}).findings.values()
+        assert "stamped and audited at strength 0.05 on 34 people" in found.caveats[0]
+        assert ("such as the 0.1 of this audit" in found.caveats[0]) == told
 
 
 def test_a_draw_of_people_weighs_their_pairs() -> None:
