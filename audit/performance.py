@@ -16,7 +16,7 @@ from ..core.statistics.auroc import auroc
 from ..core.statistics.class_means import balanced_accuracy, macro_f1
 from ..core.statistics.class_order import class_order
 from ..core.statistics.ece import calibration_error
-from .forgery.detection.sign import is_turned, likely_cause
+from .forgery.detection.sign import is_turned, turned_finding
 from .task_performance import pairs_performance, units_performance, values_performance
 
 FORGED = "forged"
@@ -163,11 +163,8 @@ def _ranking(
     scores = context.predictions.probabilities[rows, forged]
     estimate = auroc(scores, labels == forged, subjects, context.rules)
     yield context.measurement("auroc", estimate, direction="higher")
-    if is_turned(estimate):  # a finding of forgery_detection: said once
-        yield Note(
-            f"The model ranks genuine faces above forged ones: AUROC {estimate}, where answers at random give 0.5. "
-            f"{likely_cause(context)} The probe forgery_detection makes it a finding."
-        )
+    if is_turned(estimate):
+        yield turned_finding(context, estimate)
 
 
 def _order(context: ProbeContext, confusion: NDArray[np.int64]) -> Iterator[Finding]:

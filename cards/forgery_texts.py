@@ -10,11 +10,11 @@ _EXPRESSIONS_FORGED: Mapping[str, str] = {
     "made_morph": "morph with another person (made here)",
     "made_mouth_splice": "mouth of another photo (made here)",
     "made_eyes_splice": "eyes of another photo (made here)",
-    "own_face_swap_poisson": "swap with the photo itself",
-    "own_face_swap_feather": "feathered swap with the photo itself",
-    "own_morph": "morph with the photo itself",
-    "own_mouth_splice": "mouth of the photo itself",
-    "own_eyes_splice": "eyes of the photo itself",
+    "own_face_swap_poisson": "control: another person's face of the same expression",
+    "own_face_swap_feather": "control: another person's face of the same expression, feathered",
+    "own_morph": "control: morph with another person of the same expression",
+    "own_mouth_splice": "control: another mouth of the same expression",
+    "own_eyes_splice": "control: other eyes of the same expression",
     "resaved": "genuine photo, saved once more",
 }
 _MADE: Mapping[str, str] = {
@@ -96,7 +96,10 @@ _DETECTION: Mapping[str, tuple[str, str]] = {
     "bpcer": ("BPCER", "share of genuine faces that are called forged at the stated threshold"),
     "auroc.null": ("AUROC of a score that knows nothing", "0.5, whatever the data"),
     "eer.null": ("EER of a score that knows nothing", "0.5, whatever the data"),
-    "ap.null": ("average precision of a score that knows nothing", "the share of forgeries"),
+    "ap.null": (
+        "average precision of a score that knows nothing",
+        "its mean when labels are dealt out at random over these faces: the share of forgeries, and more of few faces",
+    ),
     "eer.threshold": ("threshold of the EER", "probability of a forgery at which both errors are equal on these faces"),
     "auroc_lost": ("AUROC lost", "AUROC of the faces as they are less that under the condition"),
     "apcer_rise": ("rise of the APCER", "APCER under the condition less that of the faces as they are"),
@@ -116,7 +119,8 @@ _MADE_HERE: Mapping[str, tuple[str, str]] = {
 _EXPRESSIONS: Mapping[str, tuple[str, str]] = {
     "changed.null": (
         "answers changed by the control",
-        "share of the same faces with another answer where the forging brings nothing in",
+        "share of the same faces with another answer where the control brings in no other expression: forged by the "
+        "same steps where one could be made, or else saved once more",
     ),
     "changed.beyond_null": (
         "answers changed beyond the control",
@@ -126,7 +130,15 @@ _EXPRESSIONS: Mapping[str, tuple[str, str]] = {
         "answers turned",
         "share that becomes the expression of the photo that was brought in, of faces with another answer before",
     ),
-    "turned.null": ("answers turned by the control", "the same where the forging brings nothing in"),
+    "turned.null": (
+        "answers turned by chance",
+        "share that would be the donor's expression if donors were exchanged among these forgeries",
+    ),
+    "turned.beyond_null": ("answers turned beyond chance", "answers turned less those turned by chance, face by face"),
+    "turned.control": (
+        "answers turned by the control",
+        "share that gets that same expression where the control brings in no other expression",
+    ),
     "answered": ("share of the answer, forged", "share of the forged faces that get this answer"),
     "answered.null": ("share of the answer, as they are", "share of the same faces that get it as they are"),
 }

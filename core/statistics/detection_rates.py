@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..results import Estimate
-from .auroc import METHOD_SEPARATED, auroc_influence, few_of_a_kind, separated_limits, variance_of_kinds
-from .intervals import by_person, influence_variance, logit_limits, t_quantile, wilson
+from .auroc import METHOD_SEPARATED, few_of_a_kind, separated_limits, variance_of_kinds
+from .intervals import logit_limits, t_quantile, wilson
 from .rules import StatisticsRules
 from .sums import Floats, Integers
 
@@ -25,7 +25,6 @@ AP_METHOD = "cluster_influence_logit"
 AP_LEFT_OUT_METHOD = "jackknife_people_logit"
 FACES_TO_RANK = 2_000_000
 """Each person is left out in turn as long as this many faces (people times faces) are ranked by it."""
-CHANGE_METHOD = "cluster_influence_t"
 WINDOW = 0.2
 SAME_SCORES = "all faces have the same score"
 
@@ -229,52 +228,6 @@ def _left_out_limits(
     half = float(t_quantile(rules.level, np.asarray([min(kinds) - 1.0]))[0]) * np.sqrt(variance)
     low, high = (float(1 / (1 + np.exp(-(centre + side * half)))) for side in (-1, 1))
     return min(low, value), max(high, value)
-
-
-@dataclass(frozen=True)
-class Change:
-    """How far an AUROC fell.
-
-    Attributes:
-        estimate: AUROC before less that after, with limits.
-        error: its standard error; 0 where nothing varies.
-        degrees: degrees of freedom of the error.
-    """
-
-    estimate: Estimate
-    error: float = 0.0
-    degrees: int = 1
-
-
-def auroc_lost(
-    before: Floats, after: Floats, positive: NDArray[np.bool_], subjects: Integers, rules: StatisticsRules
-) -> Change:
-    """Return AUROC of the same faces before less after something was done to them; t limits over people.
-
-    Both AUROCs are of the same faces, so each person's influences are subtracted before they are squared (DeLong,
-    DeLong and Clarke-Pearson 1988, Biometrics 44:837, clustered by person as in Obuchowski 1997).
-
-    Args:
-        before: score of each face before, shape (n,), finite.
-        after: score after, shape (n,), finite.
-        positive: whether the face is of the positive kind, shape (n,).
-        subjects: person of each face, shape (n,).
-        rules: level and smallest number of people.
-    """
-    lacking = few_of_a_kind(positive, subjects, rules)
-    if lacking is not None:
-        return Change(lacking)
-    (first, moved_first), (second, moved_second) = (auroc_influence(each, positive) for each in (before, after))
-    influence = by_person(subjects, moved_first - moved_second)
-    people, value = len(influence), first - second
-    error = float(np.sqrt(influence_variance(influence)))
-    shown = Estimate(value=value, method=CHANGE_METHOD, n=len(before), subjects=people)
-    if error == 0:
-        return Change(shown)
-    degrees = min(len(np.unique(subjects[positive == kind])) for kind in (True, False)) - 1
-    half = float(t_quantile(rules.level, np.asarray([degrees], dtype=np.float64))[0]) * error
-    limits = {"low": max(value - half, -1.0), "high": min(value + half, 1.0), "level": rules.level}
-    return Change(shown.model_copy(update=limits), error, degrees)
 
 
 def _not_measured(

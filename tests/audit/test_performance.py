@@ -170,17 +170,17 @@ def test_a_forgery_detector_has_an_auroc_with_forged_as_positive():
     assert not [output for output in outputs if isinstance(output, Finding)]
 
 
-def test_a_turned_sign_is_told_and_left_to_forgery_detection_to_find():
+def test_a_turned_sign_is_a_finding_with_its_likely_cause():
     probabilities, truth = forgery(sign=-1.0)
     context = context_of(probabilities, truth, None, ("genuine", "forged"), "forgery")
     found = findings(context)
-    assert "performance.sign_turned" not in found
+    turned = found["performance.sign_turned"]
+    assert turned.severity == "high"
+    assert turned.evidence == ["performance/auroc"]
+    assert "ranks genuine faces above forged ones" in turned.claim
+    assert "The column p_forged may hold the probability of a genuine face" in turned.claim
     assert found["performance.class_order"].severity == "high"
-    notes = [output.text for output in measure(context)[1] if isinstance(output, Note)]
-    assert any("ranks genuine faces above forged ones" in text and "p_forged" in text for text in notes)
-    right = [o.text for o in measure(context_of(*forgery(), None, ("genuine", "forged"), "forgery"))[1]
-             if isinstance(o, Note)]  # fmt: skip
-    assert not any("ranks genuine faces" in text for text in right)
+    assert "performance.sign_turned" not in findings(context_of(*forgery(), None, ("genuine", "forged"), "forgery"))
 
 
 def test_expression_has_no_auroc():

@@ -1,4 +1,4 @@
-"""What is claimed of a detector: a turned sign, a useless threshold, forgeries that it does not see."""
+"""What is claimed of a detector: a side that is missing, a useless threshold, what compression costs."""
 
 from __future__ import annotations
 
@@ -8,20 +8,15 @@ import numpy as np
 
 from ....core.keys import format_key
 from ....core.probes import ProbeContext
-from ....core.results import Estimate, Finding
+from ....core.results import Finding
 from ....core.statistics.detection_rates import equal_error
+from ..chance import NEAR_CHANCE as NEAR_CHANCE  # kept for those who read it here
 from .losses import Loss
 from .material import FORGED, Scored
-from .measuring import METHOD, Measuring
-from .sign import is_turned, likely_cause
-from .tables import ALL, OfMethod
+from .measuring import Measuring
 
-NEAR_CHANCE = 0.65
 ACCEPTED = 0.05
 NAMED = 4
-_OF_THESE = (
-    "Forgeries of one name differ from tool to tool and from video to video: this speaks of those in these data."
-)
 
 
 def side_missing(context: ProbeContext, faces: Scored) -> Iterator[Finding]:
@@ -77,63 +72,6 @@ def one_sided(measuring: Measuring, faces: Scored) -> Iterator[Finding]:
     )
 
 
-def sign_turned(context: ProbeContext, estimate: Estimate) -> Iterator[Finding]:
-    """Yield that genuine faces score above forged ones."""
-    if not is_turned(estimate):
-        return
-    yield context.finding(
-        "sign_turned",
-        "high",
-        f"The model ranks genuine faces above forged ones: AUROC {estimate}, where answers at random give 0.5. "
-        f"{likely_cause(context)}",
-        evidence=[format_key(context.probe_id, "auroc")],
-        caveats=["A hint: forgeries unlike those the model was made for can be ranked the wrong way too."],
-    )
-
-
-def near_chance(measuring: Measuring, faces: Scored, methods: Sequence[OfMethod], whole: OfMethod) -> Iterator[Finding]:
-    """Yield the methods whose forgeries the model does not tell from genuine faces."""
-    context = measuring.context
-    if is_turned(whole.auroc):
-        return
-    told = methods or [whole]
-    below = [each for each in told if is_turned(each.auroc)]
-    near = [each for each in told if each not in below and _high(each) < NEAR_CHANCE and _low(each) <= 0.5]
-    open_ = [each for each in told if each not in (*below, *near) and _low(each) <= 0.5]
-    if near:
-        yield context.finding(
-            "near_chance",
-            "high",
-            f"The model does not tell {_listed(near)} from genuine faces: whether such a forgery scores above a "
-            f"genuine face is close to the toss of a coin (AUROC 0.5).{_passing(measuring, near)} It protects nobody "
-            "from such forgeries: neither the person whose face or words are forged nor those who are shown the "
-            "picture.",
-            evidence=_keys(context, near),
-            caveats=_caveats(faces),
-        )
-    if open_:
-        one = len(open_) == 1
-        yield context.finding(
-            "not_shown",
-            "medium",
-            f"These faces do not show that the model tells {_listed(open_)} from genuine faces: the "
-            f"{'interval reaches' if one else 'intervals reach'} from 0.5, answers at random, to {NEAR_CHANCE:g} or "
-            "more. More people would settle it.",
-            evidence=_keys(context, open_),
-            caveats=_caveats(faces),
-        )
-    if below:
-        yield context.finding(
-            "ranked_below",
-            "high",
-            f"The model takes {_listed(below)} for more genuine than genuine faces: the AUROC is far below 0.5, "
-            f"answers at random, with its whole interval.{_passing(measuring, below)} Who makes such forgeries is "
-            "helped by this detector.",
-            evidence=_keys(context, below),
-            caveats=_caveats(faces),
-        )
-
-
 def lost_under(context: ProbeContext, losses: Sequence[Loss]) -> Iterator[Finding]:
     """Yield what got surely worse under compression or smallness, by more than is accepted."""
     sure = [each for each in losses if each.surely > ACCEPTED]
@@ -183,48 +121,5 @@ def _change(loss: Loss) -> str:
     of = f" of {loss.method}" if loss.method else ""
     what = {"auroc": "AUROC", "apcer": "the share of forgeries that pass", "bpcer": "the share of genuine faces called "
             "forged"}[loss.metric]  # fmt: skip
-    return f"{what}{of} goes from {loss.before:.2f} to {loss.after:.2f} at {loss.rung.title}"
-
-
-def _listed(methods: Sequence[OfMethod]) -> str:
-    names = [f"{'forged' if each.name == ALL else each.name} (AUROC {_short(each.auroc)})" for each in methods]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _short(estimate: Estimate) -> str:
-    text = f"{estimate.value:.2f}"
-    return text if estimate.low is None else f"{text} [{estimate.low:.2f}, {estimate.high:.2f}]"
-
-
-def _passing(measuring: Measuring, methods: Sequence[OfMethod]) -> str:
-    """Say how many of these forgeries pass at the threshold; empty where that was not measured."""
-    rates = [each.apcer.value for each in methods if each.apcer.value is not None]
-    if not rates:
-        return ""
-    least, most = (f"{100 * rate:.0f} %" for rate in (min(rates), max(rates)))
-    share = least if least == most else f"{least} to {most}"
-    return f" At the threshold {measuring.params.threshold:g}, {share} of these forgeries pass as genuine."
-
-
-def _keys(context: ProbeContext, methods: Sequence[OfMethod]) -> list[str]:
-    places = [{} if each.name == ALL else {METHOD: each.name} for each in methods]
-    return [format_key(context.probe_id, metric, place) for metric in ("auroc", "apcer") for place in places]
-
-
-def _caveats(faces: Scored) -> list[str]:
-    told = [_OF_THESE]
-    both = np.intersect1d(faces.subjects[faces.forged], faces.subjects[~faces.forged])
-    if len(both) > len(np.unique(faces.subjects)) / 2:
-        told.append(
-            "Most forgeries here are of people who are among the genuine faces too. Where forged and genuine pictures "
-            "come from different people, cameras or codecs, a detector can look better for those differences alone."
-        )
-    return told
-
-
-def _low(each: OfMethod) -> float:
-    return 1.0 if each.auroc.low is None else each.auroc.low
-
-
-def _high(each: OfMethod) -> float:
-    return 1.0 if each.auroc.high is None else each.auroc.high
+    one_score = ", where every face gets one and the same score" if loss.one_score else ""
+    return f"{what}{of} goes from {loss.before:.2f} to {loss.after:.2f} at {loss.rung.title}{one_score}"

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import t
 
 from ....core.keys import format_key
 from ....core.probes import Note, Output, ProbeContext, Scores
 from ....core.results import Estimate
-from ....core.statistics.detection_rates import auroc_lost
+from ....core.statistics.auroc_lost import auroc_lost
+from ....core.statistics.rules import StatisticsRules
 from ....core.statistics.slicing import slice_scores
 from ...robustness.sample import sample_rows
+from ..wording import listed
 from .ladder import Asked, Rung, ask, rungs
 from .material import Scored
 from .measuring import METHOD, Depth, Measuring
@@ -38,6 +39,7 @@ class Loss:
         estimate: how much worse it is.
         surely: lower limit that holds for all comparisons of the probe together; minus infinity where there is none.
         key: of the measurement.
+        one_score: whether every face gets the same score under the rung.
     """
 
     rung: Rung
@@ -48,6 +50,7 @@ class Loss:
     estimate: Estimate
     surely: float
     key: str
+    one_score: bool = False
 
 
 def ladder_outputs(measuring: Measuring, faces: Scored, told: list[Loss]) -> Iterator[Output]:
@@ -83,7 +86,7 @@ def ladder_outputs(measuring: Measuring, faces: Scored, told: list[Loss]) -> Ite
             yield measuring.measurement("auroc", Estimate.not_measured(reason, n=len(rows)), {}, none)
             continue
         after = sample.under(each.scores, each.rung.condition)
-        yield from measuring.outputs(after, Depth(by_group=False, gaps=False))
+        yield from measuring.outputs(after, Depth(by_group=False, gaps=False, nulls=False))
         yield from _lost(measuring, sample, after, each, comparisons, told)
         for metric, kind in (("apcer", True), ("bpcer", False)):
             if (sample.forged == kind).any():
@@ -97,21 +100,30 @@ def _lost(
     if measuring.unranked(sample):
         return
     context = measuring.context
+    together = _together(context, comparisons)
+    silent = []
     for name in ("", *sample.names):
         of, then = (sample.of(name), after.of(name)) if name else (sample, after)
         change = auroc_lost(of.scores, then.scores, of.forged, of.subjects, context.rules)
         place = {METHOD: name} if name else {}
-        yield context.measurement(
-            "auroc_lost", change.estimate, slice=place, condition=asked.rung.condition, direction="lower"
-        )
-        if change.estimate.value is None:
+        yield context.measurement("auroc_lost", change, slice=place, condition=asked.rung.condition, direction="lower")
+        one_score = bool(np.ptp(then.scores) == 0)
+        if one_score:
+            silent.append(name)
+        before = measuring.ranking("auroc", of).value
+        if change.value is None or before is None:
             continue
-        quantile = float(t.ppf(1 - ALPHA / comparisons, change.degrees))
-        surely = change.estimate.value - quantile * change.error if change.error > 0 else -np.inf
-        before = measuring.ranking("auroc", of).value or 0.0
+        surely = auroc_lost(of.scores, then.scores, of.forged, of.subjects, together).low
+        assert surely is not None
         key = format_key(context.probe_id, "auroc_lost", place, asked.rung.condition)
-        lost = change.estimate.value
-        told.append(Loss(asked.rung, "auroc", name, before, before - lost, change.estimate, surely, key))
+        after_it = before - change.value
+        told.append(Loss(asked.rung, "auroc", name, before, after_it, change, surely, key, one_score))
+    if silent:
+        whom = f"all {len(after.rows):,} faces" if "" in silent else f"genuine faces and those of {listed(silent)}"
+        yield Note(
+            f"At {asked.rung.title} the model gives {whom} one and the same score: AUROC, equal error rate and average "
+            "precision were not measured there. In auroc_lost it counts as an AUROC of 0.5, ties counting half."
+        )
 
 
 def _rise(
@@ -131,16 +143,20 @@ def _rise(
         by_group=False,
         keep=False,
     )
-    found = _measured(context, score, of, context.rules.level)
+    found = _measured(context, score, of, context.rules)
     yield context.measurement(score.metric, found, condition=asked.rung.condition, direction="lower")
     if found.value is None:
         return
-    surely = _measured(context, score, of, 1 - 2 * ALPHA / comparisons).low
+    surely = _measured(context, score, of, _together(context, comparisons)).low
     key = format_key(context.probe_id, score.metric, {}, asked.rung.condition)
     rates = float(before.mean()), float(later.mean())
     told.append(Loss(asked.rung, metric, "", *rates, found, -np.inf if surely is None else surely, key))
 
 
-def _measured(context: ProbeContext, score: Scores, of: Scored, level: float) -> Estimate:
-    rules = replace(context.rules, level=level)
+def _together(context: ProbeContext, comparisons: int) -> StatisticsRules:
+    """Return rules whose lower limits, each of a one-sided question, hold for all comparisons together."""
+    return replace(context.rules, level=1 - 2 * ALPHA / comparisons)
+
+
+def _measured(context: ProbeContext, score: Scores, of: Scored, rules: StatisticsRules) -> Estimate:
     return slice_scores(score, of.people, (), rules, context.probe_id)[0].estimate

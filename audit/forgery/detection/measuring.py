@@ -12,6 +12,9 @@ from ....core.results import Estimate, Measurement
 from ....core.statistics.auroc import auroc
 from ....core.statistics.detection_rates import SAME_SCORES, average_precision, equal_error_rate
 from ....core.statistics.groups import Groups
+from ....core.statistics.precision_by_chance import METHOD as BY_CHANCE
+from ....core.statistics.precision_by_chance import precision_by_chance
+from ....core.statistics.rules import StatisticsRules
 from ....core.statistics.slicing import Slicer, slice_scores
 from .material import Scored
 from .params import DetectionParams
@@ -33,11 +36,13 @@ class Depth:
         by_group: whether groups are measured.
         gaps: whether gaps between groups are tested.
         methods: whether methods are measured.
+        nulls: whether what a score that knows nothing reaches is measured where it depends on the faces.
     """
 
     by_group: bool = True
     gaps: bool = True
     methods: bool = True
+    nulls: bool = True
 
 
 class Measuring:
@@ -67,12 +72,12 @@ class Measuring:
 
     def outputs(self, scored: Scored, depth: Depth) -> Iterator[Output]:
         """Yield everything about a set of scores: overall, by group, by method."""
-        yield from self._ranking(scored, {}, by_group=depth.by_group, gaps=depth.gaps)
+        yield from self._ranking(scored, {}, depth)
         yield from self._rates(scored, depth)
         for name in scored.names if depth.methods else ():
             of, place = scored.of(name), {METHOD: name}
             yield from self._rate("apcer", of.only(of.forged), place, by_group=depth.by_group)
-            yield from self._ranking(of, place, by_group=depth.by_group, only_auroc=not depth.by_group)
+            yield from self._ranking(of, place, replace(depth, gaps=False), only_auroc=not depth.by_group)
 
     def _rates(self, scored: Scored, depth: Depth) -> Iterator[Output]:
         yield from self._rate("accuracy", scored, {}, by_group=depth.by_group)
@@ -120,9 +125,8 @@ class Measuring:
         self,
         scored: Scored,
         place: Mapping[str, str],
+        depth: Depth,
         *,
-        by_group: bool = False,
-        gaps: bool = False,
         only_auroc: bool = False,
     ) -> Iterator[Output]:
         """Yield what does not depend on the threshold."""
@@ -142,13 +146,29 @@ class Measuring:
             direction="higher",
             slice=place,
             condition=scored.condition,
-            by_group=by_group,
+            by_group=depth.by_group,
         )
-        yield from self._sliced(self._tested(area) if gaps and "auroc" in self.params.gaps else area)
+        yield from self._sliced(self._tested(area) if depth.gaps and "auroc" in self.params.gaps else area)
         for metric in metrics[1:]:
-            yield self.measurement(metric, self.ranking(metric, scored), place, scored)
-            for groups in self.groupings if by_group and not place else ():
-                yield from self._by_group(metric, scored, groups)
+            yield from self._ranked(metric, scored, place, scored, depth)
+            for groups in self.groupings if depth.by_group and not place else ():
+                yield from self._by_group(metric, scored, groups, depth)
+
+    def _ranked(
+        self, metric: str, of: Scored, place: Mapping[str, str], scored: Scored, depth: Depth
+    ) -> Iterator[Measurement]:
+        """Yield the equal error rate or average precision of some of these faces, the latter with its null."""
+        estimate = self.ranking(metric, of)
+        yield self.measurement(metric, estimate, place, scored)
+        if metric == "ap" and depth.nulls and estimate.value is not None:
+            yield self.context.measurement(
+                "ap.null", self.precision_by_chance(of), slice=dict(place), condition=dict(scored.condition)
+            )
+
+    def precision_by_chance(self, scored: Scored) -> Estimate:
+        """Return the mean of average precision when the labels of these faces are dealt out at random."""
+        value = precision_by_chance(scored.scores, scored.forged, self.prevalence)
+        return Estimate(value=value, method=BY_CHANCE, n=len(scored.rows))
 
     def unranked(self, scored: Scored) -> str:
         """Say why these faces cannot be ranked; empty where they can."""
@@ -156,9 +176,15 @@ class Measuring:
             return f"no face is labelled {scored.lacking}: there is nothing to tell the others from"
         return SAME_SCORES if np.ptp(scored.scores) == 0 else ""
 
-    def ranking(self, metric: str, scored: Scored) -> Estimate:
-        """Return the estimate of AUROC, equal error rate or average precision over all these faces."""
-        subjects, rules = scored.subjects, self.context.rules
+    def ranking(self, metric: str, scored: Scored, rules: StatisticsRules | None = None) -> Estimate:
+        """Return the estimate of AUROC, equal error rate or average precision over all these faces.
+
+        Args:
+            metric: ``auroc``, ``eer`` or ``ap``.
+            scored: the faces.
+            rules: those of the audit unless given.
+        """
+        subjects, rules = scored.subjects, rules or self.context.rules
         reason = self.unranked(scored)
         if reason:
             return Estimate.not_measured(reason, n=len(scored.rows), subjects=len(np.unique(subjects)))
@@ -168,12 +194,12 @@ class Measuring:
             return equal_error_rate(scored.scores, scored.forged, subjects, rules)
         return average_precision(scored.scores, scored.forged, subjects, rules, self.prevalence)
 
-    def _by_group(self, metric: str, scored: Scored, groups: Groups) -> Iterator[Measurement]:
+    def _by_group(self, metric: str, scored: Scored, groups: Groups, depth: Depth) -> Iterator[Measurement]:
         codes = groups.codes[scored.rows]
         for code, value in enumerate(groups.values):
             of = scored.only(codes == code)
             if len(of.rows):
-                yield self.measurement(metric, self.ranking(metric, of), value, scored)
+                yield from self._ranked(metric, of, value, scored, depth)
             else:
                 none = Estimate.not_measured("no labelled face", n=0, subjects=0)
                 yield self.measurement(metric, none, value, scored)

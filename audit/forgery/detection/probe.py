@@ -7,19 +7,13 @@ from collections.abc import Iterator
 from ....core.probes import Note, Output, ProbeContext, probe
 from ....core.results import Estimate
 from ....core.statistics.detection_rates import equal_error
-from .findings import (
-    genuine_with_method,
-    lost_under,
-    near_chance,
-    one_sided,
-    same_scores,
-    side_missing,
-    sign_turned,
-)
+from .beside_chance import beside_chance
+from .findings import genuine_with_method, lost_under, one_sided, same_scores, side_missing
 from .losses import Loss, ladder_outputs
 from .material import UNIT, Scored, has_videos, methods_of, scored_faces
 from .measuring import Depth, Measuring
 from .params import DetectionParams
+from .sign import is_turned, turned_finding
 from .tables import OfMethod, about, densities_table, methods_table, roc_table
 from .videos import Units, units_of
 
@@ -50,13 +44,14 @@ def forgery_detection(context: ProbeContext, params: DetectionParams) -> Iterato
     units = units_of(context, faces) if has_videos(context) else None
     decided = units is not None and units.videos is not None  # then it is videos that something is decided of
     yield from measuring.outputs(faces, Depth(gaps=not decided))
-    yield from _nulls(measuring)
+    yield from _nulls(context)
     whole = about(measuring, faces)
     yield from _where_errors_are_equal(measuring, faces)
     methods = [about(measuring, faces, name) for name in faces.names]
     yield from one_sided(measuring, faces)
-    yield from sign_turned(context, whole.auroc)
-    yield from near_chance(measuring, faces, methods, whole)
+    if is_turned(whole.auroc):
+        yield turned_finding(context, whole.auroc)
+    yield from beside_chance(measuring, faces, methods, whole)
     yield from genuine_with_method(context, faces, methods_of(context)[faces.rows].tolist())
     if units is not None:
         yield from _units(measuring, faces, units)
@@ -88,10 +83,10 @@ def _remarks(context: ProbeContext, faces: Scored, params: DetectionParams) -> I
             )
 
 
-def _nulls(measuring: Measuring) -> Iterator[Output]:
-    """Yield what a score that knows nothing reaches."""
-    for metric, value in (("auroc.null", 0.5), ("eer.null", 0.5), ("ap.null", measuring.prevalence)):
-        yield measuring.context.measurement(metric, Estimate(value=value, method="definition"))
+def _nulls(context: ProbeContext) -> Iterator[Output]:
+    """Yield what a score that knows nothing reaches, whoever the faces are."""
+    for metric in ("auroc.null", "eer.null"):
+        yield context.measurement(metric, Estimate(value=0.5, method="definition"))
 
 
 def _where_errors_are_equal(measuring: Measuring, faces: Scored) -> Iterator[Output]:
@@ -115,7 +110,7 @@ def _units(measuring: Measuring, faces: Scored, units: Units) -> Iterator[Output
     if not measuring.context.faces.has_subjects:
         yield Note(
             "Nobody is named, so the frames of one video count as one in intervals, and gaps between groups are tested "
-            "for videos alone."
+            "for videos and for faces that name none."
         )
     if units.frames is not None:
         yield from measuring.outputs(units.frames, Depth(by_group=False, gaps=False))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ....core.keys import format_key
 from ....core.plan import FORGED, GENUINE
 from ....core.probes import ProbeContext
-from ....core.results import Estimate
+from ....core.results import Estimate, Finding
 
 TURNED_BELOW = 0.4
 
@@ -14,6 +15,23 @@ def is_turned(estimate: Estimate) -> bool:
     if estimate.value is None or estimate.high is None:
         return False
     return estimate.value < TURNED_BELOW and estimate.high < 0.5
+
+
+def turned_finding(context: ProbeContext, estimate: Estimate) -> Finding:
+    """Return the finding that genuine faces score above forged ones.
+
+    Args:
+        context: of a probe that measures ``auroc``.
+        estimate: the AUROC, of which :func:`is_turned` holds.
+    """
+    return context.finding(
+        "sign_turned",
+        "high",
+        f"The model ranks genuine faces above forged ones: AUROC {estimate}, where answers at random give 0.5. "
+        f"{likely_cause(context)}",
+        evidence=[format_key(context.probe_id, "auroc")],
+        caveats=["A hint: forgeries unlike those the model was made for can be ranked the wrong way too."],
+    )
 
 
 def likely_cause(context: ProbeContext) -> str:

@@ -44,8 +44,6 @@ def units_of(context: ProbeContext, faces: Scored) -> Units:
         faces: the labelled faces.
     """
     table = _table(context, faces)
-    outside = int((table["video"] == "").sum())
-    table = table[table["video"] != ""]
     reused = _names_used_twice(table)
     if reused:
         first = table.drop_duplicates("video").set_index("video")["row"]
@@ -60,9 +58,11 @@ def units_of(context: ProbeContext, faces: Scored) -> Units:
     several = bool((frames.size() > 1).any())
     of_video = of_frame.groupby(level="video", sort=False).mean()
     videos, unknown = _scored(table, of_video, ["video"], faces, "video")
+    photos = int((~table["filmed"].to_numpy()[videos.rows]).sum())
+    filmed = table[table["filmed"]]
     notes = [
-        f"The score of each of {len(videos.rows):,} videos is the mean over its frames of the largest face score "
-        f"({len(of_frame):,} frames, {len(table):,} faces)."
+        f"The score of each of {len(videos.rows) - photos:,} videos is the mean over its frames of the largest face "
+        f"score ({len(filmed[['video', 'frame']].drop_duplicates()):,} frames, {len(filmed):,} faces)."
     ]
     if not several:
         notes.append("Every frame has one face: the scores of frames are those of faces.")
@@ -70,8 +70,11 @@ def units_of(context: ProbeContext, faces: Scored) -> Units:
         notes.append(
             f"{unknown:,} videos were left out: none of their faces is labelled forged, and not all are labelled."
         )
-    if outside:
-        notes.append(f"{outside:,} faces name no video and are in no video's score.")
+    if photos:
+        notes.append(
+            f"{photos:,} faces name no video: where videos are measured, and groups compared over them, each of these "
+            "counts as a unit of its own beside the videos."
+        )
     whose = table.groupby("video", observed=True)["person"].nunique()
     if context.faces.has_subjects and int((whose > 1).sum()):
         notes.append(
@@ -83,17 +86,22 @@ def units_of(context: ProbeContext, faces: Scored) -> Units:
 
 
 def _table(context: ProbeContext, faces: Scored) -> pd.DataFrame:
-    """Return one line per face, labelled or not, with video, frame, score, label (1 forged, 0 genuine, -1 unknown)."""
+    """Return one line per face, labelled or not, with video, frame, score, label (1 forged, 0 genuine, -1 unknown).
+
+    A face that names no video stands alone (``filmed`` is false), as a video of one frame.
+    """
     frame, predictions = context.faces.frame, context.predictions
     place = predictions.classes.index(FORGED)
     label = np.where(predictions.labels < 0, -1, predictions.labels == place)
     numbers = pd.Series(np.arange(len(frame)), index=frame.index)
     own = numbers.map(lambda row: f"\x1f{row}")  # a face without a frame is a frame of its own
     named = frame["frame"].astype(str) if "frame" in frame and "frame" not in context.faces.attributes else own
+    video = frame["video"].astype(str).str.strip()
     return pd.DataFrame(
         {
             "row": numbers,
-            "video": frame["video"].astype(str).str.strip(),
+            "filmed": video != "",
+            "video": video.where(video != "", own),
             "frame": named.where(named != "", own),
             "score": predictions.probabilities[:, place],
             "label": label.astype(np.int64),
@@ -116,12 +124,13 @@ def _names_used_twice(table: pd.DataFrame) -> list[str]:
 
 
 def _scored(table: pd.DataFrame, scores: pd.Series, keys: list[str], faces: Scored, unit: str) -> tuple[Scored, int]:
-    """Return units, each standing at the row of its first forged face or its first face, and how many have no label."""
+    """Return units, each at the row of its first forged face or its first face, and how many videos have no label."""
     ordered = table.sort_values(["label", "row"], ascending=[False, True], kind="stable")
     first = ordered.groupby(keys, sort=False, observed=True).first()
     least = table.groupby(keys, sort=False, observed=True)["label"].min()
     joined = first.assign(score_of=scores, least=least)
     known = joined[(joined["label"] == 1) | (joined["least"] == 0)].sort_values("row")
+    unknown = joined["filmed"] & ~joined.index.isin(known.index)
     found = Scored(
         rows=known["row"].to_numpy(np.int64),
         scores=known["score_of"].to_numpy(np.float64),
@@ -130,4 +139,4 @@ def _scored(table: pd.DataFrame, scores: pd.Series, keys: list[str], faces: Scor
         people=faces.people,
         condition={UNIT: unit},
     )
-    return found, len(joined) - len(known)
+    return found, int(unknown.sum())

@@ -11,7 +11,6 @@ from countenance.core.statistics.auroc import auroc
 from countenance.core.statistics.detection_rates import (
     SAME_SCORES,
     WINDOW,
-    auroc_lost,
     average_precision,
     equal_error,
     equal_error_rate,
@@ -231,36 +230,6 @@ def test_kinds_that_are_told_apart_without_error_have_limits():
     precision = average_precision(scores, positive, subjects, RULES)
     assert precision.value == precision.high == 1
     assert 0.8 < precision.low < 0.95
-
-
-def slow_loss(before, after, positive, subjects):
-    moved = []
-    for scores in (before, after):
-        wins = (scores[positive][:, None] > scores[~positive]) + 0.5 * (scores[positive][:, None] == scores[~positive])
-        influence = np.zeros(len(scores))
-        influence[positive] = (wins.mean(1) - wins.mean()) / positive.sum()
-        influence[~positive] = (wins.mean(0) - wins.mean()) / (~positive).sum()
-        moved.append((wins.mean(), influence))
-    people = sorted(set(subjects))
-    sums = np.array([(moved[0][1] - moved[1][1])[subjects == person].sum() for person in people])
-    return moved[0][0] - moved[1][0], np.sqrt(len(people) / (len(people) - 1) * (sums**2).sum())
-
-
-def test_the_loss_of_auroc_pairs_the_same_people():
-    before, positive, subjects = people_with_scores(12, digits=1)
-    after = np.round(before + np.random.default_rng(1).normal(0, 0.4, len(before)), 1)
-    found = auroc_lost(before, after, positive, subjects, RULES)
-    value, error = slow_loss(before, after, positive, subjects)
-    assert found.estimate.value == pytest.approx(value)
-    assert found.error == pytest.approx(error)
-    freedom = min(len(set(subjects[positive])), len(set(subjects[~positive]))) - 1
-    assert found.estimate.high == pytest.approx(value + t.ppf(0.975, freedom) * error)
-    alone = auroc(before, positive, subjects, RULES)
-    assert found.estimate.high - found.estimate.low < alone.high - alone.low  # the same faces, so far less uncertain
-    same = auroc_lost(before, before, positive, subjects, RULES)
-    assert same.estimate.value == 0
-    assert same.estimate.low is None
-    assert auroc_lost(before, after, positive | True, subjects, RULES).estimate.reason
 
 
 @pytest.mark.parametrize("distance", [0.0, 1.2])

@@ -42,6 +42,11 @@ def brightness(pixels: Tensor) -> Tensor:
     return 60 * (pixels.mean((1, 2, 3)) - 0.5)
 
 
+def steps(pixels: Tensor) -> Tensor:
+    """Fine detail, and only whether there is much of it: two scores, and one for small pictures."""
+    return 6 * (detail(pixels) + 0.5).sign()
+
+
 def broken(pixels: Tensor) -> Tensor:
     """Not a number for a face that went through a codec: those are no longer made of steps of 4 levels."""
     coded = ((pixels * 255).round() % 4 != 0).flatten(1).any(1)
@@ -127,6 +132,37 @@ def test_a_detector_of_fine_detail_fails_on_small_pictures_and_it_is_a_finding(o
     assert "the share of forgeries that pass goes from" in found["threshold_moved"].claim
     assert "One codec" in found["ranking_lost"].caveats[0]
     assert any("80 faces were shown again" in note for note in of_detail.probe("forgery_detection").notes)
+
+
+@pytest.fixture(scope="module")
+def apart(faces: pd.DataFrame) -> pd.DataFrame:
+    """Faces that the reading of steps tells apart without an error: all people but one."""
+    genuine = faces[faces["label"] == "genuine"]
+    pixels = np.stack([np.asarray(Image.open(path)) for path in genuine["path"]])
+    odd = steps(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255) > 0
+    return faces[~faces["subject"].isin(genuine["subject"][odd.numpy()])]
+
+
+def test_a_fall_from_one_to_a_single_score_is_a_finding_and_said(apart):
+    results = run(apart, steps, quality=[], size=[0.25])
+    assert estimate(results, "auroc").value == 1
+    assert estimate(results, "auroc@size=0.25").reason == "all faces have the same score"
+    for place in ("", "[method=checks]"):
+        lost = estimate(results, f"auroc_lost{place}@size=0.25")
+        assert lost.value == 0.5
+        assert 0.2 < lost.low < 0.45
+    claim = findings(results)["ranking_lost"].claim
+    assert "AUROC goes from 1.00 to 0.50 at 0.25 of their size, where every face gets one and the same score" in claim
+    note = "At 0.25 of their size the model gives all 78 faces one and the same score: AUROC, equal error rate and"
+    assert sum(note in text for text in results.probe("forgery_detection").notes) == 1
+
+
+def test_few_people_do_not_show_a_fall_from_one_to_be_sure(apart):
+    few = apart[apart["subject"] < 11]
+    results = run(few, steps, quality=[90], size=[0.25])
+    assert estimate(results, "auroc_lost@size=0.25").value == 0.5
+    assert "ranking_lost" not in findings(results)
+    assert estimate(results, "auroc_lost@compression=jpeg,quality=90").low is not None
 
 
 def test_a_detector_of_brightness_loses_nothing(faces):

@@ -102,10 +102,36 @@ def test_numbers_equal_scikit_learns_overall_by_method_and_by_group(results, fra
         assert value(found, f"bpcer{place}") == pytest.approx(called[of & ~forged].mean())
         assert value(found, f"accuracy{place}") == pytest.approx((called == forged)[of].mean())
     assert value(found, "ap") == pytest.approx(metrics.average_precision_score(forged, scores))
-    assert [value(found, f"{name}.null") for name in ("auroc", "eer", "ap")] == [0.5, 0.5, 0.5]
+    assert [value(found, f"{name}.null") for name in ("auroc", "eer")] == [0.5, 0.5]
     threshold = value(found, "eer.threshold")
     at_equal = scores >= threshold
     assert (~at_equal[forged]).mean() == pytest.approx(at_equal[~forged].mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("place", ["", "[gender=female]", "[method=strong]"])
+def test_the_null_of_average_precision_is_what_labels_dealt_at_random_reach(results, frame, place):
+    found, _ = results
+    forged, scores = (frame["label"] == "forged").to_numpy(), frame["p_forged"].to_numpy()
+    of = np.ones(len(frame), dtype=bool)
+    if place:
+        of = (frame["gender"] == "female").to_numpy() if "gender" in place else (frame["method"] != "weak").to_numpy()
+    random, drawn = np.random.default_rng(0), []
+    for _ in range(600):
+        dealt = random.permutation(forged[of])
+        weights = np.where(dealt, 0.5 / dealt.sum(), 0.5 / (~dealt).sum())
+        drawn.append(metrics.average_precision_score(dealt, scores[of], sample_weight=weights))
+    error = np.std(drawn) / np.sqrt(len(drawn))
+    null = value(found, f"ap.null{place}")
+    assert null == pytest.approx(np.mean(drawn), abs=3.5 * error)
+    assert null > 0.51  # the share of forgeries, 0.5, would be too low
+
+
+def test_compressed_and_unmeasured_faces_have_no_null_of_their_own(results, tmp_path):
+    assert not any("ap.null" in item.key and "@" in item.key for item in results[0].measurements())
+    few = run(tmp_path, table(people=12))
+    keys = {item.key: item.estimate for item in few.measurements()}
+    assert keys["forgery_detection/ap[gender=female]"].value is None
+    assert "forgery_detection/ap.null[gender=female]" not in keys
 
 
 def test_tables_have_what_figures_are_drawn_from(results, frame):
@@ -158,6 +184,41 @@ def test_too_few_people_to_tell_are_not_called_near_chance(tmp_path):
     assert "More people would settle it" in found["not_shown"].claim
 
 
+def test_a_method_that_is_hardly_told_is_a_finding_though_it_is_above_chance(tmp_path):
+    results = run(tmp_path, table(seed=1, people=300, methods={"strong": 3.0, "faint": 0.3}))
+    low = results["forgery_detection/auroc[method=faint]"].estimate.low
+    found = findings(results)
+    assert low > 0.5
+    assert set(found) == {"barely_above_chance"}
+    barely = found["barely_above_chance"]
+    assert barely.severity == "high"
+    assert "The model hardly tells faint (AUROC 0.5" in barely.claim
+    assert "strong" not in barely.claim
+    assert "in 35 of 100 pairs or more" in barely.claim
+    assert "pass as genuine" in barely.claim
+    assert "forgery_detection/auroc[method=faint]" in barely.evidence
+    assert any("hold for all 2 methods together" in text for text in barely.caveats)
+
+
+def test_what_is_told_of_a_method_holds_for_all_methods_together(tmp_path):
+    """Of twenty methods near chance, each alone at 95 %, one is found above or below it by luck."""
+    methods = {f"m{number:02}": 0.0 for number in range(20)}
+    results = run(tmp_path, table(seed=4, people=250, methods=methods), gaps=[])
+    alone = [results[f"forgery_detection/auroc[method={name}]"].estimate for name in methods]
+    assert any(each.low > 0.5 or each.high < 0.5 for each in alone)
+    found = findings(results)
+    assert set(found) == {"near_chance"}
+    assert all(name in found["near_chance"].claim for name in methods)
+    assert "surely a little below" not in found["near_chance"].claim
+    assert any("hold for all 20 methods together" in text for text in found["near_chance"].caveats)
+
+
+def test_a_method_a_little_below_chance_is_near_it_and_told_to_be_below(tmp_path):
+    found = findings(run(tmp_path, table(seed=2, people=300, methods={"strong": 3.0, "smooth": -0.25})))
+    assert set(found) == {"near_chance"}
+    assert "Of smooth it is surely a little below" in found["near_chance"].claim
+
+
 def test_without_methods_all_forgeries_are_one(tmp_path):
     results = run(tmp_path, table(methods={"weak": 0.0}).drop(columns="method"), "run")
     assert "does not tell forged (AUROC" in findings(results)["near_chance"].claim
@@ -179,7 +240,7 @@ def test_labels_of_one_side_say_which_is_missing_and_what_is_left(tmp_path, fram
     assert results[f"forgery_detection/{other}"].estimate.reason == f"no face is labelled {lacking}"
 
 
-def test_a_turned_sign_is_one_finding_with_its_likely_cause(tmp_path):
+def test_a_turned_sign_is_a_finding_of_both_probes_in_the_same_words(tmp_path):
     frame = table(methods={"strong": 3.0})
     results = run(tmp_path, frame.assign(p_forged=1 - frame["p_forged"]), also=("performance",))
     found = findings(results)
@@ -187,14 +248,32 @@ def test_a_turned_sign_is_one_finding_with_its_likely_cause(tmp_path):
     assert "The column p_forged may hold the probability of a genuine face" in found["sign_turned"].claim
     assert "near_chance" not in found
     assert "ranked_below" not in found
-    named = [finding.id for probe in results.probes for finding in probe.findings]
-    assert sum("sign_turned" in name for name in named) == 1
+    of_performance = {finding.id: finding for finding in results.probe("performance").findings}
+    assert of_performance["performance.sign_turned"].claim == found["sign_turned"].claim
+
+
+def test_a_method_that_is_not_seen_is_told_beside_a_turned_sign(tmp_path):
+    frame = table(people=100, methods={"strong": 3.0, "other": 3.0, "weak": 0.0})
+    found = findings(run(tmp_path, frame.assign(p_forged=1 - frame["p_forged"])))
+    assert "sign_turned" in found
+    assert "does not tell weak" in found["near_chance"].claim
+    assert "ranked_below" not in found
 
 
 def test_one_method_below_chance_is_told_apart_from_a_turned_sign(tmp_path):
     found = findings(run(tmp_path, table(methods={"strong": 3.0, "sly": -2.0})))
     assert "sign_turned" not in found
     assert "takes sly (AUROC 0." in found["ranked_below"].claim
+    assert "worse than chance" in found["ranked_below"].claim
+    assert "Of sly it is so far below" in found["ranked_below"].claim
+
+
+def test_a_method_below_chance_though_not_far_is_told(tmp_path):
+    results = run(tmp_path, table(seed=3, people=60, methods={"strong": 3.0, "sly": -0.5}))
+    assert results["forgery_detection/auroc[method=sly]"].estimate.high > 0.35
+    found = findings(results)
+    assert "worse than chance" in found["ranked_below"].claim
+    assert "so far below" not in found["ranked_below"].claim
 
 
 def test_a_threshold_with_every_face_on_one_side_is_a_finding(tmp_path, frame):

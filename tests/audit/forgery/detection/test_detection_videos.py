@@ -148,7 +148,27 @@ def test_faces_without_video_or_label_are_told(tmp_path, frame):
     notes = " ".join(results.probe("forgery_detection").notes)
     assert "faces name no video" in notes
     assert "1 videos were left out" in notes
-    assert results["forgery_detection/auroc@unit=video"].estimate.n == 58
+    alone = int((some["video"] == "").sum())
+    assert results["forgery_detection/auroc@unit=video"].estimate.n == 58 + alone
+    assert "The score of each of 58 videos is the mean over its frames of the largest face score" in notes
+    assert f"{alone:,} faces name no video" in notes
+
+
+def test_one_face_that_names_a_video_does_not_switch_off_what_is_asked_of_the_others(tmp_path):
+    frame = videos()
+    photos = frame.groupby("video").first().reset_index().drop(columns="frame")
+    photos.loc[1:, "video"] = ""
+    results = run(tmp_path, photos)
+    alone = run(tmp_path / "alone", photos.drop(columns="video"))
+    gap = alone["forgery_detection/auroc.gap[attribute=gender]"].estimate
+    assert gap.value is not None
+    assert results["forgery_detection/auroc.gap[attribute=gender]@unit=video"].estimate.value == gap.value
+    for metric in ("auroc", "apcer", "bpcer", "ap"):
+        whole = results[f"forgery_detection/{metric}@unit=video"].estimate
+        assert whole.value == pytest.approx(alone[f"forgery_detection/{metric}"].estimate.value)
+        assert whole.n == alone[f"forgery_detection/{metric}"].estimate.n
+    notes = " ".join(results.probe("forgery_detection").notes)
+    assert "59 faces name no video: where videos are measured, and groups compared over them" in notes
 
 
 def test_a_video_of_several_people_is_counted_with_the_forged_one(tmp_path, frame):
