@@ -59,7 +59,7 @@ NAMES = ("fog", "gaussian_noise", "jpeg", "frost", "snow")
         ({"change": "all"}, "accuracy under all changes"),
         ({"forgery": "made_mouth_splice"}, "accuracy under forgery mouth of another photo (made here)"),
         ({"forgery": "mouth_splice"}, "accuracy under forgery mouth of another photo"),  # of the data, it may be
-        ({"forgery": "own_morph"}, "accuracy under forgery morph with the photo itself"),
+        ({"forgery": "own_morph"}, "accuracy under forgery control: morph with another person of the same expression"),
         ({"method": "lime"}, "accuracy by lime"),
         ({"threshold": "0.5"}, "accuracy at threshold = 0.5"),
     ],

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from ....core.keys import format_key
 from ....core.probes import ProbeContext
 from ....core.results import Estimate, Finding, Severity
-from .turning import BEYOND, NULL, TURNED, TURNED_NULL, Told
+from .forgeries import RESAVED
+from .turning import BEYOND, NULL, TURNED, TURNED_CONTROL, TURNED_NULL, Told
 
 MANY, MOST = 0.1, 0.5
 _POSED = "Labels are posed or perceived expressions; what is rewritten is what the model states, not what anyone feels."
@@ -34,15 +35,17 @@ def findings_of(context: ProbeContext, told: Sequence[Told], changed: dict[str, 
             rest.append(each)
     if rest:
         parts = "; ".join(
-            f"{each.forgery.words} {_limits(changed[each.forgery.condition.name])}, its control "
-            f"{_limits(each.estimates[NULL])}"
+            f"{each.forgery.words} {_limits(changed[each.forgery.condition.name])}, "
+            f"and {_limits(each.estimates[NULL])} {each.forgery.control_words}"
             for each in rest
         )
         yield context.finding(
             "no_more",
             "note",
-            f"No more answers were surely changed than by blending and saving alone: {parts}.",
+            f"Of these ways of forging none was shown to change more answers than its control does: {parts}. That is "
+            "not to say that the model withstands them: fewer changes than these faces can show would not be seen.",
             evidence=[key for each in rest for key in _keys(context, each, (NULL, BEYOND))],
+            caveats=list(dict.fromkeys(caveat for each in rest for caveat in each.forgery.caveats)),
         )
 
 
@@ -50,34 +53,50 @@ def _rewritten(context: ProbeContext, told: Told, share: Estimate) -> Finding:
     beyond = told.estimates[BEYOND].low or 0.0
     severity: Severity = "high" if beyond > MOST else "medium" if beyond > MANY else "low"
     claim = (
-        f"A person's stated expression can be rewritten by {told.forgery.words}: {_limits(share)} of the answers "
-        f"change, {_limits(told.estimates[NULL])} {_control(told)}"
+        f"{told.forgery.words[0].upper()}{told.forgery.words[1:]} changes the expression that the model states for "
+        f"{_limits(share)} of the faces, and {_limits(told.estimates[NULL])} {told.forgery.control_words}"
     )
-    turned, null = told.estimates.get(TURNED), told.estimates.get(TURNED_NULL)
     metrics = [NULL, BEYOND]
-    if turned is not None and turned.value is not None and null is not None and null.value is not None:
-        claim += (
-            f"; {_limits(turned)} turn to the expression of the photo that was brought in ({null.value:.3f} for the "
-            "control)"
-        )
-        metrics += [TURNED, TURNED_NULL]
+    turned = told.estimates.get(TURNED)
+    if turned is not None and turned.value is not None:
+        claim += f". Of the faces that did not have it before, {_limits(turned)} turn to the expression brought in"
+        metrics.append(TURNED)
+        beside = []
+        for metric, words in (
+            (TURNED_CONTROL, told.forgery.control_words),
+            (TURNED_NULL, "by chance, if donors are exchanged among these forgeries"),
+        ):
+            null = told.estimates.get(metric)
+            if null is not None and null.value is not None:
+                beside.append(f"{null.value:.3f} {words}")
+                metrics.append(metric)
+        claim += f" ({'; '.join(beside)})" if beside else ""
     if told.commonest is not None:
         before, after, faces = told.commonest
         claim += f". Most often {before} becomes {after} ({faces:,} faces)"
-    claim += ". Whoever hands in such a picture changes, that often, what the model says of the person in it."
+    claim += (
+        ". That often, whoever hands in such a picture changes what the model says of the person in it: where somebody "
+        "gains by an answer, it should not be relied on unless the picture is known to be genuine."
+    )
     return context.finding(
         f"rewritten.{told.forgery.condition.name}",
         severity,
         claim,
         evidence=_keys(context, told, metrics),
-        caveats=[_POSED, _WRONG],
+        caveats=[*told.forgery.caveats, *_any_disturbance(told), _WRONG, _POSED],
     )
 
 
-def _control(told: Told) -> str:
-    if told.forgery.made_here:
-        return "when the same is done with the photo itself"
-    return "when the genuine photo is merely saved once more"
+def _any_disturbance(told: Told) -> Iterator[str]:
+    """Say that the expression brought in and a taste for one answer cannot be told apart."""
+    turned, null = told.estimates.get(TURNED), told.estimates.get(TURNED_NULL)
+    if turned is None or turned.value is None or told.forgery.control != RESAVED:
+        return
+    if null is None or null.value is None:
+        yield (
+            "Every photo that was brought in shows the same expression to faces of the same answer: a model that gives "
+            "that answer to any disturbed face would look the same."
+        )
 
 
 def _keys(context: ProbeContext, told: Told, metrics: Sequence[str]) -> list[str]:

@@ -1,7 +1,8 @@
-"""Forgeries made here of the genuine faces, each beside the same forging with the face's own photo."""
+"""Forgeries made here of the genuine faces, each beside the same forging that brings in no other expression."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,22 +16,19 @@ from ....core.probes import ProbeContext
 from ...robustness.conditions import Condition, Perturbed
 from ...robustness.strip import FIRST_STAND_IN, stand_ins
 from ..making import (
-    METHODS,
     ForgeryError,
     Photo,
-    donors,
     forge,
-    look_of,
-    other_photos,
     photo_of,
     through_codec,
 )
-from .forgeries import KIND, RESAVED, Forgery
+from .choosing import candidates, with_other_photos
+from .forgeries import KIND, ONLY_SAVED, RESAVED, Forgery
 
 SIDE = 256
 """Pictures are made with at least so many pixels a side, and reduced to the model's input after the codec."""
-MOST_PHOTOS = 4
-"""Photos of a person that are looked at for one with another expression."""
+ENOUGH = 0.5
+"""Share of the forged faces that must have a control that is forged alike."""
 _AT_ONCE = 32
 MADE, OWN = "made_", "own_"
 WORDS: Mapping[str, str] = {
@@ -40,6 +38,14 @@ WORDS: Mapping[str, str] = {
     "mouth_splice": "the mouth of another photo of the same person",
     "eyes_splice": "the eyes of another photo of the same person",
 }
+OWN_WORDS: Mapping[str, str] = {
+    "face_swap_poisson": "another person's face with the same expression",
+    "face_swap_feather": "another person's face with the same expression, feathered",
+    "morph": "a morph with another person of the same expression",
+    "mouth_splice": "another mouth with the same expression",
+    "eyes_splice": "another pair of eyes with the same expression",
+}
+"""What the controls put in: nothing that the face does not show already, by its label and by the model's answer."""
 Integers = NDArray[np.int64]
 
 
@@ -56,27 +62,36 @@ class MadeForgeries:
     Attributes:
         faces: of the audit, at the size of making.
         size: (h, w) of the model's input.
-        partners: by kind of forgery, of each face the row of its partner.
+        partners: by kind of forgery, of each face the row of the photo it is forged with.
+        controls: by kind of forgery, of each face the row of the photo its control is forged with.
         lot: gives the generator of a face and a kind of forgery, by row and name.
+        unusable: how many photos no forgery can be made of, by reason.
         failed: how many forgeries could not be made, by reason.
+        failed_controls: how many of their controls, by reason.
     """
 
     faces: Faces
     size: tuple[int, int]
     partners: Mapping[str, Mapping[int, int]]
+    controls: Mapping[str, Mapping[int, int]]
     lot: Callable[[int, str], np.random.Generator]
-    failed: dict[str, int] = field(default_factory=dict)
+    unusable: Mapping[str, int] = field(default_factory=dict)
+    failed: Counter[str] = field(default_factory=Counter)
+    failed_controls: Counter[str] = field(default_factory=Counter)
     _photos: dict[int, Photo | str] = field(default_factory=dict)
 
     def __call__(self, condition: Condition, batch: FaceBatch) -> Perturbed:
-        """Return the batch after one kind of forging, or its control; a face it cannot be done to stays as it is."""
+        """Return the batch after one kind of forging, or its control; a face it cannot be done to stays as it is.
+
+        A face is forged with the same random draws in both, so that seams lie alike.
+        """
         if condition == RESAVED:
             return Perturbed(self._resaved(batch))
         own = condition.name.startswith(OWN)
         name = condition.name.removeprefix(OWN).removeprefix(MADE)
         rows = batch.rows.tolist()
-        partners = {row: self._partner(name, row) for row in rows}
-        shown = {row: row if own else partner for row, partner in partners.items() if partner is not None}
+        partners = {row: self._partner(name, row, own=own) for row in rows}
+        shown = {row: partner for row, partner in partners.items() if partner is not None}
         self._read(rows, list(shown.values()))
         pixels, possible = batch.pixels.clone(), np.zeros(len(rows), dtype=np.bool_)
         for at, row in enumerate(rows):
@@ -84,7 +99,7 @@ class MadeForgeries:
                 continue
             made = self._make(name, row, shown[row])
             if isinstance(made, str):
-                self.failed[made] = self.failed.get(made, 0) + 1
+                (self.failed_controls if own else self.failed)[made] += row < FIRST_STAND_IN
             else:
                 pixels[at] = self._reduced(made).to(pixels)
                 possible[at] = True
@@ -99,11 +114,11 @@ class MadeForgeries:
         pictures = pixels.mul(255).round().byte().permute(0, 2, 3, 1).numpy()
         return torch.stack([self._reduced(through_codec(each)) for each in pictures]).to(batch.pixels)
 
-    def _partner(self, name: str, row: int) -> int | None:
+    def _partner(self, name: str, row: int, *, own: bool) -> int | None:
         if row >= FIRST_STAND_IN:  # among drawn faces the next one gives face, mouth and eyes
             drawn = len(stand_ins(self.size)[0])
             return FIRST_STAND_IN + (row - FIRST_STAND_IN + 1) % drawn
-        return self.partners[name].get(row)
+        return (self.controls if own else self.partners)[name].get(row)
 
     def _make(self, name: str, row: int, other: int) -> NDArray[np.uint8] | str:
         photo, partner = self._photos[row], self._photos[other]
@@ -151,11 +166,10 @@ def photos_of(faces: Faces, rows: Integers) -> dict[int, Photo | str]:
 def made_forgeries(
     context: ProbeContext, names: Sequence[str], rows: Integers, genuine: Integers
 ) -> tuple[MadeForgeries, list[Forgery]]:
-    """Choose a partner for each face and each kind of forgery.
+    """Choose for each face and each kind of forgery what it is forged with, and what its control is forged with.
 
-    A person's face is given to another as :func:`~countenance.audit.forgery.making.donors` chooses (most groups in
-    common, alike in looks); of that donor's photos one with another expression is taken where there is any. A mouth or
-    eyes come from the photo of the same person in which they differ most in shape.
+    The control is the same forging that brings in no other expression (:meth:`.choosing.Candidates.controls`). Where
+    fewer than half of the faces can be given one, the kind is held against the photo saved once more, and says so.
 
     Args:
         context: of the probe.
@@ -165,82 +179,49 @@ def made_forgeries(
     """
     assert context.faces.height_width is not None
     faces = replace(context.faces, height_width=making_size(context.faces.height_width))
-    if not names:
-        return MadeForgeries(faces, context.model.size, {}, lambda row, name: context.random(name, row)), []
-    pool = _with_other_photos(faces.subject_codes, rows, genuine)
-    looks, landmarks, kept = _looks(faces, pool)
-    people = faces.subject_codes[kept]
-    partners: dict[str, dict[int, int]] = {}
-    for name in names:
-        kind = METHODS[name].partner
-        if not len(kept):
-            chosen = np.empty(0, dtype=np.int64)
-        elif kind == "person":
-            codes = [groups.codes[kept] for groups in faces.groupings if len(groups.attributes) == 1]
-            together = np.stack(codes, axis=1) if codes else np.zeros((len(kept), 0), dtype=np.int64)
-            chosen = donors(people, together, looks, context.random("donors", name))
-            chosen = _with_another_expression(context, kept, people, chosen)
-        else:
-            assert kind in ("mouth", "eyes")
-            chosen = other_photos(people, landmarks, kind)
-        partners[name] = {int(row): int(kept[other]) for row, other in zip(kept, chosen, strict=True) if other >= 0}
-        partners[name] = {row: other for row, other in partners[name].items() if row in set(rows.tolist())}
     ids = faces.frame["face_id"].to_numpy(dtype=object)
 
     def lot(row: int, name: str) -> np.random.Generator:
         return context.random("forge", name, str(ids[row]) if row < len(ids) else f"drawn {row - FIRST_STAND_IN}")
 
-    told = [
-        Forgery(
-            Condition(KIND, MADE + name, title=f"{WORDS[name]} (made here)"),
-            Condition(KIND, OWN + name, title=f"the same with the photo itself: {METHODS[name].title} (made here)"),
-            f"{WORDS[name]} (made here)",
-            partners[name],
-            made_here=True,
+    if not names:
+        return MadeForgeries(faces, context.model.size, {}, {}, lot), []
+    pool = candidates(context, photos_of, faces, with_other_photos(faces.subject_codes, rows, genuine), _AT_ONCE)
+    wanted, people = set(rows.tolist()), faces.subject_codes
+    partners: dict[str, dict[int, int]] = {}
+    controls: dict[str, dict[int, int]] = {}
+    told = []
+    for name in names:
+        chosen = pool.partners(name, context.random("donors", name))
+        partners[name] = {row: other for row, other in chosen.items() if row in wanted}
+        found = pool.controls(name, partners[name])
+        enough = bool(found) and len(found) >= ENOUGH * len(partners[name])
+        controls[name] = found if enough else {}
+        control = Condition(KIND, OWN + name, title=f"{OWN_WORDS[name]} (made here)")
+        strangers = sum(bool(people[partners[name][row]] != people[other]) for row, other in controls[name].items())
+        told.append(
+            Forgery(
+                Condition(KIND, MADE + name, title=f"{WORDS[name]} (made here)"),
+                control if enough else RESAVED,
+                f"{WORDS[name]} (made here)",
+                f"when it is {OWN_WORDS[name]}, by the same steps" if enough else ONLY_SAVED,
+                partners[name],
+                made_here=True,
+                caveats=_caveats(enough, strangers, len(found)),
+            )
         )
-        for name in names
-    ]
-    return MadeForgeries(faces, context.model.size, partners, lot), told
+    return MadeForgeries(faces, context.model.size, partners, controls, lot, unusable=pool.unusable), told
 
 
-def _with_other_photos(people: Integers, rows: Integers, genuine: Integers) -> Integers:
-    """Return the rows and a few more photos of the same people, in order."""
-    kept = set(rows.tolist())
-    count = {person: int(number) for person, number in zip(*np.unique(people[rows], return_counts=True), strict=True)}
-    for row in genuine.tolist():
-        person = int(people[row])
-        if row not in kept and 0 < count.get(person, 0) < MOST_PHOTOS:
-            kept.add(row)
-            count[person] += 1
-    return np.array(sorted(kept), dtype=np.int64)
-
-
-def _looks(faces: Faces, rows: Integers) -> tuple[NDArray[np.float64], NDArray[np.float32], Integers]:
-    """Return looks (m, 5) and landmarks (m, 68, 2) of those of the rows that have landmarks, and these rows."""
-    looks, landmarks, kept = [], [], []
-    for start in range(0, len(rows), _AT_ONCE):
-        for row, photo in photos_of(faces, rows[start : start + _AT_ONCE]).items():
-            if not isinstance(photo, str):
-                looks.append(look_of(photo))
-                landmarks.append(photo.landmarks)
-                kept.append(row)
-    if not kept:
-        return np.empty((0, 5)), np.empty((0, 68, 2), dtype=np.float32), np.empty(0, dtype=np.int64)
-    return np.stack(looks), np.stack(landmarks), np.array(kept, dtype=np.int64)
-
-
-def _with_another_expression(context: ProbeContext, kept: Integers, people: Integers, chosen: Integers) -> Integers:
-    """Exchange each donor's photo for one with another expression than the face's, where that person has one."""
-    shown = expressions_of(context, kept)
-    found = chosen.copy()
-    for face, donor in enumerate(chosen.tolist()):
-        if donor >= 0 and shown[donor] == shown[face]:
-            others = np.flatnonzero((people == people[donor]) & (shown != shown[face]))
-            found[face] = others[0] if len(others) else donor
-    return found
-
-
-def expressions_of(context: ProbeContext, rows: Integers) -> Integers:
-    """Return the expression of each photo, as a place among the classes: its label, or else the model's answer."""
-    labels, answers = context.predictions.labels[rows], context.predictions.predicted[rows]
-    return np.where(labels >= 0, labels, answers).astype(np.int64)
+def _caveats(enough: bool, strangers: int, controls: int) -> tuple[str, ...]:
+    if not enough:
+        return (
+            "The control holds the saving alone: too few photos show the same expression as another face to forge a "
+            "control that brings in no other one. Seams, warps and matched colours may change answers, too.",
+        )
+    if strangers:
+        return (
+            f"In {strangers:,} of {controls:,} controls what is put in comes from somebody else than in the forgery, "
+            "nobody having another photo of that expression: such a control also brings in other features.",
+        )
+    return ()

@@ -18,8 +18,8 @@ from ...robustness.quality import Quality
 from ...robustness.sample import sample_rows
 from ...robustness.strip import permitted_rows, strip
 from .findings import findings_of
-from .forgeries import KIND, RESAVED, Forgery
-from .made import MadeForgeries, made_forgeries
+from .forgeries import KIND, RESAVED, Forgery, column_of
+from .made import WORDS, MadeForgeries, made_forgeries
 from .params import ForgedExpressionsParams
 from .ready import ReadyForgeries, ready_forgeries
 from .turning import BEYOND, turning_outputs
@@ -47,15 +47,15 @@ class _Forging:
 
 @probe(
     "forged_expressions",
-    version=1,
+    version=2,
     title="Forged faces and the stated expression",
     pillar="robustness",
     params=ForgedExpressionsParams,
     needs={"model", "images"},
     tasks={"expression"},
     shows="How often a forgery changes the expression that the model states (a mouth or eyes of another photo, another "
-    "person's face, a morph), how often it becomes the expression that was brought in, beside the same forging with "
-    "the photo itself, and for which group most often.",
+    "person's face, a morph), how often it becomes the expression that was brought in, beside the same forging that "
+    "brings in no other expression, and for which group most often.",
     hides="Forgeries of other kinds, and made by generators, unless the data hold them. Whether people would be "
     "misled, too. Whether the forgery is noticed: this model is not asked.",
     citation="Perez, Gangnet and Blake 2003, ACM TOG 22(3) (Poisson blending); Ferrara, Franco and Maltoni 2014, IJCB "
@@ -68,7 +68,7 @@ def forged_expressions(context: ProbeContext, params: ForgedExpressionsParams) -
     ready: ReadyForgeries | None = None
     forgeries: list[Forgery] = []
     if params.ready and len(forged):
-        ready, forgeries = ready_forgeries(context, forged, rows)
+        ready, forgeries = ready_forgeries(context, forged, rows, genuine)
     can_make = bool(params.made) and context.faces.landmarks_kind in _MADE_FROM
     names = params.made if can_make else ()
     if not forgeries and not names:
@@ -81,9 +81,8 @@ def forged_expressions(context: ProbeContext, params: ForgedExpressionsParams) -
     some = sample_rows(rows, context.faces.subject_codes[rows], params.made_faces, context.random("made"))
     made, making = made_forgeries(context, names, some, genuine)
     forgeries += making
-    conditions = [each.condition for each in forgeries] + [each.control for each in making]
-    if ready is not None:
-        conditions.append(RESAVED)
+    conditions = [each.condition for each in forgeries]
+    conditions += dict.fromkeys([each.control for each in forgeries] + [RESAVED])
     forging = _Forging(ready, made)
     outcomes = measure(context, rows, conditions, forging)
     # Whether an answer to a forgery is right is no question: a spliced smile is one. What is counted is changes.
@@ -111,10 +110,10 @@ def forged_expressions(context: ProbeContext, params: ForgedExpressionsParams) -
 
 def _genuine(context: ProbeContext, params: ForgedExpressionsParams) -> tuple[Integers, Integers]:
     """Return genuine and forged rows; without the column of the method all are genuine."""
-    frame = context.faces.frame
-    if "method" not in frame:
-        return np.arange(len(frame), dtype=np.int64), np.empty(0, dtype=np.int64)
-    genuine = frame["method"].str.lower().isin(params.genuine).to_numpy()
+    methods = column_of(context.faces, "method")
+    if methods is None:
+        return np.arange(len(context.faces), dtype=np.int64), np.empty(0, dtype=np.int64)
+    genuine = np.array([method.lower() in params.genuine for method in methods], dtype=np.bool_)
     return np.flatnonzero(genuine).astype(np.int64), np.flatnonzero(~genuine).astype(np.int64)
 
 
@@ -123,17 +122,20 @@ def _showing(
 ) -> ProbeContext:
     """Return the context in which a genuine face may be shown only if all that is shown of it may.
 
-    A forgery shows another picture, too: that of the data has to be published by its own row, and one made here by the
-    row of the photo that it brings in.
+    A forgery shows another picture, too: one made here needs the permission of the row of the photo that it brings in;
+    one of the data that of its own row, and of every photo of the person it names as donor, whose face it shows.
     """
     frame = context.faces.frame
     published = frame["may_publish"].to_numpy(dtype=np.bool_)
     may = np.zeros(len(frame), dtype=np.bool_)
     may[rows] = published[rows]
-    brought_in = [each.donors for each in making] + (list(ready.forged.values()) if ready is not None else [])
-    for others in brought_in:
-        for row, other in others.items():
+    for each in making:
+        for row, other in each.donors.items():
             may[row] &= published[other]
+    for of in ready.forged.values() if ready is not None else ():
+        for row, forgery in of.items():
+            shown = [forgery, *(ready.donors.get(forgery, ()) if ready is not None else ())]
+            may[row] &= bool(published[shown].all())
     return replace(context, faces=replace(context.faces, frame=frame.assign(may_publish=may)))
 
 
@@ -184,11 +186,21 @@ def _notes(
         yield Note(
             f"Forgeries were made here of {some:,} of {faces:,} genuine faces, in crops of {width} x {height} pixels, "
             "saved as JPEG of quality 90 and reduced to the model's input, as their controls were. Of another person "
-            "a photo with another expression was taken where there is one. Nothing that was made is kept but the strip "
-            "of the report."
+            "a photo with another expression was taken where there is one, and for the control one with the face's own "
+            "label and answer. Nothing that was made is kept but the strip of the report."
         )
-        for reason, count in made.failed.items():
-            yield Note(f"{count:,} forgeries could not be made: {reason}.")
+        for reason, count in made.unusable.items():
+            yield Note(f"No forgery could be made of {count:,} genuine faces, nor with them: {reason}.")
+        for name, partners in made.partners.items():
+            if len(partners) < some:
+                yield Note(
+                    f"{WORDS[name].capitalize()}: {some - len(partners):,} of {some:,} faces have no photo to be "
+                    "forged with, or cannot be forged."
+                )
+        for what, failed in (("forgeries", made.failed), ("controls", made.failed_controls)):
+            for reason, count in failed.items():
+                if count:
+                    yield Note(f"{count:,} {what} could not be made: {reason}.")
     elif params.made:
         kind = context.faces.landmarks_kind
         yield Note(f"No forgeries were made here: that takes 68 or 478 landmarks, and the faces have {kind}.")

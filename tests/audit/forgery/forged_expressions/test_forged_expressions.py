@@ -14,11 +14,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 import countenance
+from countenance.audit.forgery.forged_expressions import choosing, made
+from countenance.audit.forgery.forged_expressions.choosing import Candidates
 from countenance.audit.forgery.forged_expressions.forgeries import RESAVED, Forgery
 from countenance.audit.forgery.forged_expressions.made import making_size
 from countenance.audit.forgery.forged_expressions.params import ForgedExpressionsParams
 from countenance.audit.forgery.forged_expressions.probe import _showing
 from countenance.audit.forgery.forged_expressions.ready import ReadyForgeries
+from countenance.audit.forgery.forged_expressions.turning import by_exchange
+from countenance.audit.forgery.making import ForgeryError
 from countenance.audit.robustness.conditions import Condition
 from countenance.audit.robustness.strip import stand_ins
 from countenance.core.api import run_plan
@@ -135,7 +139,9 @@ def test_a_model_that_reads_the_mouth_is_rewritten_by_another_mouth(
     assert value(results, "changed@forgery=mouth_splice_of_the_data") == 1
     assert value(results, "changed.null@forgery=mouth_splice_of_the_data") == 0
     assert value(results, "turned@forgery=mouth_splice_of_the_data") == 1
-    assert value(results, "turned.null@forgery=mouth_splice_of_the_data") == 0
+    assert value(results, "turned.control@forgery=mouth_splice_of_the_data") == 0
+    # everyone was given a happy mouth: to exchange the donors would change nothing
+    assert "same expression" in (results[f"{PROBE}/turned.null@forgery=mouth_splice_of_the_data"].estimate.reason or "")
     assert value(results, "answered[answer=happy]@forgery=mouth_splice_of_the_data") == 1
     assert value(results, "answered.null[answer=happy]@forgery=mouth_splice_of_the_data") == 0
     assert value(results, "changed@forgery=made_mouth_splice") > 0.9
@@ -149,7 +155,11 @@ def test_a_model_that_reads_the_mouth_is_rewritten_by_another_mouth(
     assert told.severity == "high"
     assert "neutral becomes happy (52 faces)" in told.claim
     assert set(told.evidence) <= {item.key for item in results.measurements()}
-    assert f"{PROBE}.rewritten.made_mouth_splice" in found
+    assert "merely saved once more" in told.claim
+    assert any("not known" in caveat for caveat in told.caveats)
+    made_here = found[f"{PROBE}.rewritten.made_mouth_splice"]
+    assert "another mouth with the same expression, by the same steps" in made_here.claim
+    assert any("somebody else" in caveat for caveat in made_here.caveats)  # nobody has two happy photos
     assert f"{PROBE}.rewritten.made_eyes_splice" not in found
     assert "eyes of another photo" in found[f"{PROBE}.no_more"].claim
     table = pd.read_csv(tmp_path / "run" / "tables" / f"{PROBE}.turned.csv")
@@ -171,9 +181,165 @@ def test_a_model_that_reads_what_no_forgery_touches_stays_as_it_is(data: tuple[P
 def test_swaps_and_morphs_bring_in_another_expression_where_there_is_one(data: tuple[Path, pd.DataFrame]) -> None:
     results = run(data, mouth, made=["face_swap_feather", "morph"], ready=False, made_faces=20)
     assert value(results, "turned@forgery=made_face_swap_feather") > 0.9
-    assert value(results, "turned.null@forgery=made_face_swap_feather") < 0.1
+    assert value(results, "turned.control@forgery=made_face_swap_feather") < 0.1
+    assert value(results, "changed.null@forgery=made_face_swap_feather") < 0.1
     assert results[f"{PROBE}/turned@forgery=made_face_swap_feather"].estimate.n == 20
     assert not [item for item in results.measurements() if item.condition.get("forgery") == "mouth_splice_of_the_data"]
+
+
+def _colours(pixels: Tensor) -> Tensor:
+    """Above 0 where mouth and corner have different colours, whichever they are."""
+    return -10 * mouth(pixels) * corner(pixels)
+
+
+def test_a_model_that_sees_the_seams_is_not_said_to_read_the_expression(
+    data: tuple[Path, pd.DataFrame], tmp_path: Path
+) -> None:
+    """Any mouth of somebody else, with whatever expression, changes the answer: the control must show it.
+
+    Mouth and corner of a photo have one colour where it is labelled neutral, and two where it is labelled happy. People
+    of the same pair have the opposite colours, and share the one group that decides whose mouth the control takes.
+    """
+    folder, _ = data
+    kept = dict(np.load(folder / "landmarks.npz"))
+    lines, landmarks = [], {}
+    for person in range(40):
+        source = folder / f"{2 * (person // 2)}_neutral.png"  # both of a pair look alike
+        points = kept[source.stem]
+        first, second = (RED, BLUE) if person % 2 else (BLUE, RED)
+        for label, lips in (("neutral", first), ("happy", second)):
+            picture = paint(np.asarray(Image.open(source)), points, lips)
+            picture[:14, :14] = first
+            name = f"{person}_{label}"
+            Image.fromarray(picture).save(tmp_path / f"{name}.png")
+            landmarks[name] = points
+            lines.append([f"{name}.png", label, f"p{person}", f"pair{person // 2}"])
+    np.savez(tmp_path / "landmarks.npz", **landmarks)
+    seen = pd.DataFrame(lines, columns=["path", "label", "subject", "kind"])
+    results = run((tmp_path, seen), _colours, described={"forgeries": None}, made="mouth_splice")
+    assert value(results, "changed@forgery=made_mouth_splice") > 0.9
+    assert value(results, "changed@forgery=own_mouth_splice") > 0.9
+    assert value(results, "turned.control@forgery=made_mouth_splice") > 0.9
+    assert [finding.id for finding in results.findings()] == [f"{PROBE}.no_more"]
+
+
+def _candidates(labels: list[int], answers: list[int], people: list[int]) -> Candidates:
+    count = len(labels)
+    return Candidates(
+        rows=10 * np.arange(count),
+        people=np.array(people),
+        groups=np.zeros((count, 0), dtype=np.int64),
+        looks=np.arange(count, dtype=np.float64)[:, None],
+        landmarks=np.zeros((count, 68, 2), dtype=np.float32),
+        labels=np.array(labels),
+        answers=np.array(answers),
+        unusable={},
+    )
+
+
+def test_whose_photo_a_control_takes() -> None:
+    #                     face, donor, donor's other, stranger's, own second photo
+    pool = _candidates([0, 1, 0, 0, 0], [0, 1, 0, 0, 0], people=[0, 1, 1, 2, 0])
+    assert pool.controls("morph", {0: 10}) == {0: 20}  # of the same donor
+    assert pool.controls("mouth_splice", {0: 40}) == {0: 20}  # not what the forgery brings in, but who is alike
+    own = _candidates([0, 1, 0, 0, 0], [0, 1, 0, 0, 0], people=[0, 0, 1, 2, 0])
+    assert own.controls("mouth_splice", {0: 10}) == {0: 40}  # of the same person
+    answered = _candidates([0, 1, 0, 0], [0, 1, 1, 0], people=[0, 1, 1, 2])
+    assert answered.controls("morph", {0: 10}) == {0: 30}  # labelled alike is not enough: the answer decides, too
+    assert _candidates([0, 1, 0], [0, 1, 0], people=[0, 1, 0]).controls("morph", {0: 10}) == {}  # nobody else
+
+
+def test_without_photos_of_the_same_expression_the_control_is_said_to_hold_the_saving(
+    data: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Candidates, "controls", lambda *_: {})
+    results = run(data, mouth, made="mouth_splice", made_faces=24, ready=False)
+    told = {finding.id: finding for finding in results.findings()}[f"{PROBE}.rewritten.made_mouth_splice"]
+    assert "when the genuine photo is merely saved once more" in told.claim
+    assert any("holds the saving alone" in caveat for caveat in told.caveats)
+    conditions = {item.condition.get("forgery") for item in results.measurements()}
+    assert "resaved" in conditions
+    assert "own_mouth_splice" not in conditions
+
+
+def test_donors_are_exchanged_among_faces_of_the_same_answer() -> None:
+    random = np.random.default_rng(0)
+    before = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1])
+    stated, after = random.integers(2, 4, 9), random.integers(0, 4, 9)
+    chance, known = by_exchange(before, stated, after)
+    total, count = np.zeros(9), 20_000
+    for _ in range(count):
+        dealt = np.concatenate([random.permutation(stated[:5]), random.permutation(stated[5:])])
+        total += dealt == after
+    assert known.tolist() == 5 * [len(set(stated[:5])) > 1] + 4 * [len(set(stated[5:])) > 1]
+    assert chance == pytest.approx(total / count, abs=0.02)
+    _, told = by_exchange(np.array([0, 0, 1, 1]), np.array([1, 1, 0, 2]), np.zeros(4, dtype=np.int64))
+    assert told.tolist() == [False, False, True, True]
+
+
+def test_forgeries_that_cannot_be_made_are_counted(
+    data: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd_look(photo: Any, look: Any = choosing.look_of) -> Any:
+        looked_at.append(photo)
+        if len(looked_at) <= 2:
+            raise ForgeryError("an odd face")
+        return look(photo)
+
+    def odd_forge(name: str, photo: Any, partner: Any, random: Any, forge: Any = made.forge) -> Any:
+        forged.append(photo)
+        if len(forged) == 1:
+            raise ForgeryError("an odd outline")
+        return forge(name, photo, partner, random)
+
+    looked_at: list[Any] = []
+    forged: list[Any] = []
+    monkeypatch.setattr(choosing, "look_of", odd_look)
+    monkeypatch.setattr(made, "forge", odd_forge)
+    folder, frame = data
+    results = run((folder, frame.head(75)), mouth, made="face_swap_feather", ready=False)
+    notes = " ".join(results.probes[0].notes)
+    assert "No forgery could be made of 2 genuine faces, nor with them: an odd face" in notes
+    assert "1 forgeries could not be made: an odd outline" in notes
+    assert results[f"{PROBE}/changed@forgery=made_face_swap_feather"].estimate.n == 50 - 2 - 1
+
+
+def test_a_column_that_makes_groups_tells_nothing_of_forgeries(data: tuple[Path, pd.DataFrame]) -> None:
+    folder, frame = data
+    genuine = frame[frame["method"] == "none"].assign(method=["a", "b"] * PEOPLE).reset_index(drop=True)
+    described = {"forgeries": None, "attributes": {"method": {"assigned_by": "annotator", "of": "image"}}}
+    results = run((folder, genuine), mouth, made="mouth_splice", made_faces=24, described=described)
+    assert results[f"{PROBE}/changed@forgery=made_mouth_splice"].estimate.n == 24
+    assert not [item for item in results.measurements() if "of_the_data" in item.condition.get("forgery", "")]
+
+
+def test_what_a_donor_with_several_expressions_brought_in_is_not_guessed(data: tuple[Path, pd.DataFrame]) -> None:
+    folder, frame = data
+    spliced = frame["method"] == "mouth_splice"
+    other = "p" + ((frame["subject"].str[1:].astype(int) + 1) % PEOPLE).astype(str)
+    swapped = frame.assign(donor=np.where(spliced, other, ""), method=np.where(spliced, "faceswap", "none"))
+    results = run((folder, swapped), mouth, made=[])
+    assert "several expressions" in (results[f"{PROBE}/turned@forgery=faceswap_of_the_data"].estimate.reason or "")
+
+
+def test_donors_need_not_be_among_the_faces_asked_about(data: tuple[Path, pd.DataFrame]) -> None:
+    folder, frame = data
+    unlabelled = frame.assign(label=np.where(frame["label"] == "happy", "", frame["label"]))  # and so not asked about
+    results = run((folder, unlabelled), mouth, made=[])
+    assert results[f"{PROBE}/turned@forgery=mouth_splice_of_the_data"].estimate.n == PEOPLE
+
+
+def test_files_that_are_saved_otherwise_are_told_of(data: tuple[Path, pd.DataFrame], tmp_path: Path) -> None:
+    folder, frame = data
+    few = frame.head(3 * 30).copy()
+    for at, path in few["path"].items():
+        picture = Image.open(folder / path)
+        worse = few.loc[at, "method"] != "none" and few.loc[at, "kind"] == "odd"
+        few.loc[at, "path"] = path.replace(".png", ".jpg")
+        picture.save(tmp_path / few.loc[at, "path"], quality=60 if worse else 90)
+    results = run((tmp_path, few), mouth, made=[], described={"landmarks": None})
+    told = {finding.id: finding for finding in results.findings()}[f"{PROBE}.rewritten.mouth_splice_of_the_data"]
+    assert any("The files of 15 of these 30 forgeries have another" in caveat for caveat in told.caveats)
 
 
 def test_groups_are_compared(data: tuple[Path, pd.DataFrame]) -> None:
@@ -220,7 +386,9 @@ def test_forgeries_without_their_photo_or_donor(data: tuple[Path, pd.DataFrame])
     results = run((folder, odd), mouth, made=[])
     assert results[f"{PROBE}/changed@forgery=mouth_splice_of_the_data"].estimate.n == PEOPLE // 2
     assert any("26 were not used: their person has no genuine photo" in note for note in results.probes[0].notes)
-    assert not [item for item in results.measurements() if item.metric == "turned"]
+    turned = results[f"{PROBE}/turned@forgery=mouth_splice_of_the_data"].estimate
+    assert turned.value is None
+    assert "the donor is not named" in (turned.reason or "")
 
 
 def test_faces_without_landmarks_are_counted(data: tuple[Path, pd.DataFrame]) -> None:
@@ -231,6 +399,9 @@ def test_faces_without_landmarks_are_counted(data: tuple[Path, pd.DataFrame]) ->
         del kept[f"{person}_neutral"]
     np.savez(folder / "fewer.npz", **kept)
     results = run((folder, frame.head(3 * few)), mouth, made=["mouth_splice"], described={"landmarks": "fewer.npz"})
+    notes = " ".join(results.probes[0].notes)
+    assert "No forgery could be made of 4 genuine faces, nor with them: expected landmarks that are numbers" in notes
+    assert "The mouth of another photo of the same person: 8 of 40 faces have no photo to be forged with" in notes
     # neither of the two photos of such a person has one to take a mouth from
     assert results[f"{PROBE}/changed@forgery=made_mouth_splice"].estimate.n == 2 * (few - 4)
     assert results[f"{PROBE}/changed@forgery=mouth_splice_of_the_data"].estimate.n == few
@@ -243,10 +414,12 @@ def test_a_face_is_shown_only_if_what_is_brought_in_may_be_published() -> None:
         "forged_expressions", Faces(frame), nothing, nothing, nothing, 0, 1, nothing, faces_permitted=True
     )
     genuine, forged = np.arange(4), {"mouth_splice_of_the_data": {0: 4, 1: 5}}
-    made = Forgery(Condition("forgery", "made_morph"), RESAVED, "a morph", {0: 1, 2: 3}, made_here=True)
-    ready = ReadyForgeries(context.faces, forged, 0, 0)
+    made = Forgery(Condition("forgery", "made_morph"), RESAVED, "a morph", "saved", {0: 1, 2: 3}, made_here=True)
+    ready = ReadyForgeries(context.faces, forged, {}, 0, 0)
     assert _showing(context, genuine, None, []).may_show.tolist() == [True, True, True] + 4 * [False]
     assert _showing(context, genuine, ready, []).may_show.tolist() == [True, False, True] + 4 * [False]
+    of_donors = replace(ready, donors={4: [2, 3]})  # a photo of whom it shows may not be published
+    assert not _showing(context, genuine, of_donors, []).may_show[0]
     assert _showing(context, genuine, ready, [made]).may_show.tolist() == [True] + 6 * [False]
 
 
