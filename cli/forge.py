@@ -48,8 +48,11 @@ def forge(
         say(f"{count:,} faces were skipped: {reason}.")
     for name, count in kept.without.items():
         say(f"{name}: not made of {count:,} faces, which have no partner (another person, or another photo).")
+    for name, reasons in kept.refused.items():
+        for reason, count in sorted(reasons.items()):
+            say(f"{name}: could not be made of {count:,} faces: {reason}.")
     say(f"wrote {out}: every forgery says SYNTHETIC, every genuine picture COPY; README.md says what it is")
-    say("A plan audits a detector on them with these lines (paths relative to the plan):")
+    say(f"A plan that lies beside the folder, in {out.resolve().parent}, audits a detector on them with these lines:")
     say(plan_lines(out, chosen, list(known.attributes), subjects=known.has_subjects))
     return EXIT_OK
 

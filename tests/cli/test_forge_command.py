@@ -13,7 +13,8 @@ import yaml
 from PIL import Image
 from scipy.ndimage import minimum_filter
 
-from countenance.audit.forgery.making import METHODS, USUAL
+from countenance.audit.forgery.making import METHODS, USUAL, hull, splicing
+from countenance.audit.forgery.making.marking import SYNTHETIC_MARK, marked
 from countenance.core.manifest import read_manifest
 from countenance.core.plan import DataSpec
 from countenance.synth.dataset import DrawnDataset, draw_dataset
@@ -127,6 +128,68 @@ def test_what_is_written_can_be_read_as_the_printed_plan_says(forged: tuple[Path
     manifest = read_manifest(out / "manifest.csv", spec, ("genuine", "forged"))
     assert len(manifest.frame) == 6 * (1 + len(USUAL))
     assert {"method", "mask", "donor"} <= set(manifest.frame)
+
+
+def test_the_printed_plan_works_beside_the_folder(
+    command: Callable[..., Any], drawn: DrawnDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pasted into a plan in the folder's parent it is read, whatever folder the command was started in."""
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for name in ("kept", "2 kept: or not #1"):
+        out = Path("deep") / "er" / name
+        arguments = ("--landmarks", drawn.landmarks, "--size", 64, "--methods", "self_blend")
+        done = command("forge", drawn.manifest, *arguments, "--out", out)
+        assert done.code == 0, done.err
+        start = done.out.index("data:")
+        plan = {
+            "version": 1,
+            "name": "pasted",
+            "target": {"predictions": "p.csv", "task": "forgery"},
+            **yaml.safe_load(done.out[start:]),
+        }
+        assert plan["data"]["manifest"] == f"{name}/manifest.csv"
+        beside = tmp_path / "deep" / "er" / "plan.yaml"
+        for key in ("manifest", "landmarks"):
+            assert (beside.parent / plan["data"][key]).is_file()
+        assert str(beside.parent) in done.out.replace("\n", "")
+
+
+def test_what_could_not_be_forged_is_told_with_its_reason(
+    command: Callable[..., Any], drawn: DrawnDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One odd face must not end the command; how many and why stands at its end."""
+    tried: list[int] = []
+
+    def sometimes(polygon: np.ndarray, *given: Any) -> Any:
+        tried.append(1)
+        return real(polygon if len(tried) != 2 else polygon * 0 + 1.0, *given)
+
+    real = hull.convex_outline
+    monkeypatch.setattr(splicing, "convex_outline", sometimes)
+    arguments = ("--landmarks", drawn.landmarks, "--size", 64, "--methods", "eyes_splice,self_blend")
+    done = command("forge", drawn.manifest, *arguments, "--out", tmp_path / "kept")
+    assert done.code == 0, done.err
+    assert "eyes_splice: could not be made of 1 faces: expected landmarks" in " ".join(done.out.split())
+    found = table(tmp_path / "kept")
+    assert found["method"].value_counts().to_dict() == {"": 6, "self_blend": 6, "eyes_splice": 5}
+    assert len(list((tmp_path / "kept" / "images" / "eyes_splice").iterdir())) == 5
+
+
+def test_the_folder_says_what_gives_its_files_away(forged: tuple[Path, Any]) -> None:
+    out, _ = forged
+    told = " ".join((out / "README.md").read_text().split())
+    assert "told apart without a look at the face" in told
+    assert "the metadata, the length of the file" in told
+
+
+@pytest.mark.parametrize("side", [16, 32, 48, 64, 96, 256, 1024])
+def test_the_mark_fits_below_pictures_of_any_width(side: int) -> None:
+    """Dark at both ends, and light in between: no letter is cut off."""
+    strip = marked(np.full((side, side, 3), 120, dtype=np.uint8), SYNTHETIC_MARK)[side:].max(axis=2)
+    assert (strip[:, 0] < 60).all()
+    assert (strip[:, -1] < 60).all()
+    assert strip.max() > 120
 
 
 def test_of_a_plan_only_genuine_faces_are_forged(

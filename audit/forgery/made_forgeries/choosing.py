@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ....core.plan import GENUINE
 from ....core.probes import ProbeContext
 from ...robustness.sample import sample_rows
-from ..making.pool import Integers, with_other_photos
+from ..making.pool import Integers, splices, with_other_photos
 
 
 def genuine_rows(context: ProbeContext) -> tuple[Integers, bool]:
@@ -24,15 +25,18 @@ def genuine_rows(context: ProbeContext) -> tuple[Integers, bool]:
     return np.flatnonzero(labels == place).astype(np.int64), True
 
 
-def sampled(context: ProbeContext, rows: Integers, count: int) -> tuple[Integers, Integers]:
-    """Return the faces to forge, and those to read: some other photos of the same people, too.
+def sampled(context: ProbeContext, rows: Integers, count: int, methods: Sequence[str]) -> tuple[Integers, Integers]:
+    """Return the faces to forge, and those to read: for splices some other photos of the same people, too.
 
     Args:
         context: of the probe.
         rows: faces that may be forged.
         count: how many to forge at most, spread over people.
+        methods: kinds of forgery.
     """
     people = context.faces.subject_codes
     random = replace(context, probe_id="robustness").random("faces")
     forged = sample_rows(rows, people[rows], count, random)
+    if not splices(methods):
+        return forged, forged
     return forged, with_other_photos(forged, rows, people, context.random("other photos"))

@@ -10,8 +10,9 @@ from ....core.keys import format_key
 from ....core.probes import ProbeContext, Scores
 from ....core.results import Estimate, Finding
 from ....core.statistics.slicing import slice_scores
-from ..detection.findings import NEAR_CHANCE
+from ..chance import CHANCE, NEAR_CHANCE, jointly
 from ..making import UNTOUCHED
+from ..wording import passing, ranked
 from .measuring import APCER, AUROC, BPCER, FORGERY, Measured, Pairs
 from .params import MadeForgeriesParams
 
@@ -28,9 +29,10 @@ _SAME_PATH = (
 def findings(context: ProbeContext, params: MadeForgeriesParams, told: Sequence[Measured]) -> Iterator[Finding]:
     """Yield which kinds the model does not tell from the photos they were made of, and which it ranks below them."""
     known = [each for each in told if each.auroc.value is not None]
-    below = [each for each in known if _high(each.auroc) < 0.5]
-    near = [each for each in known if each not in below and _high(each.auroc) < NEAR_CHANCE]
-    unsure = [each for each in known if each not in (*below, *near) and _low(each.auroc) <= 0.5]
+    together = _held_together(context, told)
+    below = [each for each in known if _high(each.firm_auroc) < CHANCE]
+    near = [each for each in known if each not in below and _high(each.firm_auroc) < NEAR_CHANCE]
+    unsure = [each for each in known if each not in (*below, *near) and _low(each.firm_auroc) <= CHANCE]
     seen = [each for each in known if each not in (*below, *near, *unsure)]
     if near:
         every = len(near) == len(known)
@@ -41,19 +43,19 @@ def findings(context: ProbeContext, params: MadeForgeriesParams, told: Sequence[
             f"AUROC of 0.5.{_passing(params, near)} Each takes some milliseconds and no generator to make. Whoever is "
             "shown such a picture, and whose face is in it, is not protected from it by this model.",
             evidence=_keys(context, near),
-            caveats=[_NO_GENERATOR, _SAME_PATH],
+            caveats=[*together, _NO_GENERATOR, _SAME_PATH],
         )
     if below:
         yield context.finding(
             "ranked_below",
-            "high",
+            "high" if any(_high(each.firm_auroc) < 2 * CHANCE - NEAR_CHANCE for each in below) else "medium",
             f"The model takes {_listed(below)} for more genuine than the photos they were made of: the whole interval "
             "lies below 0.5, answers at random. Either its two sides are turned (which one means forged is declared in "
             "the plan's target), or such a forgery looks smoother to it than a photo; then the forger is helped by it.",
             evidence=_keys(context, below),
-            caveats=[_NO_GENERATOR, _SAME_PATH],
+            caveats=[*together, _NO_GENERATOR, _SAME_PATH],
         )
-    yield from _pass_although_ranked(context, params, seen)
+    yield from _pass_although_ranked(context, params, seen, together)
     if unsure:
         yield context.finding(
             "not_shown",
@@ -62,24 +64,28 @@ def findings(context: ProbeContext, params: MadeForgeriesParams, told: Sequence[
             f"{'interval reaches' if len(unsure) == 1 else 'intervals reach'} from 0.5, answers at random, to "
             f"{NEAR_CHANCE:g} or more.",
             evidence=_keys(context, unsure),
-            caveats=["More people would settle it.", _NO_GENERATOR],
+            caveats=["More people would settle it.", *together, _NO_GENERATOR],
         )
 
 
 def _pass_although_ranked(
-    context: ProbeContext, params: MadeForgeriesParams, seen: Sequence[Measured]
+    context: ProbeContext, params: MadeForgeriesParams, seen: Sequence[Measured], together: Sequence[str]
 ) -> Iterator[Finding]:
     """Yield the kinds that the model ranks above photos, and yet calls genuine, more often than not."""
-    passing = [each for each in seen if _low(each.apcer) > 0.5]
-    if not passing:
+    most = [each for each in seen if _low(each.firm_apcer) > 0.5]
+    if not most:
         return
     yield context.finding(
         "pass_at_threshold",
         "high",
-        f"The model ranks {_listed(passing)} above the photos they were made of, and yet most of them stay below its "
-        f"threshold.{_passing(params, passing)} Whoever relies on its answer is told that they are genuine.",
-        evidence=_keys(context, passing),
-        caveats=["A lower threshold would let fewer pass; it has to be set on other faces than these.", _NO_GENERATOR],
+        f"The model ranks {_listed(most)} above the photos they were made of, and yet most of them stay below its "
+        f"threshold.{_passing(params, most)} Whoever relies on its answer is told that they are genuine.",
+        evidence=_keys(context, most),
+        caveats=[
+            "A lower threshold would let fewer pass; it has to be set on other faces than these.",
+            *together,
+            _NO_GENERATOR,
+        ],
     )
 
 
@@ -104,36 +110,40 @@ def always_forged(context: ProbeContext, params: MadeForgeriesParams, control: P
 
 
 def control_apart(context: ProbeContext, control: Pairs) -> Iterator[Finding]:
-    """Yield that the model gives other answers to the same pixels, which the control shows."""
+    """Yield that the model gives other answers to the same pixels among other pictures, which the control shows."""
     apart = np.abs(control.forged - control.plain)
-    if not len(apart) or apart.max() <= 1e-3:
+    sure = np.minimum(control.plain, 1 - control.plain)
+    if not (apart > np.clip(0.01 * sure, 1e-6, 1e-3)).any():
         return
     yield context.finding(
         "control_apart",
         "high",
-        f"Asked twice about the same pixels, the model gives answers up to {apart.max():.3g} apart: it is not "
-        "repeatable, so small differences between a photo and its forgery may be its own.",
+        "Asked twice about the same pixels, among forgeries and among photos alone, the model gives probabilities up "
+        f"to {apart.max():.3g} apart: either it is not repeatable, or what it says of a face hangs on the other "
+        "pictures of the batch, as with batch normalisation left in training mode. Differences between a photo and "
+        "its forgery that are not far larger may be its own, and what it says of a person depends on who else is "
+        "asked about.",
         evidence=[format_key(context.probe_id, AUROC, {}, {FORGERY: UNTOUCHED})],
     )
 
 
 def _listed(kinds: Sequence[Measured]) -> str:
-    names = [f"{each.pairs.method} (AUROC {_short(each.auroc)})" for each in kinds]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _short(estimate: Estimate) -> str:
-    text = f"{estimate.value:.2f}"
-    return text if estimate.low is None else f"{text} [{estimate.low:.2f}, {estimate.high:.2f}]"
+    return ranked([each.pairs.method for each in kinds], [each.firm_auroc for each in kinds])
 
 
 def _passing(params: MadeForgeriesParams, kinds: Sequence[Measured]) -> str:
-    rates = [each.apcer.value for each in kinds if each.apcer.value is not None]
-    if not rates:
-        return ""
-    least, most = (f"{100 * rate:.0f} %" for rate in (min(rates), max(rates)))
-    share = least if least == most else f"{least} to {most}"
-    return f" At the threshold {params.threshold:g}, {share} of these forgeries pass as genuine."
+    return passing([each.apcer for each in kinds], params.threshold)
+
+
+def _held_together(context: ProbeContext, told: Sequence[Measured]) -> list[str]:
+    """Say at which level the intervals of a claim stand; nothing where there is one kind."""
+    if len(told) < 2:
+        return []
+    level = jointly(context.rules, len(told)).level
+    return [
+        f"The intervals of this claim are at {100 * level:.1f} %, so that those of all {len(told)} kinds that were "
+        f"asked about hold together at {100 * context.rules.level:g} % (Bonferroni)."
+    ]
 
 
 def _keys(context: ProbeContext, kinds: Sequence[Measured]) -> list[str]:

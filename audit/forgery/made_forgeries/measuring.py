@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from ....core.probes import Output, PairedScores, ProbeContext, Scores, TableOutput
-from ....core.results import Estimate
-from ....core.statistics.auroc import auroc
+from ....core.results import Direction, Estimate
+from ....core.statistics.rules import StatisticsRules
 from ....core.statistics.slicing import slice_scores
+from ..chance import jointly
 from ..making import METHODS, UNTOUCHED
 from ..making.pool import Integers
 from .asking import Asked, Floats
 from .params import MadeForgeriesParams
+from .two_people import auroc_of_pairs, mean_of_pairs
 
 FORGERY = "forgery"
+SAME = 1e-4
+"""Answers whose odds differ by a smaller share are one answer: the last digits hang on a picture's place in a batch."""
 AUROC, APCER, BPCER, ABOVE = "auroc", "apcer", "bpcer", "above_own_photo"
 
 
@@ -30,18 +34,35 @@ class Pairs:
         rows: the faces, shape (m,).
         forged: probability of a forgery of the forged picture, shape (m,).
         plain: of the photo through the same steps, shape (m,).
+        people: whose photo it is, shape (m,).
+        donors: whose face was put in, shape (m,); the same person where nobody's was.
     """
 
     method: str
     rows: Integers
     forged: Floats
     plain: Floats
+    people: Integers
+    donors: Integers
 
     @classmethod
-    def of(cls, method: str, forged: Asked, plain: Asked) -> Pairs:
-        """Return the faces that got an answer both ways."""
+    def of(
+        cls, method: str, forged: Asked, plain: Asked, people: Integers, partners: Mapping[int, int] | None = None
+    ) -> Pairs:
+        """Return the faces that got an answer both ways.
+
+        Args:
+            method: the kind of forgery.
+            forged: what was said of the forgeries.
+            plain: of the photos.
+            people: the person of every face of the data.
+            partners: row of each face's partner; nobody's unless given.
+        """
         rows, one, other = np.intersect1d(forged.rows, plain.rows, assume_unique=True, return_indices=True)
-        return cls(method, rows.astype(np.int64), forged.scores[one], plain.scores[other])
+        given = rows if partners is None else np.array([partners[row] for row in rows.tolist()], dtype=np.int64)
+        scores, base = forged.scores[one], plain.scores[other]
+        same = np.abs(scores - base) <= SAME * np.minimum(base, 1 - base)
+        return cls(method, rows.astype(np.int64), np.where(same, base, scores), base, people[rows], people[given])
 
     @property
     def title(self) -> str:
@@ -61,35 +82,64 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Measured:
-    """The overall numbers of one kind, for findings and the table."""
+    """The overall numbers of one kind, for findings and the table.
+
+    Attributes:
+        pairs: the faces.
+        auroc: forgeries against photos.
+        apcer: share of forgeries that pass.
+        above: share that score above their own photo.
+        firm_auroc: the AUROC with an interval wide enough for the kinds together.
+        firm_apcer: the share that pass, likewise.
+    """
 
     pairs: Pairs
     auroc: Estimate
     apcer: Estimate
     above: Estimate
+    firm_auroc: Estimate
+    firm_apcer: Estimate
 
 
-def overall(context: ProbeContext, params: MadeForgeriesParams, pairs: Pairs) -> Measured:
-    """Return what all faces together show."""
-    codes = context.faces.subject_codes
-    subjects = codes[pairs.rows]
-    forged = np.repeat([True, False], len(pairs.rows))
-    if len(pairs.rows):
-        area = auroc(np.concatenate([pairs.forged, pairs.plain]), forged, np.tile(subjects, 2), context.rules)
-    else:
-        area = Estimate.not_measured("no face could be forged so", n=0, subjects=0)
+def overall(context: ProbeContext, params: MadeForgeriesParams, pairs: Pairs, kinds: int = 1) -> Measured:
+    """Return what all faces together show.
 
-    def mean(score: Scores) -> Estimate:
-        return slice_scores(score, codes, (), context.rules, context.probe_id)[0].estimate
+    Args:
+        context: of the probe.
+        params: its parameters.
+        pairs: the faces.
+        kinds: how many kinds of forgery are asked about: what is claimed of one among several has to hold for all.
+    """
+    firm = jointly(context.rules, kinds)
+    passing, above = _passing(params, pairs), _above(pairs)
 
-    return Measured(pairs, area, mean(_passing(params, pairs)), mean(_above(pairs)))
+    def area(rules: StatisticsRules) -> Estimate:
+        if not len(pairs.rows):
+            return Estimate.not_measured("no face could be forged so", n=0, subjects=0)
+        return auroc_of_pairs(pairs.forged, pairs.plain, pairs.people, pairs.donors, rules)
+
+    def mean(score: Scores, rules: StatisticsRules) -> Estimate:
+        one = slice_scores(score, context.faces.subject_codes, (), rules, context.probe_id)[0].estimate
+        return mean_of_pairs(one, score.values, pairs.people, pairs.donors, rules, rate=score.kind == "rate")
+
+    return Measured(
+        pairs,
+        area(context.rules),
+        mean(passing, context.rules),
+        mean(above, context.rules),
+        area(firm),
+        mean(passing, firm),
+    )
 
 
-def outputs(params: MadeForgeriesParams, pairs: Pairs) -> Iterator[Output]:
-    """Yield the scores of one kind of forgery; the runner slices them by group.
+def outputs(context: ProbeContext, params: MadeForgeriesParams, measured: Measured) -> Iterator[Output]:
+    """Yield the numbers of one kind of forgery over all faces, and the scores, which the runner slices by group.
 
     A face counts twice in the AUROC, forged and as it is, both of the same person.
     """
+    pairs = measured.pairs
+    for metric, estimate, way in _of_all(measured):
+        yield context.measurement(metric, estimate, condition=pairs.condition, direction=way)
     told = f"under forgery ({pairs.title}, made here)"  # "under" tells the condition
     yield PairedScores(
         AUROC,
@@ -99,12 +149,21 @@ def outputs(params: MadeForgeriesParams, pairs: Pairs) -> Iterator[Output]:
         np.concatenate([pairs.forged, pairs.plain]),
         direction="higher",
         condition=pairs.condition,
+        overall=False,
         gaps=True,
         title=f"AUROC {told}",
         tolerance=params.tolerance,
     )
-    yield _passing(params, pairs)
-    yield _above(pairs)
+    yield replace(_passing(params, pairs), overall=False)
+    yield replace(_above(pairs), overall=False)
+
+
+def _of_all(measured: Measured) -> tuple[tuple[str, Estimate, Direction], ...]:
+    return (
+        (AUROC, measured.auroc, "higher"),
+        (APCER, measured.apcer, "lower"),
+        (ABOVE, measured.above, "higher"),
+    )
 
 
 def control_outputs(context: ProbeContext, params: MadeForgeriesParams, control: Pairs) -> Iterator[Output]:

@@ -9,8 +9,8 @@ import numpy as np
 from ....core.probes import Note, Output, ProbeContext, probe
 from ....core.results import Estimate
 from ..making import METHODS, UNTOUCHED
-from ..making.pool import Integers, Pool, read_pool, unusable_landmarks
-from .asking import Asked, Asking, as_tensor, finished, forged_probability, working_size
+from ..making.pool import Pool, read_pool, unusable_landmarks
+from .asking import Asked, Asking, working_size
 from .choosing import genuine_rows, sampled
 from .findings import always_forged, control_apart, findings
 from .measuring import AUROC, Pairs, control_outputs, outputs, overall, table
@@ -43,28 +43,26 @@ def made_forgeries(context: ProbeContext, params: MadeForgeriesParams) -> Iterat
             yield context.measurement(AUROC, Estimate.not_measured(reason, n=len(rows)), condition={"forgery": name})
         yield Note(f"No forgery was made: {reason}.")
         return
-    chosen, read = sampled(context, rows, params.faces)
+    chosen, read = sampled(context, rows, params.faces, params.methods)
     size = working_size(context.model.size)
     with context.progress("photos", len(read)) as advance:
         pool = read_pool(context.faces, read, size, advance)
     chosen = np.array([row for row in chosen.tolist() if row in pool.photos], dtype=np.int64)
     partners = pool.all_partners(params.methods, lambda kind: context.random("partners", kind))
     yield from _remarks(params, pool, len(chosen), labelled, size)
-    asking = Asking(context, pool, params.quality)
+    asking, people = Asking(context, pool, params.quality), context.faces.subject_codes
     with context.progress("pictures", len(chosen) * (2 + len(params.methods))) as advance:
-        plain = _plain(asking, chosen)
-        advance(len(chosen))
-        control = Pairs.of(UNTOUCHED, asking.ask(UNTOUCHED, chosen, {}, advance), plain)
-        asked = {name: asking.ask(name, chosen, partners[name], advance) for name in params.methods}
+        plain, asked = asking.together(chosen, partners, advance)
+        control = Pairs.of(UNTOUCHED, asking.control(chosen, advance), plain, people)
     yield from control_outputs(context, params, control)
     yield from _moved_by_path(context, plain)
     yield from control_apart(context, control)
     told = []
     for name, answers in asked.items():
-        pairs = Pairs.of(name, answers, plain)
-        told.append(overall(context, params, pairs))
+        pairs = Pairs.of(name, answers, plain, people, partners[name])
+        told.append(overall(context, params, pairs, len(params.methods)))
         if len(pairs.rows):
-            yield from outputs(params, pairs)
+            yield from outputs(context, params, told[-1])
         else:
             yield context.measurement(AUROC, told[-1].auroc, condition=pairs.condition, direction="higher")
         yield from _left_out(name, len(chosen), answers)
@@ -72,22 +70,6 @@ def made_forgeries(context: ProbeContext, params: MadeForgeriesParams) -> Iterat
     yield from always_forged(context, params, control)
     yield from findings(context, params, told)
     yield from shown(context, asking, partners, params.methods)
-
-
-def _plain(asking: Asking, rows: Integers) -> Asked:
-    """Ask about the photos, saved and resized as forgeries are; the control must give the very same bytes."""
-    context, photos = asking.context, asking.pool.photos
-    scores = []
-    for start in range(0, len(rows), context.batch_size):
-        part = rows[start : start + context.batch_size].tolist()
-        pictures = [finished(photos[row].pixels, asking.quality, context.model.size) for row in part]
-        for row, picture in zip(part, pictures, strict=True):
-            if asking.picture(UNTOUCHED, row, None).tobytes() != picture.tobytes():
-                raise RuntimeError("a forgery that changes nothing is not the photo: genuine and forged paths differ")
-        scores.append(forged_probability(context.model, as_tensor(pictures)))
-    answers = np.concatenate(scores) if scores else np.zeros(0)
-    known = np.isfinite(answers)
-    return Asked(rows[known], answers[known], int((~known).sum()))
 
 
 def _remarks(
@@ -108,7 +90,9 @@ def _remarks(
         same = " of the same groups, as far as there is one," if pool.groups.shape[1] else ""
         yield Note(
             f"A swapped or mixed-in face is that of another person{same} drawn by lot from the five nearest in the "
-            "mean colour of the face, in pose, and in how far the mouth is open."
+            "mean colour of the face, in pose, and in how far the mouth is open. No photo is given to more than two "
+            "faces, as long as others of the same groups are left. Intervals over all faces count both people of such "
+            "a picture; those of groups count the one whose photo it is."
         )
     if any(METHODS[name].partner in ("mouth", "eyes") for name in params.methods):
         yield Note(
@@ -119,10 +103,12 @@ def _remarks(
 
 def _left_out(name: str, count: int, answers: Asked) -> Iterator[Note]:
     """Say of how many faces no forgery of a kind was made, or got no answer."""
-    missing = count - len(answers.rows) - answers.unanswered
+    missing = count - len(answers.rows) - answers.unanswered - sum(answers.refused.values())
     if missing:
         lacking = "no other person" if METHODS[name].partner == "person" else "no other photo of the person"
         yield Note(f"{name}: {missing:,} of {count:,} faces were left out, since there is {lacking} among these faces.")
+    for reason, faces in sorted(answers.refused.items()):
+        yield Note(f"{name}: {faces:,} of {count:,} faces were left out: {reason}.")
     if answers.unanswered:
         yield Note(f"{name}: the model gave no number for {answers.unanswered:,} faces, which are left out.")
 

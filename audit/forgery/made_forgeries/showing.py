@@ -1,4 +1,7 @@
-"""A few faces with every forgery of them, and what the detector says of each, for the report."""
+"""A few faces with every forgery of them, and what the detector says of each, for the report.
+
+Pictures that are written carry the mark of kept forgeries: a strip below the face that says SYNTHETIC, or COPY.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,13 @@ from ....core.faces import FaceBatch
 from ....core.probes import ArrayOutput, JsonOutput, ProbeContext
 from ...robustness.conditions import Condition, Perturbed
 from ...robustness.strip import FIRST_STAND_IN, strip
-from ..making import METHODS, UNTOUCHED, Photo, forge, photo_of
+from ..making import METHODS, UNTOUCHED, ForgeryError, Photo, forge, photo_of
+from ..making.marking import COPY_MARK, SYNTHETIC_MARK, marked
 from .asking import Asking, as_tensor, finished
 from .measuring import FORGERY
 
+LEAST_SIDE = 64
+"""On fewer pixels the mark could not be read."""
 TITLE = "Forgeries made here, for this audit; none is a photo of what it shows"
 
 
@@ -49,7 +55,10 @@ class Showing:
         if row not in photos or (method != UNTOUCHED and row not in partners):
             return None
         partner = photos[partners[row]] if method != UNTOUCHED else None
-        return as_tensor([self.asking.picture(method, row, partner)])[0]
+        try:
+            return as_tensor([self.asking.picture(method, row, partner)])[0]
+        except ForgeryError:  # said in the remarks already, and shown as not possible
+            return None
 
     def _stand_in(self, method: str, drawn: Sequence[Photo], place: int) -> torch.Tensor | None:
         """Forge a drawn face with the next one; of nobody is there a second photo, so splices are left out."""
@@ -79,4 +88,26 @@ def shown(
             may[row] &= published[partner]  # a swapped-in face, or another photo, is in the picture, too
     frame = context.faces.frame.assign(may_publish=may)
     narrowed = replace(context, faces=replace(context.faces, frame=frame))
-    yield from strip(narrowed, conditions_of(methods), Showing(asking, partners), landmarks=True, title=TITLE)
+    shown_kinds = conditions_of(methods)
+    for output in strip(narrowed, shown_kinds, Showing(asking, partners), landmarks=True, title=TITLE):
+        yield with_marks(output, len(shown_kinds) - len(methods)) if isinstance(output, ArrayOutput) else output
+
+
+def with_marks(output: ArrayOutput, unforged: int) -> ArrayOutput:
+    """Return the pictures of a strip, each with its mark below it: COPY of a photo, SYNTHETIC of all else.
+
+    Args:
+        output: ``pictures``, uint8 (faces, conditions + 1, h, w, 3), the faces as they are first.
+        unforged: how many conditions after that change nothing.
+
+    Returns:
+        The same with ``pictures`` of (faces, conditions + 1, h + strip, w, 3), small ones enlarged by whole numbers
+        to 64 pixels or more, and ``about``, a text that says what the marks mean.
+    """
+    pictures = output.arrays["pictures"]
+    times = max(1, -(-LEAST_SIDE // min(pictures.shape[2:4])))
+    larger = pictures.repeat(times, axis=2).repeat(times, axis=3)
+    words = [COPY_MARK if place <= unforged else SYNTHETIC_MARK for place in range(pictures.shape[1])]
+    done = np.stack([np.stack([marked(each, word) for each, word in zip(face, words, strict=True)]) for face in larger])
+    about = f"{SYNTHETIC_MARK}: a forgery made here, no photo. {COPY_MARK}: not forged."
+    return replace(output, arrays={"pictures": done, "about": np.array(about)})

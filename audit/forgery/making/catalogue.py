@@ -52,11 +52,15 @@ _ALL = (
 )
 METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in _ALL})
 """The kinds of forgery by name."""
+UNCHANGED = "the forgery is the photo itself, to the last pixel (another photo like this one, or a very small face)"
+"""Why a forgery that changes nothing is refused."""
 USUAL = tuple(name for name in METHODS if name != "self_blend_easy")
 """Those made unless others are asked for."""
 
 
-def forge(name: str, photo: Photo, partner: Photo | None, random: np.random.Generator) -> Forged:
+def forge(
+    name: str, photo: Photo, partner: Photo | None, random: np.random.Generator, *, must_change: bool = False
+) -> Forged:
     """Make one forgery, or the control.
 
     Args:
@@ -64,9 +68,12 @@ def forge(name: str, photo: Photo, partner: Photo | None, random: np.random.Gene
         photo: the face.
         partner: whose face or which other photo is used; ``None`` where the method needs none.
         random: decides what is drawn; the same state gives the same bytes.
+        must_change: refuse a forgery that leaves every pixel of the photo as it was, which is none: the other photo
+            may be a copy of this one, or the face too small for its part to hold a pixel. The control is exempt.
 
     Raises:
-        ForgeryError: for an unknown method, or one that lacks its partner.
+        ForgeryError: for an unknown method, one that lacks its partner, a face that it cannot be done to, or a result
+            that is the photo.
     """
     if name == UNTOUCHED:
         return Forged(photo.pixels.copy(), np.zeros(photo.pixels.shape[:2], dtype=np.float32), photo.landmarks)
@@ -76,4 +83,7 @@ def forge(name: str, photo: Photo, partner: Photo | None, random: np.random.Gene
     if partner is None and method.partner != "none":
         needed = "another person" if method.partner == "person" else "another photo of the same person"
         raise ForgeryError(f"a forgery of the kind {name} needs {needed}")
-    return method.make(photo, photo if partner is None else partner, random)
+    made = method.make(photo, photo if partner is None else partner, random)
+    if must_change and np.array_equal(made.pixels, photo.pixels):
+        raise ForgeryError(UNCHANGED)
+    return made

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy.ndimage import map_coordinates, maximum_filter1d, minimum_filter1d
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, QhullError
 
 from ....explain.landmarks import REGIONS
-from .photo import Mask
+from .photo import ForgeryError, Mask
 from .raster import FloatArray, fill
 
 LIFT = 0.18
@@ -35,9 +35,26 @@ def with_lifted_brows(landmarks: NDArray[np.floating], lift: float = LIFT) -> Fl
 
 
 def face_hull(landmarks: NDArray[np.floating], lift: float = LIFT) -> FloatArray:
-    """Return the convex hull of the landmarks with lifted brows, (k, 2), in order around it."""
-    points = with_lifted_brows(landmarks, lift)
-    return points[ConvexHull(points).vertices]
+    """Return the convex hull of the landmarks with lifted brows, (k, 2), in order around it.
+
+    Raises:
+        ForgeryError: where they lie on a line.
+    """
+    return convex_outline(with_lifted_brows(landmarks, lift))
+
+
+def convex_outline(points: FloatArray) -> FloatArray:
+    """Return the convex hull of points (n, 2) in order around it, (k, 2).
+
+    Raises:
+        ForgeryError: where they lie on a line, or are no numbers.
+    """
+    if not np.isfinite(points).all():
+        raise ForgeryError("expected landmarks that are numbers to draw an outline around, but some are not")
+    try:
+        return points[ConvexHull(points).vertices]
+    except QhullError as error:
+        raise ForgeryError("expected landmarks with an outline around them, but they lie on a line") from error
 
 
 def hull_mask(landmarks: NDArray[np.floating], height_width: tuple[int, int], lift: float = LIFT) -> Mask:

@@ -1,13 +1,16 @@
 """Forgeries kept on purpose: a folder of pictures, each marked, with masks, landmarks and a manifest to audit it with.
 
-Forged and genuine pictures differ in nothing but the forging: both are cut, resized and saved by the same steps, once,
-and both carry a strip of the same form below the face, outside the box that the manifest gives.
+Inside the box that the manifest gives, forged and genuine pictures differ in nothing but the forging: both are cut,
+resized and saved by the same steps, once, and both carry a strip of the same form below the face, outside the box. What
+the strip and the metadata say does differ, and so do path and length of the file.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,8 @@ from .catalogue import METHODS, UNTOUCHED, forge
 from .codec import QUALITY, encoded
 from .marking import COPY_MARK, SYNTHETIC_MARK, marked, strip_height
 from .photo import Forged, ForgeryError, Photo, face_crop, photo_of
-from .pool import Integers, Pool, groups_of, lot, unusable_landmarks, with_other_photos
+from .photos import Photos
+from .pool import Integers, Pool, groups_of, lot, splices, unusable_landmarks, with_other_photos
 
 SIZE = 256
 EXTENT = 1.6
@@ -69,11 +73,13 @@ class Kept:
         pictures: number of pictures by method; ``genuine`` for the copies.
         skipped: faces of which nothing was made, by reason.
         without: faces of which a kind was not made, for they have no partner, by kind.
+        refused: faces that a kind could not be done to, by kind and reason.
     """
 
     pictures: dict[str, int]
     skipped: dict[str, int] = field(default_factory=dict)
     without: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def keep_forgeries(
@@ -105,7 +111,9 @@ def keep_forgeries(
         raise UsageError(f"expected {out} to hold no {MANIFEST} yet, but it does: name another folder")
     people = faces.subject_codes
     everyone = rows if candidates is None else candidates
-    read = with_other_photos(rows, everyone, people, lot(keeping.seed, "other photos"))
+    read = rows
+    if splices(keeping.methods):
+        read = with_other_photos(rows, everyone, people, lot(keeping.seed, "other photos"))
     pool = _read(faces, read, keeping.size)
     chosen = [row for row in rows.tolist() if row in pool.photos]
     if not chosen:
@@ -113,16 +121,22 @@ def keep_forgeries(
     partners = pool.all_partners(keeping.methods, lambda kind: lot(keeping.seed, "partners", kind))
     writing = _Writing(faces, pool, carried, out, keeping)
     without: Counter[str] = Counter()
+    refused: dict[str, Counter[str]] = {}
     for row in chosen:
+        pool.photos.hold([row, *(partners[name].get(row, row) for name in keeping.methods)])
         for name in (UNTOUCHED, *keeping.methods):
             if name != UNTOUCHED and row not in partners[name]:
                 without[name] += 1
             else:
-                writing.write(name, row, row if name == UNTOUCHED else partners[name][row])
+                try:
+                    writing.write(name, row, row if name == UNTOUCHED else partners[name][row])
+                except ForgeryError as error:
+                    refused.setdefault(name, Counter())[str(error)] += 1
             if advance is not None:
                 advance(1)
     writing.finish()
-    return Kept(dict(writing.counts), dict(pool.skipped), dict(without))
+    told = {name: dict(reasons) for name, reasons in refused.items()}
+    return Kept(dict(writing.counts), dict(pool.skipped), dict(without), told)
 
 
 def _read(faces: Faces, rows: Integers, size: int) -> Pool:
@@ -130,18 +144,22 @@ def _read(faces: Faces, rows: Integers, size: int) -> Pool:
     reason = unusable_landmarks(faces)
     if reason or faces.source is None:
         raise ForgeryError(f"expected 68 or 478 landmarks of each face, but {reason}")
-    photos: dict[int, Photo] = {}
-    skipped: Counter[str] = Counter()
-    for row in rows.tolist():
-        at = np.array([row])
-        points = faces.source.read(faces.rows_of_source[at])[0]
-        try:
-            pixels = faces.cut(at, lambda image, box: np.asarray(image))[0]
-            photos[row] = face_crop(photo_of(pixels, points), size, EXTENT)
-        except (ForgeryError, AuditError) as error:
-            told = str(error)
-            skipped[told.partition(": ")[2] if isinstance(error, AuditError) else told] += 1
-    return Pool(photos, faces.subject_codes, groups_of(faces), dict(skipped))
+    source = faces.source
+
+    def read(wanted: Integers) -> Iterator[tuple[int, Photo | str]]:
+        for row in wanted.tolist():
+            at = np.array([row])
+            points = source.read(faces.rows_of_source[at])[0]
+            try:
+                pixels = faces.cut(at, lambda image, box: np.asarray(image))[0]
+                yield row, face_crop(photo_of(pixels, points), size, EXTENT)
+            except (ForgeryError, AuditError) as error:
+                told = str(error)
+                yield row, told.partition(": ")[2] if isinstance(error, AuditError) else told
+
+    photos = Photos(read)
+    photos.meet(rows)
+    return Pool(photos, faces.subject_codes, groups_of(faces))
 
 
 class _Writing:
@@ -160,11 +178,16 @@ class _Writing:
             (out / "masks" / method).mkdir(parents=True, exist_ok=True)
 
     def write(self, method: str, row: int, partner: int) -> None:
-        """Make and write one picture."""
+        """Make and write one picture.
+
+        Raises:
+            ForgeryError: where it cannot be made of this face; then nothing was written.
+        """
         frame, size = self.faces.frame, self.keeping.size
         face_id = str(frame["face_id"].iat[row])
-        made = forge(method, self.pool.photos[row], self.pool.photos[partner], lot(self.keeping.seed, method, face_id))
-        genuine = method == UNTOUCHED
+        photos, genuine = self.pool.photos, method == UNTOUCHED
+        random = lot(self.keeping.seed, method, face_id)
+        made = forge(method, photos[row], photos[partner], random, must_change=True)
         folder, name = GENUINE if genuine else method, f"{row:0{self._digits}d}"
         path, mask = f"images/{folder}/{name}.jpg", "" if genuine else f"masks/{folder}/{name}.png"
         text = (
@@ -234,7 +257,11 @@ def readme(counts: Counter[str], keeping: Keeping) -> str:
         "sitters agreed to, hold for these pictures too.\n\n"
         f"Pictures:\n\n- `genuine`: {counts[GENUINE]:,} (copies of the photos, cut and saved by the same steps; strip "
         f"COPY)\n{listed}\n\n"
-        f"`{MANIFEST}` has a row for each picture; its box leaves the strip out. `masks/` holds what was changed, "
+        f"Inside the box of `{MANIFEST}`, which leaves the strip out, genuine and forged pictures went through the "
+        "same steps. As whole files they are told apart without a look at the face: the word in the strip, the "
+        "metadata, the length of the file and its folder give the kind away. So give a detector the pixels inside "
+        "the box, as `countenance` does, and nothing else, in training as in tests.\n\n"
+        f"`{MANIFEST}` has a row for each picture. `masks/` holds what was changed, "
         f"white where it was, grey where it was faded. `{LANDMARKS}` has 68 points of each picture. `donor` is the "
         "person whose face was put or mixed in: where data are split by person, a picture belongs to the side of both, "
         f"or to none. Seed {keeping.seed}, {keeping.size} pixels a side, JPEG quality {keeping.quality}.\n"
@@ -242,24 +269,29 @@ def readme(counts: Counter[str], keeping: Keeping) -> str:
 
 
 def plan_lines(out: Path, methods: Sequence[str], attributes: Sequence[str], *, subjects: bool) -> str:
-    """Return the lines of a plan that audit a detector on the folder.
+    """Return the lines of a plan that audit a detector on the folder; the plan lies beside it.
 
     Args:
-        out: the folder.
+        out: the folder, of which the plan needs the name alone.
         methods: kinds of forgery in it.
         attributes: columns carried over that a plan called attributes.
         subjects: whether people are named.
     """
-    folder = out.as_posix()
+    folder = out.resolve().name
     lines = [
         "data:",
-        f"  manifest: {folder}/{MANIFEST}",
+        f"  manifest: {_quoted(f'{folder}/{MANIFEST}')}",
         "  label: label",
         *(["  subject: subject"] if subjects else []),
         f"  box: [{', '.join(BOX)}]",
-        f"  landmarks: {folder}/{LANDMARKS}",
+        f"  landmarks: {_quoted(f'{folder}/{LANDMARKS}')}",
         "  forgeries: {method: method, mask: mask, donor: donor}",
     ]
     if attributes:
         lines.append(f"  # attributes: as in the plan ({', '.join(attributes)}); their columns are carried over")
     return "\n".join([*lines, "probes: [forgery_detection, forgery_localisation]"])
+
+
+def _quoted(path: str) -> str:
+    """Return a path as YAML reads it back, in quotes where it needs them (JSON's are YAML's)."""
+    return path if re.fullmatch(r"[A-Za-z][\w./-]*", path) else json.dumps(path, ensure_ascii=False)

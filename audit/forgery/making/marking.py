@@ -26,5 +26,7 @@ def marked(pixels: Pixels, text: str) -> Pixels:
     height, width = pixels.shape[:2]
     strip = Image.new("RGB", (width, strip_height(height)), _BACKGROUND)
     font = ImageFont.load_default(size=0.62 * strip.height)
+    if font.getlength(text) > 0.96 * width:  # a narrow picture
+        font = ImageFont.load_default(size=0.62 * strip.height * 0.96 * width / font.getlength(text))
     ImageDraw.Draw(strip).text((width / 2, strip.height / 2), text, fill=_INK, font=font, anchor="mm")
     return np.concatenate([pixels, np.asarray(strip)])

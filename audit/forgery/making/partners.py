@@ -13,6 +13,10 @@ from .splicing import PARTS, STABLE, Part
 from .warp import similarity
 
 NEAREST = 5
+MOST_USES = 2
+"""So many faces at most are given the same photo of another person, where use is limited and there are others."""
+MOST_LOOKED_AT = 48
+"""So many photos of a person are looked through for another mouth or other eyes."""
 LARGEST_POOL = 4000
 NOBODY = -1
 _COLOUR_STEP, _POSE_STEP, _MOUTH_STEP = 25.0, 0.1, 0.05
@@ -43,6 +47,7 @@ def donors(
     looks: NDArray[np.float64],
     random: np.random.Generator,
     nearest: int = NEAREST,
+    most_uses: int | None = None,
 ) -> NDArray[np.int64]:
     """Return for each face the face of another person to swap it with, (n,); -1 where there is no other person.
 
@@ -55,8 +60,11 @@ def donors(
         looks: (n, d) of :func:`look_of`.
         random: decides.
         nearest: how many the lot is between.
+        most_uses: how many faces the same donor's photo is given to; beyond that only where no other photo shares as
+            many groups, and then those that were given least. ``None`` for no limit.
     """
     count = len(people)
+    uses = np.zeros(count, dtype=np.int64)
     pool = np.arange(count)
     if count > LARGEST_POOL:
         pool = np.sort(random.permutation(count)[:LARGEST_POOL])
@@ -68,16 +76,20 @@ def donors(
             continue
         unlike = (groups[others] != groups[face]).sum(axis=1)
         others = others[unlike == unlike.min()]
+        if most_uses is not None:
+            others = others[uses[others] < max(most_uses, uses[others].min() + 1)]
         away = np.linalg.norm(looks[others] - looks[face], axis=1)
         close = others[np.argsort(away, kind="stable")[:nearest]]
         chosen[face] = close[int(lot * len(close))]
+        uses[chosen[face]] += 1
     return chosen
 
 
 def other_photos(people: NDArray[np.int64], landmarks: NDArray[np.floating], part: Part) -> NDArray[np.int64]:
     """Return for each face the photo of the same person in which a part has the most different shape; -1 without one.
 
-    Shapes are compared after the similarity of eye corners and nose, as a splice lays them over each other.
+    Shapes are compared after the similarity of eye corners and nose, as a splice lays them over each other. Of somebody
+    with more than 48 photos, 48 at even distances are compared with.
 
     Args:
         people: (n,) the person of each face.
@@ -88,10 +100,12 @@ def other_photos(people: NDArray[np.int64], landmarks: NDArray[np.floating], par
     chosen = np.full(len(people), NOBODY, dtype=np.int64)
     order = np.argsort(people, kind="stable")
     for own in np.split(order, np.flatnonzero(np.diff(people[order])) + 1):
+        if len(own) < 2:
+            continue
+        among = own[np.unique(np.linspace(0, len(own) - 1, min(len(own), MOST_LOOKED_AT)).round().astype(np.int64))]
         for face in own.tolist():
-            apart = [_apart(landmarks[face], landmarks[other], points) if other != face else -1.0 for other in own]
-            if len(own) > 1:
-                chosen[face] = own[int(np.argmax(apart))]
+            apart = [_apart(landmarks[face], landmarks[other], points) if other != face else -1.0 for other in among]
+            chosen[face] = among[int(np.argmax(apart))]
     return chosen
 
 

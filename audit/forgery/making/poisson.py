@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .photo import ForgeryError
+
 Array = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
@@ -38,6 +40,9 @@ def poisson_blend(target: Array, source: Array, mask: Bool) -> Array:
         target: float32 (h, w, c), levels of 255.
         source: the same shape; read inside the mask and one pixel around it.
         mask: (h, w); see :func:`unknown_pixels`.
+
+    Raises:
+        ForgeryError: where the solution does not settle.
     """
     inside = unknown_pixels(mask)
     result = target.copy()
@@ -98,7 +103,8 @@ def _improve(field: Array, masks: list[Array]) -> None:
         field += step
         if max(float(step.max()), -float(step.min())) <= TOLERANCE:
             return
-    raise RuntimeError(f"a Poisson blend of {int(masks[0].sum())} pixels did not settle in {MOST_CYCLES} cycles")
+    # no number of pixels in it: refused faces are counted by what is said
+    raise ForgeryError(f"a Poisson blend did not settle in {MOST_CYCLES} cycles")
 
 
 def _dot(one: Array, two: Array) -> Array:

@@ -1,10 +1,10 @@
-"""Faces that forgeries are made of, read once, and who is whose partner among them."""
+"""Faces that forgeries are made of, and who is whose partner among them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ....core.faces import Faces
 from .catalogue import METHODS, Partner
-from .partners import NOBODY, donors, look_of, other_photos
+from .partners import MOST_USES, NOBODY, donors, other_photos
 from .photo import ForgeryError, Photo, photo_of
+from .photos import Photos
 
 Integers = NDArray[np.int64]
 OTHER_PHOTOS = 4
@@ -25,32 +26,39 @@ class Pool:
     """Photos by row of the faces.
 
     Attributes:
-        photos: the photo of each row that could be used.
+        photos: the photo of each row that could be used; of many, only some are in memory at a time.
         people: the person of every face of the frame, (faces,).
         groups: the group of every face by attribute, (faces, k).
-        skipped: how many faces could not be used, by reason.
     """
 
-    photos: Mapping[int, Photo]
+    photos: Photos
     people: Integers
     groups: Integers
-    skipped: Mapping[str, int]
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """How many faces could not be used, by reason."""
+        return self.photos.skipped
 
     def partners(self, kind: Partner, random: np.random.Generator) -> dict[int, int]:
         """Return the row of each face's partner; a face without one is absent.
+
+        No photo is given to more than two faces as another person's, as long as there are others to give: a donor's
+        face in many forgeries would make them all alike.
 
         Args:
             kind: of partner, as a method of forging names it.
             random: the lot between donors that are about equally alike.
         """
         rows = np.array(sorted(self.photos), dtype=np.int64)
+        known = [self.photos.known[row] for row in rows.tolist()]
         if kind == "none" or not len(rows):
             return {row: row for row in rows.tolist()}
         if kind == "person":
-            looks = np.stack([look_of(self.photos[row]) for row in rows.tolist()])
-            places = donors(self.people[rows], self.groups[rows], looks, random)
+            looks = np.stack([each.look for each in known])
+            places = donors(self.people[rows], self.groups[rows], looks, random, most_uses=MOST_USES)
         else:
-            points = np.stack([self.photos[row].landmarks for row in rows.tolist()])
+            points = np.stack([each.landmarks for each in known])
             places = other_photos(self.people[rows], points, kind)
         pairs = zip(rows.tolist(), places.tolist(), strict=True)
         return {row: int(rows[place]) for row, place in pairs if place != NOBODY}
@@ -90,6 +98,11 @@ def groups_of(faces: Faces) -> Integers:
     return np.stack(single, axis=1).astype(np.int64) if single else np.zeros((len(faces), 0), dtype=np.int64)
 
 
+def splices(methods: Iterable[str]) -> bool:
+    """Return whether one of the methods takes a part of another photo of the same person."""
+    return any(METHODS[name].partner in ("mouth", "eyes") for name in methods)
+
+
 def with_other_photos(
     chosen: Integers, candidates: Integers, people: Integers, random: np.random.Generator
 ) -> Integers:
@@ -117,7 +130,7 @@ def with_other_photos(
 def read_pool(
     faces: Faces, rows: Integers, height_width: tuple[int, int], advance: Callable[[int], None] | None = None
 ) -> Pool:
-    """Read faces as an audit crops them, at any size, with their landmarks.
+    """Read faces as an audit crops them, at any size, with their landmarks; what does not fit is read again later.
 
     Args:
         faces: of the audit.
@@ -132,16 +145,23 @@ def read_pool(
     reason = unusable_landmarks(faces)
     if reason:
         raise ForgeryError(f"expected 68 or 478 landmarks of each face, but {reason}")
-    photos: dict[int, Photo] = {}
-    skipped: Counter[str] = Counter()
-    for batch in replace(faces, height_width=height_width).batches(_AT_ONCE, np.unique(rows), landmarks=True):
-        assert batch.landmarks is not None
-        pixels = batch.pixels.mul(255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
-        for row, picture, points in zip(batch.rows.tolist(), pixels, batch.landmarks, strict=True):
-            try:
-                photos[row] = photo_of(picture, points)
-            except ForgeryError as error:
-                skipped[str(error)] += 1
-        if advance is not None:
-            advance(len(batch))
-    return Pool(photos, faces.subject_codes, groups_of(faces), dict(skipped))
+    photos = Photos(reader_of(faces, height_width))
+    photos.meet(np.unique(rows), advance)
+    return Pool(photos, faces.subject_codes, groups_of(faces))
+
+
+def reader_of(faces: Faces, height_width: tuple[int, int]) -> Callable[[Integers], Iterator[tuple[int, Photo | str]]]:
+    """Return what reads photos of rows as an audit crops them, or says why a face cannot be used."""
+    sized = replace(faces, height_width=height_width)
+
+    def read(rows: Integers) -> Iterator[tuple[int, Photo | str]]:
+        for batch in sized.batches(_AT_ONCE, rows, landmarks=True):
+            assert batch.landmarks is not None
+            pixels = batch.pixels.mul(255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+            for row, picture, points in zip(batch.rows.tolist(), pixels, batch.landmarks, strict=True):
+                try:
+                    yield row, photo_of(picture.copy(), points)  # a view would hold the whole batch in memory
+                except ForgeryError as error:
+                    yield row, str(error)
+
+    return read

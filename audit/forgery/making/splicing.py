@@ -6,10 +6,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
 
 from ....explain.landmarks import REGIONS
-from .hull import face_hull, grown
+from .hull import convex_outline, face_hull, grown
 from .photo import Forged, Photo
 from .raster import FloatArray, fill
 from .swapping import Blend, blended_in
@@ -47,6 +46,9 @@ def splice(
         part: what is carried over.
         random: draws how far the splice reaches beyond the part; the middle without it.
         blend: see :func:`face_swap`.
+
+    Raises:
+        ForgeryError: where the landmarks do not say where the part lies.
     """
     reach = GROWTH[part] * (1.0 if random is None else float(random.uniform(0.85, 1.15))) * target.side
     near = reduced_to(other, target.extent)
@@ -95,4 +97,4 @@ def _offset(points: FloatArray, reach: float) -> FloatArray:
     angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     ring = reach * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     cloud = (points[:, None] + ring).reshape(-1, 2)
-    return cloud[ConvexHull(cloud).vertices]
+    return convex_outline(cloud)

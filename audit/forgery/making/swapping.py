@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ....explain.landmarks import REGIONS
 from .hull import LIFT, face_hull, grown, softened, with_lifted_brows
-from .photo import Forged, Photo
+from .photo import Forged, ForgeryError, Photo
 from .poisson import poisson_blend, unknown_pixels
 from .raster import FloatArray, fill
 from .warp import read_at, reduced_to, similarity, sources_of
@@ -111,7 +111,14 @@ def matched(source: NDArray[np.float32], target: NDArray[np.float32], inside: ND
 
     The idea is Reinhard et al.'s (2001, "Color transfer between images"), per RGB channel and with the change of
     spread kept between 0.7 and 1.4.
+
+    Raises:
+        ForgeryError: where no pixel is inside.
     """
+    if not inside.any():
+        raise ForgeryError(
+            "expected a face below the brows to compare colours on, but no pixel of it is in the picture"
+        )
     weight = inside.astype(np.float32).ravel() / np.float32(inside.sum())
     mean, spread = _mean_and_spread(source, weight)
     goal, wanted = _mean_and_spread(target, weight)

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.spatial import Delaunay
+from scipy.spatial import Delaunay, QhullError
 
-from .photo import Photo, Pixels
+from .photo import ForgeryError, Photo, Pixels
 from .raster import FloatArray, triangle_numbers
 from .window import Window
 
@@ -33,8 +33,14 @@ def sources_of(source: FloatArray, destination: FloatArray, window: Window) -> t
     Returns:
         (2, height, width) x and y in the source, and (height, width) whether the pixel's centre lies in the mesh;
         one outside is carried by the similarity that fits all corners best.
+
+    Raises:
+        ForgeryError: where the corners span no mesh.
     """
-    mesh = Delaunay(destination)
+    try:
+        mesh = Delaunay(destination)
+    except QhullError as error:
+        raise ForgeryError("expected landmarks that span a mesh, but they lie on a line") from error
     number = triangle_numbers(destination - window.corner, mesh.simplices, window.height_width)
     corners, images = destination[mesh.simplices], source[mesh.simplices]
     edges = corners[:, 1:] - corners[:, :1]
@@ -103,7 +109,13 @@ def read_at(picture: Pixels, positions: Planes) -> NDArray[np.float32]:
 
 
 def reduced_to(photo: Photo, extent: float) -> Photo:
-    """Return a photo whose face is not much larger than ``extent`` pixels, so that a warp reads every pixel of it."""
+    """Return a photo whose face is not much larger than ``extent`` pixels, so that a warp reads every pixel of it.
+
+    Raises:
+        ForgeryError: where all its landmarks are one.
+    """
+    if not photo.extent > 0:
+        raise ForgeryError("expected landmarks in different places, but they are one")
     factor = extent / photo.extent
     if factor * MOST_REDUCTION >= 1:
         return photo
@@ -122,9 +134,15 @@ def similarity(source: FloatArray, destination: FloatArray) -> tuple[FloatArray,
     Args:
         source: (k, 2) points.
         destination: (k, 2) where they should be; ``source @ matrix + shift`` comes nearest to it.
+
+    Raises:
+        ForgeryError: where all points of the source are one.
     """
     one, two = source @ np.array([1, 1j]), destination @ np.array([1, 1j])
     centred = one - one.mean()
-    turn = ((two - two.mean()) * np.conj(centred)).sum() / (np.abs(centred) ** 2).sum()
+    spread = float((np.abs(centred) ** 2).sum())
+    if not spread > 1e-9:
+        raise ForgeryError("expected landmarks in different places to lay one face over another, but they are one")
+    turn = ((two - two.mean()) * np.conj(centred)).sum() / spread
     matrix = np.array([[turn.real, turn.imag], [-turn.imag, turn.real]])
     return matrix, destination.mean(axis=0) - source.mean(axis=0) @ matrix

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 import countenance
 from countenance.audit.forgery.made_forgeries.asking import finished, working_size
-from countenance.audit.forgery.making import METHODS, USUAL
+from countenance.audit.forgery.making import METHODS, USUAL, hull, splicing
+from countenance.audit.forgery.making.marking import COPY_MARK, SYNTHETIC_MARK, marked
 from countenance.core.errors import PlanError
 from countenance.core.results import AuditResults, Estimate, Finding
 from countenance.synth.dataset import DrawnDataset, draw_dataset
@@ -90,6 +91,10 @@ def run(drawn: DrawnDataset, table: pd.DataFrame, model: nn.Module, **params: An
     )
 
 
+def strip_below(word: str) -> np.ndarray:
+    return marked(np.zeros((2 * SIDE, 2 * SIDE, 3), dtype=np.uint8), word)[2 * SIDE :]
+
+
 def estimate(results: AuditResults, key: str) -> Estimate:
     return results[f"made_forgeries/{key}"].estimate
 
@@ -138,6 +143,63 @@ def test_the_control_changes_nothing(which: str, request: pytest.FixtureRequest)
     results: AuditResults = request.getfixturevalue(which)
     assert estimate(results, "auroc@forgery=untouched").value == 0.5
     assert "control_apart" not in findings(results)
+
+
+class OfTheBatch(nn.Module):
+    """Reads how rough a picture is, beside the others of its batch (or of the batch as a whole)."""
+
+    def __init__(self, *, whole: bool) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        rough = (pixels[..., 1:] - pixels[..., :-1]).abs().mean((1, 2, 3))
+        told = rough.mean().expand(len(pixels)) if self.whole else (rough - rough.mean())
+        return torch.sigmoid(300 * (told - (0.03 if self.whole else 0)))[:, None]
+
+
+def test_a_model_that_answers_by_the_batch_is_found_out(drawn: DrawnDataset, faces: pd.DataFrame) -> None:
+    """Asked about forgeries and photos in batches of their own it would tell one kind of batch from the other."""
+    for whole in (False, True):
+        results = run(drawn, faces, OfTheBatch(whole=whole), methods=["morph", "self_blend_easy"])
+        claim = findings(results)["control_apart"]
+        assert "other pictures of the batch" in claim.claim
+        if whole:  # one answer for all of a batch tells no forgery in it from its photo
+            assert estimate(results, "above_own_photo@forgery=morph").value == 0.5
+
+
+def test_a_copy_of_the_photo_is_no_forgery(drawn: DrawnDataset, faces: pd.DataFrame, tmp_path: Path) -> None:
+    """Another photo that is the same to the last pixel gives no splice, which is said, and counted."""
+    same = faces.copy()
+    first = same.groupby("subject")["path"].transform("first")
+    points = dict(np.load(drawn.landmarks))
+    for number, source in enumerate(first):
+        (tmp_path / f"{number}.png").write_bytes((drawn.folder / source).read_bytes())
+        points[str(number)] = points[source.rpartition(".")[0]]
+        same.loc[same.index[number], "path"] = f"{number}.png"
+    np.savez(tmp_path / "points.npz", **points)
+    copied = DrawnDataset(tmp_path, tmp_path / "none.csv", tmp_path / "points.npz", len(faces), PEOPLE)
+    results = run(copied, same, Looks(elsewhere), methods=["mouth_splice", "self_blend"])
+    assert "no face could be forged so" in (estimate(results, "auroc@forgery=mouth_splice").reason or "")
+    told = " ".join(results.probe("made_forgeries").notes)
+    assert f"mouth_splice: {len(faces)} of {len(faces)} faces were left out: the forgery is the photo itself" in told
+    assert estimate(results, "apcer@forgery=self_blend").n == len(faces)
+
+
+def test_a_face_that_cannot_be_forged_is_counted_and_the_rest_is_measured(
+    drawn: DrawnDataset, faces: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def sometimes(*given: Any) -> Any:
+        tried.append(1)
+        return np.full((3, 2), 1.0) if len(tried) == 1 else real(*given)
+
+    real = splicing._offset
+    monkeypatch.setattr(splicing, "_offset", lambda points, reach: hull.convex_outline(sometimes(points, reach)))
+    results = run(drawn, faces, Looks(elsewhere), methods=["eyes_splice"])
+    assert estimate(results, "apcer@forgery=eyes_splice").n == len(faces) - 1
+    assert any(f"1 of {len(faces)} faces were left out" in note for note in results.probe("made_forgeries").notes)
 
 
 def test_groups_and_their_gaps_are_measured(known: AuditResults) -> None:
@@ -240,8 +302,15 @@ def test_no_picture_of_the_data_is_kept(drawn: DrawnDataset, faces: pd.DataFrame
     )
     pictures = [file for file in (tmp_path / "run").rglob("*") if file.suffix in {".png", ".jpg", ".jpeg"}]
     assert not pictures
-    strips = np.load(tmp_path / "run" / "artifacts" / "made_forgeries.strip.npz")["pictures"]
-    assert strips.shape == (3, 4, SIDE, SIDE, 3)  # drawn faces: as they are, control, two kinds
+    arrays = np.load(tmp_path / "run" / "artifacts" / "made_forgeries.strip.npz")
+    assert str(arrays["about"]).startswith("SYNTHETIC")
+    shown = arrays["pictures"]
+    assert shown.shape == (3, 4, 2 * SIDE + 16, 2 * SIDE, 3)  # drawn faces: as they are, control, two kinds
+    strips = shown[:, :, -16:]  # every picture says what it is
+    said = {word: strip_below(word) for word in (COPY_MARK, SYNTHETIC_MARK)}
+    for face in strips:
+        for place, word in enumerate((COPY_MARK, COPY_MARK, SYNTHETIC_MARK, SYNTHETIC_MARK)):
+            assert (face[place] == said[word]).all()
     table = pd.read_csv(tmp_path / "run" / "tables" / "made_forgeries.made.csv")
     assert table["forgery"].tolist() == ["self_blend", "mouth_splice"]
 

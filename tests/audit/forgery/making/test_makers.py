@@ -20,6 +20,9 @@ from countenance.audit.forgery.making import (
     splice,
     through_codec,
 )
+from countenance.audit.forgery.making import poisson as poisson_module
+from countenance.audit.forgery.making.partners import MOST_LOOKED_AT
+from countenance.audit.forgery.making.splicing import STABLE
 from countenance.audit.forgery.making.swapping import matched
 from countenance.synth.action_units import ActionUnits
 from countenance.synth.draw import draw_face
@@ -166,3 +169,66 @@ def test_what_is_missing_is_told(photos: list[Photo]) -> None:
         forge("mouth_splice", photos[0], None, random())
     with pytest.raises(ForgeryError, match="expected a kind of forgery"):
         forge("deepfake", photos[0], None, random())
+
+
+def test_no_donor_is_given_to_many() -> None:
+    """One face that is like all others would be in most forgeries; two faces at most are given it while others last."""
+    people = np.arange(40)
+    groups = np.stack([people % 2], axis=1)
+    looks = random(1).normal(size=(40, 5))
+    looks[:2] = 0  # in the middle of all
+    free = donors(people, groups, looks, random(2))
+    held = donors(people, groups, looks, random(2), most_uses=2)
+    assert np.bincount(free).max() > 3
+    assert np.bincount(held).max() == 2
+    assert (groups[held] == groups).all()
+    alone = np.array([0, 1, 1, 1, 1])  # one person of a group of her own must give her face to all others
+    told = donors(alone, np.zeros((5, 0), dtype=np.int64), looks[:5], random(2), most_uses=2)
+    assert told[1:].tolist() == [0, 0, 0, 0]
+
+
+def test_of_many_photos_some_are_looked_through() -> None:
+    """Time must not grow with the square of somebody's photos."""
+    points = np.repeat(drawn("neutral", {}).landmarks[None], 200, axis=0)
+    points[100, 48:60] += 4
+    points[199, 48:60] += 9  # the last one is among those at even distances
+    chosen = other_photos(np.zeros(200, dtype=np.int64), points, "mouth")
+    assert len(np.unique(chosen)) <= MOST_LOOKED_AT
+    assert (chosen[:199] == 199).all()
+    assert chosen[199] != 199
+
+
+def test_what_changes_no_pixel_is_no_forgery(photos: list[Photo]) -> None:
+    photo = photos[0]
+    with pytest.raises(ForgeryError, match="the photo itself"):
+        forge("mouth_splice", photo, Photo(photo.pixels.copy(), photo.landmarks), random(), must_change=True)
+    kept = forge("mouth_splice", photo, photo, random())  # unless it is asked for, as controls do
+    assert kept.pixels.tobytes() == photo.pixels.tobytes()
+    tiny = Photo(photo.pixels, photo.landmarks * np.float32(9 / photo.extent))  # a face of nine pixels
+    with pytest.raises(ForgeryError, match="the photo itself"):
+        forge("mouth_splice", tiny, photos[1], random(), must_change=True)
+    assert forge(UNTOUCHED, photo, None, random(), must_change=True).mask.sum() == 0
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_landmarks_of_no_face_are_refused(photos: list[Photo], name: str) -> None:
+    """A line, a point, or a face whose corners of the eyes and nose are one: told, and nothing else is raised."""
+    line = np.stack([np.linspace(20, 90, 68), np.full(68, 40.0)], axis=1).astype(np.float32)
+    point = np.full((68, 2), 40.0, dtype=np.float32)
+    collapsed = photos[1].landmarks.copy()
+    collapsed[STABLE] = collapsed[30]
+    refused = 0
+    for points in (line, point, collapsed):
+        odd = Photo(photos[1].pixels, points)
+        for one, other in ((odd, photos[0]), (photos[0], odd)):
+            try:
+                forge(name, one, other, random(), must_change=True)
+            except ForgeryError:  # and no other error
+                refused += 1
+    assert refused >= 2
+
+
+def test_a_blend_that_does_not_settle_is_refused(photos: list[Photo], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poisson_module, "MOST_CYCLES", 1)
+    with pytest.raises(ForgeryError, match="did not settle"):
+        forge("face_swap_poisson", photos[0], photos[1], random())
