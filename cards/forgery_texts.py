@@ -82,6 +82,10 @@ _LOCALISATION: Mapping[str, tuple[str, str]] = {
         "heatmap in the change beyond the genuine photo's",
         "less that of a genuine photo's map",
     ),
+    "blank_map": (
+        "blank heatmaps",
+        "share of forged faces whose heatmap is the same everywhere; they count as chance in the other scores",
+    ),
     "mask_holds_change": (
         "change inside the mask",
         "share of the squared difference from the genuine photo that lies inside the mask: do masks tell the truth",

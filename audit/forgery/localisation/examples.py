@@ -20,7 +20,7 @@ from .scoring import AUROC, IOU, blank_scores, scores_of
 SHOWN = 6
 _RULE = (
     "Chosen by rule, not by hand: of the faces that plan and row permit to show, for each way of forging the one whose "
-    "pixel AUROC is the median of its kind, then the lowest and the highest, six at most."
+    "pixel AUROC is the median of its kind, then the lowest and the highest, six at most; a blank heatmap has 0.5."
 )
 _DRAWN_RULE = (
     "No face may be shown, so drawn faces stand in, each with the mouth of another drawn face blended in here. They "
@@ -68,7 +68,7 @@ def examples(
         return
     told = []
     for each in shown:
-        found = scores_of(each.map, each.mask)
+        found = scores_of(each.map, each.mask) if each.map.any() else blank_scores(each.mask)
         told.append(
             {
                 "title": each.title,
@@ -116,9 +116,10 @@ def _faces(explaining: Explaining, method: str, masks: Masks, chosen: Sequence[t
     shown = []
     for row, title in chosen:
         map = found.maps[method][row]
-        if not isinstance(map, str):
-            kind = title.partition(":")[0]
-            shown.append(_Shown(title, kind, found.pixels[row], map, masks.of(row)))
+        kind = title.partition(":")[0]
+        if isinstance(map, str):
+            title, map = f"{title}; the heatmap is blank", np.zeros(masks.size, dtype=np.uint8)
+        shown.append(_Shown(title, kind, found.pixels[row], map, masks.of(row)))
     return shown
 
 

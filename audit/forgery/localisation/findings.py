@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ....core.keys import format_key
 from ....core.probes import ProbeContext
 from ....core.results import Estimate, Finding, Severity
-from .scoring import AUROC, CENTRE, GENUINE, HOLDS, IOU, ONES, SHARE
+from .scoring import AUROC, BLANK, CENTRE, GENUINE, HOLDS, IOU, ONES, SHARE
 
 JUDGED: Mapping[str, str] = {
     f"{AUROC}.over_{GENUINE}": "the same detector's maps of genuine photos",
@@ -16,6 +16,8 @@ JUDGED: Mapping[str, str] = {
     f"{IOU}.over_{ONES}": "a map that is white everywhere",
 }
 """A map is said to show the changed region only where it surely beats every one of these."""
+MOST = 0.5
+"""Share of blank maps from which on heatmaps are not said to show anything."""
 _HARM = "Someone who checks a flagged photo by its heatmap may be sent to places that were not changed."
 
 
@@ -58,16 +60,20 @@ def findings_of(context: ProbeContext, told: Told) -> Iterator[Finding]:
     """
     margins = {name: told.scores[name] for name in JUDGED if name in told.scores}
     known = {name: margin for name, margin in margins.items() if margin.low is not None}
-    area = told.scores[AUROC]
+    area, blank = told.scores[AUROC], told.scores[BLANK].value or 0.0
     if area.value is None or area.low is None or area.high is None or not known:
         return
     beaten = [name for name, margin in known.items() if (margin.low or 0.0) > 0]
     compared = f"{AUROC}.over_{GENUINE}" in known
     ahead = len(beaten) == len(known) and area.low > 0.5
-    shown = ahead and compared
+    shown = ahead and compared and blank < MOST
     severity: Severity = "note" if shown else "low"
     if shown:
         claim = f"Heatmaps ({told.title}) of {told.faces} show where they were changed"
+    elif blank >= MOST:
+        some = "All" if blank == 1 else "Most"
+        others = "the others lie where they were changed" if ahead else "the others were not shown to tell the place"
+        claim = f"{some} heatmaps ({told.title}) of {told.faces} are blank" + ("" if blank == 1 else f"; {others}")
     elif ahead:
         claim = (
             f"Heatmaps ({told.title}) of {told.faces} lie where they were changed, but were not compared with those of "
@@ -92,7 +98,7 @@ def findings_of(context: ProbeContext, told: Told) -> Iterator[Finding]:
         severity,
         claim,
         evidence=[
-            format_key(context.probe_id, name, told.slice) for name in (AUROC, IOU, f"{IOU}.null_{ONES}", *known)
+            format_key(context.probe_id, name, told.slice) for name in (AUROC, IOU, f"{IOU}.null_{ONES}", BLANK, *known)
         ],
         caveats=list(_caveats(told)),
     )
@@ -140,6 +146,9 @@ def _numbers(told: Told) -> str:
     ones = scores.get(f"{IOU}.null_{ONES}")
     if scores[IOU].value is not None and ones is not None and ones.value is not None:
         parts.append(f"IoU {_with_limits(scores[IOU])} where a map that is white everywhere has {ones.value:.3f}")
+    blank = scores[BLANK]
+    if blank.value:
+        parts.append(f"{_with_limits(blank)} of the heatmaps are blank, which count as chance in all of these")
     return "; ".join(parts)
 
 

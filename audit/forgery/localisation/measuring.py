@@ -27,15 +27,15 @@ class MapScores:
     """What the maps of one method of explanation scored.
 
     Attributes:
-        rows: the forged faces that have a map.
+        rows: the forged faces, those with a blank map too.
         values: each score and null by name, in the order of ``rows``; NaN where a null is missing.
-        left_out: faces without a map, by reason.
+        blank: faces whose map is blank, which count as maps that are the same everywhere, by reason.
         blank_genuine: faces whose genuine photo has no map, so that a blank one stands for it.
     """
 
     rows: list[int] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=dict)
-    left_out: Counter[str] = field(default_factory=Counter)
+    blank: Counter[str] = field(default_factory=Counter)
     blank_genuine: int = 0
 
     def add(self, row: int, told: Mapping[str, float]) -> None:
@@ -159,9 +159,8 @@ def score_maps(
                     truth.add(row, told)
             for name, kept in scores.items():
                 grey = forged.maps[name][row]
-                if isinstance(grey, str):
-                    kept.left_out[grey] += 1
-                    continue
+                if isinstance(grey, str):  # to leave it out would leave out where the detector shows nothing
+                    kept.blank[grey] += 1
                 photo = genuine.maps[name].get(partner)
                 kept.blank_genuine += isinstance(photo, str)
                 kept.add(row, with_nulls(grey, mask, others, photo, spot))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Set
 from dataclasses import replace
 
@@ -18,13 +19,14 @@ from ....explain.attribution.method import Built
 from ....explain.attribution.registry import METHODS, build_explainers
 from ....explain.attribution.source import LayerError
 from ....explain.heatmaps.selection import draw_faces
+from ..detection.material import UNSAID, methods_of
 from ..sources import source_photos
 from .examples import examples
 from .findings import HALF, Told, findings_of, masks_finding
 from .masks import read_masks
 from .measuring import Explaining, MapScores, score_maps
 from .params import LocalisationParams
-from .scoring import AT_AREA, AUROC, ENERGY, HOLDS, IOU, ONES, SHARE, SPREAD
+from .scoring import AT_AREA, AUROC, BLANK, ENERGY, HOLDS, IOU, ONES, SHARE, SPREAD
 from .scoring import GENUINE as GENUINE_NULL
 
 TITLES: Mapping[str, str] = {
@@ -58,11 +60,11 @@ def forgery_localisation(context: ProbeContext, params: LocalisationParams) -> I
     labels, classes = context.predictions.labels, context.predictions.classes
     everyone = np.flatnonzero(labels == classes.index(FORGED)).astype(np.int64)
     genuine = np.flatnonzero(labels == classes.index(GENUINE)).astype(np.int64)
-    if "mask" not in context.faces.frame:
+    if "mask" not in context.faces.frame or "mask" in context.faces.attributes:
         yield from _nothing(context, _NO_MASKS, len(everyone))
         return
     named = (context.faces.frame["mask"] != "").to_numpy()
-    forged = _forged_as(context)
+    forged = _forged_as(context, everyone)
     wanted = [
         rows for kind in _kinds(forged, everyone) if len(rows := everyone[named[everyone] & (forged[everyone] == kind)])
     ]
@@ -103,11 +105,15 @@ def forgery_localisation(context: ProbeContext, params: LocalisationParams) -> I
     yield from _left_out(masks.left_out, found[params.method], int((~named[everyone]).sum()), int(named[genuine].sum()))
 
 
-def _forged_as(context: ProbeContext) -> NDArray[np.object_]:
-    """Return how each face was forged, (n,); empty where nobody says."""
-    frame = context.faces.frame
-    column = frame["method"] if "method" in frame else pd.Series("", index=frame.index)
-    return column.to_numpy(dtype=object)
+def _forged_as(context: ProbeContext, rows: NDArray[np.int64]) -> NDArray[np.object_]:
+    """Return how each face was forged, (n,); empty texts where no forged face says it.
+
+    Args:
+        context: of the probe.
+        rows: the forged faces.
+    """
+    told = methods_of(context)
+    return told if set(told[rows].tolist()) - {UNSAID} else np.full(len(told), "", dtype=object)
 
 
 def _kinds(forged: NDArray[np.object_], rows: NDArray[np.int64]) -> list[str]:
@@ -155,7 +161,7 @@ def _measured(
     """
     rows, columns = found[params.method].columns()
     if not len(rows):
-        reason = "no forged face has a map: " + "; ".join(found[params.method].left_out)
+        reason = "no forged face has a mask to score against"
         yield from _nothing(context, reason, 0)
         return
     kinds = _kinds(forged, rows)
@@ -226,8 +232,9 @@ def _score(
         name,
         rows[known],
         values[known],
+        kind="rate" if name == BLANK else "mean",
         bounds=(-1.0, 1.0) if margin else (0.0, 1.0),
-        direction="none" if null else "higher",
+        direction="lower" if name == BLANK else "none" if null else "higher",
         slice=slice,
         condition=explained_by or {},
         by_group=name in _BY_GROUP and not explained_by,
@@ -271,7 +278,7 @@ def _further(
             for name, values in columns.items():
                 yield _score(name, rows, values, {}, params.tolerance, condition)
         else:
-            reason = built.unavailable.get(method) or "no forged face has a map"
+            reason = built.unavailable.get(method) or "no forged face has a mask to score against"
             for name in (IOU, AT_AREA, AUROC, ENERGY):
                 missing = Estimate.not_measured(reason)
                 yield context.measurement(name, missing, condition=condition, direction="higher")
@@ -315,9 +322,13 @@ def _how(
 
 def _left_out(masks: Mapping[int, str], found: MapScores, unnamed: int, genuine: int) -> Iterator[Note]:
     """Say which forged faces were not scored, and why."""
-    reasons = dict(found.left_out)
-    for reason in masks.values():
-        reasons[reason] = reasons.get(reason, 0) + 1
+    if found.blank:
+        why = "; ".join(f"{reason} ({count:,})" for reason, count in found.blank.items())
+        yield Note(
+            f"Of {len(found.rows):,} forged faces {found.blank.total():,} have a blank heatmap: {why}. It counts as "
+            "one that is the same everywhere, with what chance scores."
+        )
+    reasons = dict(Counter(masks.values()))
     if unnamed:
         reasons["the manifest names no mask"] = unnamed
     if reasons:

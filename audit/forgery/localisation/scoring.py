@@ -18,6 +18,7 @@ from ....explain.heatmaps.agreement import (
 )
 
 IOU, AT_AREA, AUROC, ENERGY = "mask_iou", "mask_iou_at_area", "pixel_auroc", "mask_energy"
+BLANK = "blank_map"
 HOLDS, SHARE = "mask_holds_change", "share"
 ONES, CENTRE, OTHERS, GENUINE = "ones", "centre", "other_masks", "genuine"
 NULLS: dict[str, tuple[str, ...]] = {
@@ -68,23 +69,26 @@ def blank_scores(mask: Bool) -> dict[str, float]:
 
 
 def with_nulls(
-    grey: Grey, mask: Bool, others: Sequence[Bool], genuine: Grey | str | None, spot: Grey
+    grey: Grey | str, mask: Bool, others: Sequence[Bool], genuine: Grey | str | None, spot: Grey
 ) -> dict[str, float]:
-    """Return the scores of a map by name, what each null scores (``NAME.null_ones``) and the margin over it.
+    """Return the scores of a map by name, whether it is blank, what each null scores, and the margin over it.
 
-    Margins are called ``NAME.over_ones`` and so on.
+    Nulls are called ``NAME.null_ones`` and so on, margins ``NAME.over_ones``.
 
     Args:
-        grey: ``(h, w)`` uint8 the map of the forged face.
+        grey: ``(h, w)`` uint8 the map of the forged face; why there is none, which counts as one that is the same
+            everywhere, with no more than chance.
         mask: where it was changed.
         others: masks of other people's forgeries; their mean score is the null.
         genuine: the map that the same detector gives of a genuine photo; why it gives none, which counts as one that
             is the same everywhere; ``None`` where there is no genuine photo.
         spot: the spot in the middle.
     """
-    found = scores_of(grey, mask)
+    found = blank_scores(mask) if isinstance(grey, str) else scores_of(grey, mask)
     nulls: dict[str, dict[str, float]] = {ONES: blank_scores(mask), CENTRE: scores_of(spot, mask)}
-    if others:
+    if others and isinstance(grey, str):
+        nulls[OTHERS] = {score: float(np.mean([blank_scores(other)[score] for other in others])) for score in found}
+    elif others:
         evidence = grey > otsu_threshold(grey)
         nulls[OTHERS] = {
             IOU: float(np.mean([iou(evidence, other) for other in others])),
@@ -92,9 +96,9 @@ def with_nulls(
         }
     if genuine is not None:
         nulls[GENUINE] = blank_scores(mask) if isinstance(genuine, str) else scores_of(genuine, mask)
-    told = dict(found)
-    for score, against in NULLS.items():
-        for null in against:
+    told = {**found, BLANK: float(isinstance(grey, str))}
+    for score, names in NULLS.items():
+        for null in names:
             if null in nulls:
                 told[f"{score}.null_{null}"] = nulls[null][score]
                 told[f"{score}.over_{null}"] = found[score] - nulls[null][score]

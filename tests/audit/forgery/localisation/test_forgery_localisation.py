@@ -21,6 +21,7 @@ from benchmarks.studies.planted_forgeries import (
 from PIL import Image
 
 from countenance.audit.forgery.localisation.masks import OUTSIDE_BOX, WHOLE, picture_size
+from countenance.audit.forgery.localisation.measuring import FLAT, Explained, Explaining
 from countenance.audit.forgery.localisation.params import LocalisationParams
 from countenance.audit.forgery.localisation.scoring import (
     AT_AREA,
@@ -35,6 +36,7 @@ from countenance.audit.forgery.localisation.scoring import (
 )
 from countenance.audit.forgery.sources import source_photos
 from countenance.core.faces import Faces
+from countenance.core.probes import ProbeContext
 
 PROBE = "forgery_localisation"
 
@@ -88,6 +90,69 @@ def test_a_detector_that_learned_something_of_the_whole_picture_is_not(blind: De
     assert told.severity == "low"
     assert "show where they were changed" not in told.claim
     assert "may be sent to places that were not changed" in told.claim
+
+
+def _blank_for(monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+    """Take the heatmap from every second, third, ... forged face."""
+    maps = Explaining.maps
+
+    def some(self: Explaining, rows: np.ndarray) -> Explained:
+        found = maps(self, rows)
+        for of_method in found.maps.values():
+            of_method.update({row: FLAT for row in of_method if row % 2 and row // 2 % every == 0})
+        return found
+
+    monkeypatch.setattr(Explaining, "maps", some)
+
+
+@pytest.mark.parametrize(("every", "said"), [(10, "show where"), (2, "Most heatmaps"), (1, "All heatmaps")])
+def test_blank_heatmaps_are_scores_of_chance(
+    seer: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int, said: str
+) -> None:
+    """A detector whose maps are right where there are any, and blank for one face in `every`."""
+    frame = write_faces(tmp_path, plant(40, 1, mark=True, cast=False))
+    _blank_for(monkeypatch, every)
+    monkeypatch.setattr(ProbeContext, "may_show", np.ones(len(frame), dtype=np.bool_))  # a live run shows nobody
+    results = audit(seer, frame, tmp_path, out=tmp_path / "run")
+    blank = results[f"{PROBE}/blank_map"].estimate
+    assert (blank.n, blank.value) == (40, 1 / every)
+    area = results[f"{PROBE}/pixel_auroc"].estimate
+    assert area.n == 40
+    assert area.value == pytest.approx(0.5 / every + 0.95 * (1 - 1 / every), abs=0.04)
+    told = {finding.id: finding for finding in results.findings()}[f"{PROBE}.localisation.marked"]
+    assert said in told.claim
+    assert "of the heatmaps are blank" in told.claim
+    assert told.severity == ("note" if every == 10 else "low")
+    assert f"{PROBE}/blank_map" in told.evidence
+    assert f"Of 40 forged faces {40 // every} have a blank heatmap: {FLAT} ({40 // every})" in " ".join(
+        results.probes[0].notes
+    )
+    shown = json.loads((tmp_path / "run" / "artifacts" / f"{PROBE}.localisation.json").read_text())
+    assert not shown["stand_in"]
+    blanks = ["the heatmap is blank" in face["title"] for face in shown["faces"]]
+    assert any(blanks)  # the lowest is one
+    assert all(blanks) == (every == 1)
+    maps = np.load(tmp_path / "run" / "artifacts" / f"{PROBE}.localisation.npz")["maps"]
+    assert [not map.any() for map in maps] == blanks
+
+
+def test_a_column_that_makes_groups_names_no_way_of_forging(seer: Detector, tmp_path: Path) -> None:
+    frame = write_faces(tmp_path, plant(40, 1, mark=True, cast=False))
+    frame["method"] = np.where(frame["kind"] == "odd", "first", "second")
+    attributes = {"method": {"assigned_by": "annotator"}}
+    results = audit(seer, frame, tmp_path, data={"forgeries": {"mask": "mask"}, "attributes": attributes})
+    assert status(results) == "ok"
+    assert f"{PROBE}.localisation" in {finding.id for finding in results.findings()}
+
+
+def test_ways_of_forging_with_reserved_names(seer: Detector, tmp_path: Path) -> None:
+    frame = write_faces(tmp_path, plant(40, 1, mark=True, cast=False))
+    forged = frame["method"] != ""
+    frame.loc[forged, "method"] = np.where(np.arange(forged.sum()) % 2, "all", "")
+    results = audit(seer, frame, tmp_path, out=tmp_path / "run")
+    table = pd.read_csv(tmp_path / "run" / "tables" / f"{PROBE}.methods.csv")
+    assert table["method"].tolist() == ["all", "(not said)", "all (method)"]
+    assert results[f"{PROBE}/pixel_auroc"].estimate.n == 40
 
 
 def test_masks_that_mark_what_was_left_alone_are_told_of(seer: Detector, tmp_path: Path) -> None:
