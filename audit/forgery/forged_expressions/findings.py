@@ -59,11 +59,13 @@ def _rewritten(context: ProbeContext, told: Told, share: Estimate) -> Finding:
     metrics = [NULL, BEYOND]
     turned = told.estimates.get(TURNED)
     if turned is not None and turned.value is not None:
-        claim += f". Of the faces that did not have it before, {_limits(turned)} turn to the expression brought in"
+        claim += (
+            f". Where another expression is brought in than was stated, {_limits(turned)} of the answers turn to it"
+        )
         metrics.append(TURNED)
         beside = []
         for metric, words in (
-            (TURNED_CONTROL, told.forgery.control_words),
+            (TURNED_CONTROL, "of those of the control"),
             (TURNED_NULL, "by chance, if donors are exchanged among these forgeries"),
         ):
             null = told.estimates.get(metric)
@@ -75,8 +77,8 @@ def _rewritten(context: ProbeContext, told: Told, share: Estimate) -> Finding:
         before, after, faces = told.commonest
         claim += f". Most often {before} becomes {after} ({faces:,} faces)"
     claim += (
-        ". That often, whoever hands in such a picture changes what the model says of the person in it: where somebody "
-        "gains by an answer, it should not be relied on unless the picture is known to be genuine."
+        ". Whoever hands in such a picture changes, that often, what the model says of the person: where somebody "
+        "gains by an answer, rely on it only if the picture is known to be genuine."
     )
     return context.finding(
         f"rewritten.{told.forgery.condition.name}",
