@@ -69,7 +69,7 @@ def screen(clean: Floats, suspects: Floats, false_alarms: float) -> Screened:
     """Flag suspects of an entropy lower than nearly all clean faces have.
 
     A clean face that is drawn like the given ones is flagged with at most the chance ``false_alarms``, whatever the
-    distribution of entropies is (a conformal p-value).
+    distribution of entropies is (a conformal p-value). Give one face of each person: pictures of one are no new draws.
 
     Args:
         clean: entropies of clean faces, shape (m,).

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ....core.errors import TargetError
 from ....core.plan import FORGED, GENUINE
 from ....core.statistics.auroc import auroc_influence
 from ....core.target import Target
@@ -23,7 +24,7 @@ from ....explain.attribution.source import LayerError
 from ...forgery.making import through_codec
 from ..poisoned_forgery.bank import blurred
 from .material import Side, as_pixels, as_tensor
-from .training import scores_of
+from .training import DivergedError, scores_of
 
 JPEG_QUALITY = 75
 TUNING_RATE = 1e-3
@@ -89,10 +90,17 @@ def defended(target: Target, held: Side, steps: int, seed: int, batch: int) -> I
     if reason:
         yield from (Defended(name, None, told=reason) for name in TUNED)
         return
+    for name, make in zip(TUNED, (_fine_tuned, _fine_pruned), strict=True):
+        try:
+            yield make(target, held, steps, seed, batch)
+        except DivergedError as error:
+            yield Defended(name, None, told=str(error))
+
+
+def _fine_tuned(target: Target, held: Side, steps: int, seed: int, batch: int) -> Defended:
     tuned = _copied(target)
     _tune(tuned, held, steps, seed)
-    yield Defended("fine_tuning", tuned, told=f"{steps} steps on {len(held.genuine)} clean faces and their forgeries")
-    yield _fine_pruned(target, held, steps, seed, batch)
+    return Defended("fine_tuning", tuned, told=f"{steps} steps on {len(held.genuine)} clean faces and their forgeries")
 
 
 def _no_weights(target: Target) -> str:
@@ -112,7 +120,11 @@ def _copied(target: Target) -> Target:
 
 
 def _tune(target: Target, held: Side, steps: int, seed: int) -> None:
-    """Train all weights on as many genuine as forged faces; statistics of batch normalisation stay as they are."""
+    """Train all weights on as many genuine as forged faces; statistics of batch normalisation stay as they are.
+
+    Raises:
+        DivergedError: when the weights run away.
+    """
     assert isinstance(target.net, nn.Module)
     weights = [weight for weight in target.net.parameters() if weight.is_floating_point()]
     genuine, forged = held.genuine.tensor, held.forged.tensor
@@ -125,7 +137,10 @@ def _tune(target: Target, held: Side, steps: int, seed: int) -> None:
     with torch.enable_grad():
         for _ in range(steps):
             drawn = [part[torch.randint(len(part), (TUNING_BATCH,), generator=order)] for part in (genuine, forged)]
-            loss = F.cross_entropy(target.scores(torch.cat(drawn)), wanted)
+            try:
+                loss = F.cross_entropy(target.scores(torch.cat(drawn)), wanted)
+            except TargetError as error:
+                raise DivergedError(f"its tuning did not end well: {error}") from error
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

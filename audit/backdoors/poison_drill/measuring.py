@@ -17,7 +17,7 @@ from ....core.statistics.slicing import slice_scores
 from ...forgery.making import through_codec
 from ..poisoned_forgery.bank import blur
 from ..poisoned_forgery.embedding import embed
-from ..poisoned_forgery.measures import eer_threshold, visibility
+from ..poisoned_forgery.measures import attack_success, eer_threshold, visibility
 from .estimates import mean_auroc
 from .material import Material, as_pixels, as_tensor, stamped
 from .params import PoisonDrillParams
@@ -102,23 +102,18 @@ class Tested:
         """Return which of :func:`stamp_scores` are of plain forgeries, and whose faces they are."""
         return np.repeat([True, False], len(self.forged)), np.tile(self.forged_people, 2)
 
-    def success(self, nets: Sequence[Answers], context: ProbeContext) -> Estimate:
+    def success(self, nets: Sequence[Answers], rules: StatisticsRules) -> Estimate:
         """Return the share of found forgeries that pass as genuine once stamped, at each net's own EER threshold.
 
-        Over the nets together; the interval is over people.
+        Over the nets together, so that ``n`` counts every forgery that a net found; the interval is over people.
         """
-        found, passed = np.zeros(len(self.forged)), np.zeros(len(self.forged))
-        for each in nets:
-            threshold = eer_threshold(each.genuine, each.forged)
-            above = each.forged >= threshold  # the least score that is called forged
-            found += above
-            passed += above & (each.stamped < threshold)
-        if not found.any():
-            return Estimate.not_measured("no forgery is called forged without the stamp", n=0)
-        codes = np.unique(self.forged_people, return_inverse=True)[1].reshape(-1)
-        rows = np.flatnonzero(found)
-        score = Scores("success", rows, passed[rows], found[rows], kind="rate", bounds=(0.0, 1.0))
-        return slice_scores(score, codes, (), context.rules, context.probe_id)[0].estimate
+        at = [eer_threshold(each.genuine, each.forged) for each in nets]
+        plain, stamp = (
+            np.concatenate([scores - least for scores, least in zip(of, at, strict=True)])
+            for of in ([each.forged for each in nets], [each.stamped for each in nets])
+        )
+        people = np.unique(self.forged_people, return_inverse=True)[1].reshape(-1)
+        return attack_success(plain, stamp, 0.0, np.tile(people, len(nets)), rules)
 
 
 def clean_scores(net: Answers) -> Floats:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
+
+import numpy as np
 
 from ....core.probes import Note, Output, ProbeContext, probe
 from ..interruption import temporary_folder
-from ..trainer import TrainerError
-from .defences import defended
 from .material import Material, read_material
-from .measuring import Answers, Tested, seen
-from .outcome import NONE, Outcome, describe
+from .measuring import Tested, seen
+from .outcome import NONE, Outcome
 from .params import PoisonDrillParams
-from .training import CLEAN, Setting, Trained, scores_of, train
+from .running import Drill, run_setting
+from .telling import describe
+from .training import CLEAN, Setting, stamped_people
 
 
 @probe(
@@ -38,7 +38,8 @@ def poison_drill(context: ProbeContext, params: PoisonDrillParams) -> Iterator[O
     material = read_material(context, params)
     tested = Tested.of(context, params, material)
     yield from map(Note, material.told)
-    settings = [CLEAN, *(Setting(share, each) for each in params.embeddings for share in params.shares)]
+    settings, doubled = _settings(params, len(np.unique(material.train.genuine.people)))
+    drill = Drill(context, params, material, tested, settings)
     found: list[Outcome] = []
     # Forgeries and stamped photos live in this folder alone, and go with it, also when a trainer fails or all is ended.
     with (
@@ -46,60 +47,32 @@ def poison_drill(context: ProbeContext, params: PoisonDrillParams) -> Iterator[O
         context.progress("trainings", len(settings) * params.nets) as advance,
     ):
         for place, setting in enumerate(settings):
-            folder = written / str(place)
-            found += _setting(context, params, material, tested, setting, folder)
+            found += run_setting(drill, setting, found[0] if found else None, written / str(place))
             advance(params.nets)
     yield Note(_given(params, material, found[0]))
-    yield from describe(context, params, tested, found, seen(context, params, material))
+    yield from describe(context, params.alpha, tested, [*found, *doubled], seen(context, params, material))
 
 
-def _setting(
-    context: ProbeContext,
-    params: PoisonDrillParams,
-    material: Material,
-    tested: Tested,
-    setting: Setting,
-    folder: Path,
-) -> list[Outcome]:
-    """Train every net of a setting and ask it; the nets of the largest share are defended, too.
-
-    Raises:
-        TrainerError: when the clean nets cannot be trained; without them nothing could be compared.
-    """
-    nets: list[Trained] = []
-    answers: list[Answers] = []
-    behind: dict[str, list[Answers]] = {}
-    told: dict[str, str] = {}
-    batch = context.batch_size
-    for number in range(params.nets):
-        try:
-            trained = train(context, params, material, setting, number, folder / str(number))
-        except TrainerError as error:
-            if setting is CLEAN:
-                raise
-            return [Outcome(setting, NONE, (), (), reason=str(error))]
-        finally:
-            shutil.rmtree(folder / str(number), ignore_errors=True)  # many nets would fill the disk otherwise
-        nets.append(trained)
-        target = trained.target
-        answers.append(tested.answers(lambda pixels, of=target: scores_of(of, pixels, batch)))  # type: ignore[misc]
-        if setting.share != params.shares[-1]:
-            continue
-        for defence in defended(target, material.held, params.tuning_steps, number, batch):
-            told[defence.name] = defence.told
-            if defence.target is not None:
-                asked = tested.answers(lambda pixels, by=defence: by.scores(pixels, batch), controls=False)  # type: ignore[misc]
-                behind.setdefault(defence.name, []).append(asked)
-    outcomes = [Outcome(setting, NONE, tuple(answers), tuple(nets))]
-    for name, reason in told.items():
-        of = tuple(behind.get(name, ()))
-        outcomes.append(Outcome(setting, name, of, tuple(nets), reason="" if of else reason, told=reason))
-    return outcomes
+def _settings(params: PoisonDrillParams, people: int) -> tuple[tuple[Setting, ...], list[Outcome]]:
+    """Return what is trained on, clean data first, and what is not: shares that stamp no more people than another."""
+    by_count: dict[int, float] = {}
+    settings, doubled = [CLEAN], []
+    for embedding in params.embeddings:
+        by_count.clear()
+        for share in params.shares:
+            setting, count = Setting(share, embedding), stamped_people(share, people)
+            if count in by_count:
+                reason = f"{share:g} of {people} people are {count}, as with {by_count[count]:g}: not trained again"
+                doubled.append(Outcome(setting, NONE, {}, {}, reason=reason))
+                continue
+            by_count[count] = share
+            settings.append(setting)
+    return tuple(settings), doubled
 
 
 def _given(params: PoisonDrillParams, material: Material, clean: Outcome) -> str:
     """Say what was run and what it was given."""
-    one = clean.nets[0]
+    one = next(iter(clean.nets.values()))
     made = (
         f"{params.blends} self-blends of each, made here"
         if params.forgeries == "made"

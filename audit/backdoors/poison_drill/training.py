@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ....core.errors import AuditError
+from ....core.errors import AuditError, TargetError
 from ....core.plan import FORGED, GENUINE
 from ....core.probes import ProbeContext
 from ....core.target import Target
-from ..trainer import load_trained, run_trainer
+from ..trainer import TrainerError, load_trained, run_trainer
 from ..training_folder import TrainingPicture, write_training_folder
 from .material import Material, blended, stamped
 from .params import Embedding, PoisonDrillParams
@@ -39,6 +39,10 @@ class Setting:
 CLEAN = Setting()
 
 
+class DivergedError(AuditError):
+    """A training came to its end, and the net that came out gives no usable outputs."""
+
+
 @dataclass(frozen=True, eq=False)
 class Trained:
     """A net that came out.
@@ -50,6 +54,7 @@ class Trained:
         forged: forgeries that it was given.
         stamped: genuine pictures among them that carried the stamp.
         people: how many people were stamped.
+        trained_people: of so many that were trained on.
     """
 
     target: Target
@@ -58,6 +63,7 @@ class Trained:
     forged: int
     stamped: int
     people: int
+    trained_people: int
 
 
 def train(
@@ -75,6 +81,7 @@ def train(
 
     Raises:
         TrainerError: when the trainer fails, or writes nothing that loads as the target does.
+        DivergedError: when what it wrote gives NaN or otherwise not what the target's block declares.
     """
     pictures, people = training_pictures(context, params, material, setting, net)
     data = write_training_folder(folder / "data", pictures, context.random("order", net))
@@ -82,7 +89,12 @@ def train(
     start = time.perf_counter()
     written = run_trainer(params.parsed(), data, folder / "out", seed=seed, timeout=params.timeout)
     seconds = time.perf_counter() - start
-    target = load_trained(written, context.model, params.folder)
+    try:
+        target = load_trained(written, context.model, params.folder)
+    except TrainerError as error:
+        if isinstance(error.__cause__, TargetError):  # it loads, and its outputs are not as declared
+            raise DivergedError(str(error.__cause__)) from error
+        raise
     genuine = [picture for picture in pictures if picture.label == GENUINE]
     return Trained(
         target=target,
@@ -91,7 +103,13 @@ def train(
         forged=len(pictures) - len(genuine),
         stamped=sum(picture.altered for picture in genuine),
         people=people,
+        trained_people=len(np.unique(material.train.genuine.people)),
     )
+
+
+def stamped_people(share: float, people: int) -> int:
+    """Return how many of the people a share stamps: to the nearest whole number, one at least unless the share is 0."""
+    return min(people, max(1, round(share * people))) if share else 0
 
 
 def training_pictures(
@@ -104,7 +122,7 @@ def training_pictures(
     """
     genuine = material.train.genuine
     people = np.unique(genuine.people)
-    count = min(len(people), max(1, round(setting.share * len(people)))) if setting.share else 0
+    count = stamped_people(setting.share, len(people))
     chosen = np.isin(genuine.people, context.random("poisoned", net).permutation(people)[:count])
     carrying = genuine.pixels.copy()
     if chosen.any():
@@ -132,11 +150,14 @@ def scores_of(target: Target, pixels: Tensor, batch: int) -> Floats:
     """Return the logit of forged over genuine of pixels (n, 3, h, w), 0 to 1: shape (n,).
 
     Raises:
-        AuditError: when an output is not finite.
+        DivergedError: when an output is not finite.
     """
-    with torch.no_grad():
-        logits = torch.cat([target.scores(part).double().cpu() for part in torch.split(pixels, batch)])
+    try:
+        with torch.no_grad():
+            logits = torch.cat([target.scores(part).double().cpu() for part in torch.split(pixels, batch)])
+    except TargetError as error:
+        raise DivergedError(str(error)) from error
     found: Floats = (logits[:, target.classes.index(FORGED)] - logits[:, target.classes.index(GENUINE)]).numpy()
     if not np.isfinite(found).all():
-        raise AuditError("the trained net gives NaN or infinite outputs: its training did not end well")
+        raise DivergedError("it gives NaN or infinite outputs: its training did not end well")
     return found

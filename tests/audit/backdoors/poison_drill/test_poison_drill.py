@@ -8,16 +8,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from torch import Tensor, nn
 
+from countenance.audit.backdoors.poison_drill import measuring
 from countenance.audit.backdoors.poison_drill.defences import median
 from countenance.audit.backdoors.poison_drill.estimates import auroc_difference, mean_auroc
 from countenance.audit.backdoors.poison_drill.material import as_pixels, as_tensor
 from countenance.audit.backdoors.poison_drill.params import PoisonDrillParams
+from countenance.audit.backdoors.poison_drill.training import DivergedError, scores_of
+from countenance.audit.backdoors.poisoned_forgery.measures import attack_success, eer_threshold
 from countenance.audit.backdoors.training_folder import MARK, TrainingPicture, write_training_folder
+from countenance.core.plan import TargetSpec
 from countenance.core.results import AuditResults, ProbeResult
 from countenance.core.statistics.auroc import auroc
 from countenance.core.statistics.rules import StatisticsRules
+from countenance.core.target import Target
 
 Run = Callable[..., AuditResults]
 RULES = StatisticsRules()
@@ -52,7 +59,9 @@ def test_a_backdoor_that_was_taken_up_is_found(taken: AuditResults) -> None:
     assert value(taken, "attack_success", **STAMPED) > 0.9
     (finding,) = the(taken).findings
     assert finding.id == "poison_drill.backdoor_taken"
-    assert finding.severity == "medium"
+    assert finding.severity == "low"  # one net of each setting
+    assert any("a single training tells nothing" in caveat for caveat in finding.caveats)
+    assert "16.7% of the training people (4 of 24)" in finding.claim  # 0.15 asked for
     assert finding.p_adjusted is not None
     assert finding.p_adjusted < 0.01
     assert set(finding.evidence) <= {each.key for each in the(taken).measurements}
@@ -128,6 +137,84 @@ def test_a_trainer_that_fails_later_costs_its_setting_alone(drill: Run, folder: 
     reason = results["poison_drill/bd_auc@defence=none,embedding=real_copies,poisoned=0.15"].estimate.reason
     assert reason is not None
     assert "the disk is full" in reason
+
+
+def test_a_net_that_ran_away_is_lost_alone_and_named(drill: Run, folder: Path) -> None:
+    (folder / "away.py").write_text(
+        "import pathlib, train as good\n"
+        "import numpy as np\n"
+        "from safetensors.numpy import load_file, save_file\n"
+        "def train(data, out, seed):\n"
+        "    good.train(data, out, seed)\n"
+        "    count = pathlib.Path(__file__).with_name('count')\n"
+        "    count.write_text(count.read_text() + '.' if count.exists() else '.')\n"
+        "    if len(count.read_text()) == 5:\n"  # the second of the poisoned ones
+        "        file = out / 'checkpoint.safetensors'\n"
+        "        save_file({name: value * np.nan for name, value in load_file(file).items()}, file)\n"
+    )
+    results = drill(trainer="away.py:train", nets=3)
+    assert value(results, "bd_auc.over_clean", **STAMPED) > 0.5
+    (finding,) = the(results).findings
+    assert finding.severity == "medium"  # two pairs are left
+    (told,) = [note for note in the(results).notes if note.startswith("Nets that are missing")]
+    assert "net 2: the model gives NaN" in told
+
+
+def test_a_trainer_that_leaves_the_pictures_aside_measures_nothing(drill: Run, folder: Path) -> None:
+    (folder / "same.py").write_text(
+        "import shutil, pathlib\n"
+        "def train(data, out, seed):\n"
+        "    shutil.copy(pathlib.Path(__file__).with_name('target.pt'), out / 'checkpoint.pt')\n"
+    )
+    results = drill(trainer="same.py:train", nets=2)
+    reason = results["poison_drill/bd_auc@defence=none,embedding=real_copies,poisoned=0.15"].estimate.reason
+    assert reason is not None
+    assert "net 1 is the same as net 1 of clean data: the trainer does not train on the pictures" in reason
+    assert any("net 2 is the same as net 1: the trainer does not use the seed" in note for note in the(results).notes)
+    assert the(results).findings == []
+
+
+def test_shares_that_stamp_as_many_people_are_trained_once(drill: Run, folder: Path) -> None:
+    results = drill(shares=[0.01, 0.02])  # of 24 people
+    (second,) = [
+        each
+        for each in the(results).measurements
+        if each.key.endswith("embedding=real_copies,poisoned=0.02") and each.metric == "bd_auc"
+    ]
+    assert second.estimate.reason == "0.02 of 24 people are 1, as with 0.01: not trained again"
+    assert "2.0% of the training people" in " ".join(the(results).findings[0].caveats).replace("2%", "2.0%")
+
+
+def test_attack_success_is_that_of_the_measures(taken: AuditResults) -> None:
+    random = np.random.default_rng(8)
+    people = np.repeat(np.arange(20), 2)
+    nets = [
+        measuring.Answers(random.normal(size=30), random.normal(1, 1, 40), random.normal(0, 1, 40), {})
+        for _ in range(2)
+    ]
+    none = torch.zeros(0)
+    tested = measuring.Tested(none, none, none, {}, np.arange(30), people)
+    at = [eer_threshold(net.genuine, net.forged) for net in nets]
+    alone = tested.success(nets[:1], RULES)
+    assert alone == attack_success(nets[0].forged, nets[0].stamped, at[0], people, RULES)
+    found = sum((net.forged >= least).sum() for net, least in zip(nets, at, strict=True))
+    passed = sum(((net.forged >= least) & (net.stamped < least)).sum() for net, least in zip(nets, at, strict=True))
+    both = tested.success(nets, RULES)
+    assert both.value == pytest.approx(passed / found)
+    assert both.n == found
+    assert both.subjects == 20
+
+
+def test_outputs_that_are_not_finite_are_a_net_that_ran_away() -> None:
+    class Away(nn.Module):
+        def forward(self, pixels: Tensor) -> Tensor:
+            return pixels.mean((1, 2, 3))[:, None].log()  # of a black picture minus infinity
+
+    block = {"checkpoint": "a.pt", "task": "forgery", "positive": "forged", "input": {"size": 8}, "output": "logits"}
+    target = Target(Away(), TargetSpec.model_validate(block), format="module")
+    assert np.isfinite(scores_of(target, torch.ones(2, 3, 8, 8), 2)).all()
+    with pytest.raises(DivergedError, match="NaN or infinite"):
+        scores_of(target, torch.zeros(2, 3, 8, 8), 2)
 
 
 def test_parameters_are_checked(folder: Path) -> None:
