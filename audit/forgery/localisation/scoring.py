@@ -86,14 +86,8 @@ def with_nulls(
     """
     found = blank_scores(mask) if isinstance(grey, str) else scores_of(grey, mask)
     nulls: dict[str, dict[str, float]] = {ONES: blank_scores(mask), CENTRE: scores_of(spot, mask)}
-    if others and isinstance(grey, str):
-        nulls[OTHERS] = {score: float(np.mean([blank_scores(other)[score] for other in others])) for score in found}
-    elif others:
-        evidence = grey > otsu_threshold(grey)
-        nulls[OTHERS] = {
-            IOU: float(np.mean([iou(evidence, other) for other in others])),
-            AUROC: float(np.mean([auroc(grey, other) for other in others])),
-        }
+    if others:
+        nulls[OTHERS] = _on_others(grey, others)
     if genuine is not None:
         nulls[GENUINE] = blank_scores(mask) if isinstance(genuine, str) else scores_of(genuine, mask)
     told = {**found, BLANK: float(isinstance(grey, str))}
@@ -103,6 +97,18 @@ def with_nulls(
                 told[f"{score}.null_{null}"] = nulls[null][score]
                 told[f"{score}.over_{null}"] = found[score] - nulls[null][score]
     return told
+
+
+def _on_others(grey: Grey | str, others: Sequence[Bool]) -> dict[str, float]:
+    """Return mean overlap and pixel AUROC with other people's masks."""
+    if isinstance(grey, str):
+        found = [blank_scores(other) for other in others]
+        return {score: float(np.mean([each[score] for each in found])) for score in (IOU, AUROC)}
+    evidence = grey > otsu_threshold(grey)
+    return {
+        IOU: float(np.mean([iou(evidence, other) for other in others])),
+        AUROC: float(np.mean([auroc(grey, other) for other in others])),
+    }
 
 
 def holds_change(forged: NDArray[np.uint8], genuine: NDArray[np.uint8], mask: Bool) -> dict[str, float]:
