@@ -45,6 +45,7 @@ from . import (
     resistant_twins,
     score_gaps,
     score_intervals,
+    self_blend_groups,
     wrong_attributes,
 )
 from .runner import run_study
@@ -71,6 +72,7 @@ MODULES = (
     planted_explanations,
     planted_forgeries,
     made_forgeries,
+    self_blend_groups,
     wrong_attributes,
     leakage,
     leakage_nets,
