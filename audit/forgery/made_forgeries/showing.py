@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,17 +89,18 @@ def shown(
             may[row] &= published[partner]  # a swapped-in face, or another photo, is in the picture, too
     frame = context.faces.frame.assign(may_publish=may)
     narrowed = replace(context, faces=replace(context.faces, frame=frame))
-    shown_kinds = conditions_of(methods)
-    for output in strip(narrowed, shown_kinds, Showing(asking, partners), landmarks=True, title=TITLE):
-        yield with_marks(output, len(shown_kinds) - len(methods)) if isinstance(output, ArrayOutput) else output
+    outputs = list(strip(narrowed, conditions_of(methods), Showing(asking, partners), landmarks=True, title=TITLE))
+    told = [output.content for output in outputs if isinstance(output, JsonOutput)]
+    for output in outputs:
+        yield with_marks(output, told[0]) if isinstance(output, ArrayOutput) else output
 
 
-def with_marks(output: ArrayOutput, unforged: int) -> ArrayOutput:
-    """Return the pictures of a strip, each with its mark below it: COPY of a photo, SYNTHETIC of all else.
+def with_marks(output: ArrayOutput, told: Mapping[str, Any]) -> ArrayOutput:
+    """Return the pictures of a strip, each with its mark below it: SYNTHETIC where it was forged, else COPY.
 
     Args:
         output: ``pictures``, uint8 (faces, conditions + 1, h, w, 3), the faces as they are first.
-        unforged: how many conditions after that change nothing.
+        told: of the strip, with the ``conditions`` and, for each of the ``faces``, whether each was ``possible``.
 
     Returns:
         The same with ``pictures`` of (faces, conditions + 1, h + strip, w, 3), small ones enlarged by whole numbers
@@ -107,7 +109,13 @@ def with_marks(output: ArrayOutput, unforged: int) -> ArrayOutput:
     pictures = output.arrays["pictures"]
     times = max(1, -(-LEAST_SIDE // min(pictures.shape[2:4])))
     larger = pictures.repeat(times, axis=2).repeat(times, axis=3)
-    words = [COPY_MARK if place <= unforged else SYNTHETIC_MARK for place in range(pictures.shape[1])]
-    done = np.stack([np.stack([marked(each, word) for each, word in zip(face, words, strict=True)]) for face in larger])
-    about = f"{SYNTHETIC_MARK}: a forgery made here, no photo. {COPY_MARK}: not forged."
-    return replace(output, arrays={"pictures": done, "about": np.array(about)})
+    forged = [each["values"].get(FORGERY, UNTOUCHED) != UNTOUCHED for each in told["conditions"]]
+    done = [
+        [
+            marked(picture, SYNTHETIC_MARK if made and answer["possible"] else COPY_MARK)
+            for picture, made, answer in zip(face, forged, about["answers"], strict=True)
+        ]
+        for face, about in zip(larger, told["faces"], strict=True)
+    ]
+    meaning = f"{SYNTHETIC_MARK}: a forgery made here, no photo. {COPY_MARK}: not forged."
+    return replace(output, arrays={"pictures": np.stack([np.stack(row) for row in done]), "about": np.array(meaning)})
