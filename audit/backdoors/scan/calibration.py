@@ -8,10 +8,13 @@ reference nets instead.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
+
+from .censored import deviations_at, line_through_scores, p_below
 
 Floats = NDArray[np.float64]
 OWN_SHARE = 0.7
@@ -26,21 +29,27 @@ class Calibrated:
     """Sizes of one net beside those of reference nets; all (classes, families).
 
     Attributes:
-        mean: mean of the references' log sizes.
-        sd: standard deviation of the references' log sizes, after shrinking.
+        mean: mean of the references' log sizes; with unreached ones among them, of the distribution that they suggest.
+        sd: standard deviation of the references' log sizes alike, after shrinking.
         references: how many references had a size here.
-        z: how many standard deviations of a prediction the log size lies below the mean; NaN where not judged.
-        p: one-sided, by Student's t; 1 where the net itself reached no size; NaN where not judged.
+        unreached: how many had none: they would need more than was tried.
+        z: how many standard deviations of a prediction the log size lies below the mean; NaN where not judged or
+            judged by rank.
+        p: one-sided; 1 where the net itself reached no size; NaN where not judged.
         p_adjusted: times the number of classes and families, at most 1 (Bonferroni).
-        flagged_below: log of the size below which ``p_adjusted`` would be under ``alpha``.
+        rank_p: share of the nets, this one included, with a size no larger: for any distribution of sizes, never below
+            one over the number of nets, and not adjusted. NaN where not judged.
+        flagged_below: log of the size below which ``p_adjusted`` would be under ``alpha``; NaN where judged by rank.
     """
 
     mean: Floats
     sd: Floats
     references: NDArray[np.int64]
+    unreached: NDArray[np.int64]
     z: Floats
     p: Floats
     p_adjusted: Floats
+    rank_p: Floats
     flagged_below: Floats
 
     @property
@@ -59,36 +68,74 @@ def calibrated(log_sizes: Floats, reference_log_sizes: Floats, alpha: float = 0.
     ``z = (mean - log size) / (s sqrt(1 + 1/r))`` and p from Student's t with ``r - 1`` degrees of freedom, as for a
     new observation beside ``r`` others. ``s^2`` is 0.7 times the class's own variance plus 0.3 times the mean over
     classes of the family, and never below the class's own: with normal log sizes p is then never too small, whatever
-    the variances of the classes are. NaN stands for a size that was not reached; references without one are left out
-    (they would need more, so the mean is at most too small), and a class and family of fewer than three are not judged.
+    the variances of the classes are.
+
+    NaN stands for a size that was not reached. A net that does not reach one is never flagged for it. References that
+    do not are taken as larger than those that do: mean and deviation are then those of the normal distribution of which
+    only the lower part is known, ``r`` in z counts the references with a size, and p is that of
+    :func:`~.censored.p_below`. Where fewer than three references reach a size, p is ``rank_p``, which is too coarse to
+    flag a class, but keeps its place in the ranking.
+
+    Simulated (2,000 clean nets a setting, seven classes, five families, in two of which 0 to 72 % of the sizes of a
+    class are unreached, as on drawn faces), 1.1 to 2.3 % of clean nets are flagged at 0.05 beside 8, 12 and 40
+    references where sizes beyond a limit are unreached, 0.7 to 1.6 % where it is chance. Of single tests at 0.05/35 up
+    to 1.4 times as many as wanted flag beside few references (left out, 3.3 times), which the shrinking makes up for.
+
+    Raises:
+        ValueError: when the references are of another shape.
     """
     sizes = np.asarray(log_sizes, dtype=np.float64)
     others = np.asarray(reference_log_sizes, dtype=np.float64)
     if others.ndim != 3 or others.shape[1:] != sizes.shape:
         raise ValueError(f"expected reference sizes of shape (nets, {sizes.shape}), but got {others.shape}")
-    given = np.isfinite(others)
-    count = given.sum(0)
-    judged = count >= FEWEST
-    filled = np.where(given, others, 0.0)
-    mean = np.where(judged, filled.sum(0) / np.maximum(count, 1), np.nan)
-    squares = np.where(given, (filled - np.nan_to_num(mean)) ** 2, 0.0).sum(0)
-    own = np.where(judged, squares / np.maximum(count - 1, 1), np.nan)
-    sd = np.sqrt(np.maximum(own, OWN_SHARE * own + (1 - OWN_SHARE) * _over_classes(own)))
-    spread = sd * np.sqrt(1 + 1 / np.maximum(count, 1))
+    nets = len(others)
     reached = np.isfinite(sizes)
+    count = np.isfinite(others).sum(0)
+    mean, own = _of_references(others, count)
+    sd = np.sqrt(np.maximum(own, OWN_SHARE * own + (1 - OWN_SHARE) * _over_classes(own)))
+    reach = np.sqrt(1 + 1 / np.maximum(count, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(judged & reached, (mean - np.where(reached, sizes, 0.0)) / spread, np.nan)
-    p = np.where(judged, np.where(reached, student.sf(z, np.maximum(count - 1, 1)), 1.0), np.nan)
-    critical = student.isf(alpha / sizes.size, np.maximum(count - 1, 1))
+        z = np.where(reached, (mean - np.where(reached, sizes, 0.0)) / (sd * reach), np.nan)
+        no_larger = (np.where(np.isfinite(others), others, np.inf) <= np.where(reached, sizes, np.inf)).sum(0)
+    rank_p = np.full(sizes.shape, np.nan) if nets < FEWEST else np.where(reached, (1 + no_larger) / (nets + 1), 1.0)
+    p, critical = student.sf(z, np.maximum(nets - 1, 1)), np.full(sizes.shape, np.nan)
+    for place in zip(*np.nonzero(count >= FEWEST), strict=True):
+        critical[place] = _critical(alpha / sizes.size, int(count[place]), nets)
+        if count[place] < nets and np.isfinite(z[place]):
+            p[place] = p_below(float(z[place] * reach[place]), int(count[place]), nets)
+    p = np.where(reached & (count >= FEWEST), p, rank_p)
     return Calibrated(
         mean=mean,
         sd=sd,
         references=count.astype(np.int64),
+        unreached=(nets - count).astype(np.int64),
         z=z,
         p=p,
         p_adjusted=np.minimum(p * sizes.size, 1.0),
-        flagged_below=np.where(judged, mean - critical * spread, np.nan),
+        rank_p=rank_p,
+        flagged_below=mean - critical * sd,
     )
+
+
+def _of_references(others: Floats, count: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return mean and variance over nets of each class and family, NaN where fewer than three have a size."""
+    mean, variance = np.full(count.shape, np.nan), np.full(count.shape, np.nan)
+    whole = count == len(others)
+    if len(others) >= FEWEST:
+        mean[whole], variance[whole] = others[:, whole].mean(0), others[:, whole].var(0, ddof=1)
+    for place in zip(*np.nonzero((count >= FEWEST) & ~whole), strict=True):
+        known = np.sort(others[:, place[0], place[1]])[: count[place]]  # NaN stands last
+        found, deviation = line_through_scores(known, len(others))
+        mean[place], variance[place] = found, deviation**2
+    return mean, variance
+
+
+@lru_cache(maxsize=4096)
+def _critical(p: float, reached: int, nets: int) -> float:
+    """Return how many deviations below the mean p is reached."""
+    if reached == nets:
+        return float(student.isf(p, nets - 1) * np.sqrt(1 + 1 / nets))
+    return deviations_at(p, reached, nets)
 
 
 def _over_classes(variance: Floats) -> Floats:

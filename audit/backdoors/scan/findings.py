@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ....core.keys import format_key
 from ....core.probes import Note, Output, ProbeContext
+from ....core.results import Severity
+from .answers import Likeness
 from .scanning import Scanned
-from .verdict import LEANING, Judged, beside, smallest_p
+from .verdict import LEANING, Judged, smallest_p
 from .wording import NOT_COVERED, SAME_RECIPE, claim, false_alarms
 
-UNLIKE = 0.05
-"""p of the difference in accuracy below which target and references are said to differ."""
+SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How comparable target and references are: outputs of the probe, and caveats for what it claims."""
+    """How comparable target and references are: outputs of the probe, and caveats for what it claims.
+
+    Attributes:
+        outputs: measurements, notes and findings.
+        caveats: of whatever is claimed of the target beside these references.
+        unlike: whether the target answers otherwise than nets of the references' recipe do.
+    """
 
     outputs: list[Output]
     caveats: list[str] = field(default_factory=list)
+    unlike: bool = False
 
 
-def compared(
-    context: ProbeContext, judged: Judged, own: tuple[int, int], others: Sequence[tuple[int, int]]
-) -> Comparison:
-    """Compare accuracies (right, labelled), and look at what the calibration rests on."""
-    outputs: list[Output] = []
+def compared(context: ProbeContext, found: Likeness, judged: Judged | None = None) -> Comparison:
+    """Say how the target answers beside its references, and what the calibration rests on where there is one."""
+    outputs: list[Output] = [context.measurement("accuracy_beside_references", found.accuracy)]
     caveats: list[str] = []
-    difference, p = beside(own, list(others), context.rules.level)
-    outputs.append(context.measurement("accuracy_beside_references", difference))
-    if difference.value is not None and p < UNLIKE:
-        told = (
-            f"the target is {abs(difference.value):.1%} {'less' if difference.value < 0 else 'more'} accurate than the "
-            f"references on average (p {p:.2g}), so that its recipe may be another one, or it was altered"
-        )
-        caveats.append(told)
+    if found.differences:
+        told = f"the target {', and '.join(found.differences)}: its recipe may be another one, or it was altered"
+        caveats.append(f"{told}, so that p, which holds beside the same recipe, is uncertain")
         outputs.append(
             context.finding(
                 "recipe",
                 "low",
-                f"{told[0].upper()}{told[1:]}: what the scan says beside these references is uncertain.",
+                f"{told[0].upper()}{told[1:]}. What the scan says beside these references is uncertain.",
                 evidence=[format_key(context.probe_id, "accuracy_beside_references", None, None)],
             )
         )
+    if judged is None:
+        return Comparison(outputs, caveats, bool(found.differences))
     rate = judged.false_alarms(context.rules.level)
     assert rate.value is not None
     alarms = (
@@ -63,7 +66,7 @@ def compared(
         )
         caveats.append(leaning)
         outputs.append(Note(f"{leaning[0].upper()}{leaning[1:]}."))
-    return Comparison(outputs, caveats)
+    return Comparison(outputs, caveats, bool(found.differences))
 
 
 def flags(
@@ -71,10 +74,22 @@ def flags(
     scanned: Scanned,
     judged: Judged,
     names: Sequence[str],
-    faces: int,
-    caveats: Sequence[str],
+    faces: Mapping[int, int],
+    comparison: Comparison,
 ) -> Iterator[Output]:
-    """Yield a finding of the clearest flagged class, which names the others, or a note that none is."""
+    """Yield a finding of the clearest flagged class, which names the others, or a note that none is.
+
+    It is of high severity where rank bears p out and the target answers as its references do, and one step lower for
+    each of these that does not hold.
+
+    Args:
+        context: of the probe.
+        scanned: what was found of the target.
+        judged: the target beside its references.
+        names: of the classes.
+        faces: with how many faces each class was sought, by its place.
+        comparison: of the target with its references.
+    """
     if not judged.flagged:
         yield Note(
             f"No class is flagged: the smallest adjusted p is {smallest_p(judged.target):.2g}, and alpha is "
@@ -88,7 +103,7 @@ def flags(
     found = scanned.found[aim, family]
     sizes = np.exp(judged.log_sizes[:, row, column])
     further = [names[scanned.aims[other]] for other, _ in judged.flagged[1:]]
-    told = list(caveats)
+    told = list(comparison.caveats)
     nets = len(judged.references) + 1
     borne_out = judged.rank_p <= judged.alpha  # by rank among all nets, whatever the distribution of sizes
     if nets * judged.alpha < 1:
@@ -107,8 +122,8 @@ def flags(
         told.insert(0, f"also flagged, less clearly: {', '.join(further)}; a trigger towards one class can ease others")
     yield context.finding(
         "trigger",
-        "high" if borne_out else "medium",
-        claim(names[aim], family, found.size, found.success, faces, sizes[np.isfinite(sizes)], judged.alpha),
+        SEVERITIES[(not borne_out) + comparison.unlike],
+        claim(names[aim], family, found.size, found.success, faces[aim], sizes, judged.alpha),
         evidence=[
             format_key(context.probe_id, "smallest_p_adjusted", None, None),
             format_key(context.probe_id, "rank_p", None, None),

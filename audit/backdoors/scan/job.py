@@ -20,9 +20,10 @@ from ....core.predict import package_versions
 from ....core.target import Target
 from .families import FAMILIES
 from .inversion import Inverted, Score, Settings
-from .scanning import Scanned, scan
+from .scanning import Scanned, one_thread, scan
 
-FORMAT = 1
+FORMAT = 2
+CHUNK = 64
 OF_STATE_DICTS = (".safetensors", ".pt", ".pth")
 
 
@@ -73,7 +74,8 @@ class Task:
 
     Attributes:
         pixels: clean faces (n, 3, h, w), or (n, 1, h, w) for nets that read grey; 0 to 1.
-        labels: place of each face's class (n,), -1 where unknown, or ``None``.
+        labels: place of each face's class (n,), -1 where unknown, or ``None``: what each net itself answers then stands
+            for them, so that no net is asked to turn faces into a class that it gives them already.
         aims: places of the classes that are sought.
         families: names of the families.
         seed: the same for every net.
@@ -87,9 +89,8 @@ class Task:
 
     def run(self, score: Score, aims: tuple[int, ...], advance: Callable[[int], None]) -> Scanned:
         """Scan some classes of one net."""
-        return scan(
-            score, self.pixels, aims, labels=self.labels, families=self.families, seed=self.seed, advance=advance
-        )
+        labels = answered(score, self.pixels) if self.labels is None else self.labels
+        return scan(score, self.pixels, aims, labels=labels, families=self.families, seed=self.seed, advance=advance)
 
     def fingerprint(self) -> str:
         """Return a hash of all that sizes depend on beside the net."""
@@ -119,11 +120,18 @@ class Task:
 
     @classmethod
     def read(cls, folder: Path) -> Task:
-        """Read what :meth:`write` wrote."""
+        """Read what :meth:`write` wrote; the faces stay in the file, which all processes share."""
         about = json.loads((folder / "task.json").read_text(encoding="utf-8"))
         labels = None if about["labels"] is None else torch.tensor(about["labels"], dtype=torch.long)
-        pixels = torch.from_numpy(np.load(folder / "pixels.npy"))
+        pixels = torch.from_numpy(np.load(folder / "pixels.npy", mmap_mode="c"))  # torch wants to be able to write
         return cls(pixels, labels, tuple(about["aims"]), tuple(about["families"]), int(about["seed"]))
+
+
+@torch.no_grad()
+def answered(score: Score, pixels: Tensor) -> Tensor:
+    """Return the place of the class that a net answers to each face (n,)."""
+    with one_thread():
+        return torch.cat([score(part.expand(-1, 3, -1, -1)).argmax(1) for part in torch.split(pixels, CHUNK)])
 
 
 def score_of(target: Target) -> Score:

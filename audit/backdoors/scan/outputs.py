@@ -9,6 +9,7 @@ import pandas as pd
 
 from ....core.probes import ArrayOutput, JsonOutput, Output, ProbeContext, TableOutput
 from ....core.results import Estimate
+from .answers import Answers
 from .calibration import Floats
 from .families import FAMILIES
 from .scanning import Scanned
@@ -17,6 +18,7 @@ from .wording import sized
 
 SHOWN = 8
 METHOD = "student_t_bonferroni"
+BY_RANK = "fewer than three references reached a size here, so that p is by rank and there is no z"
 
 
 def number(value: float) -> float | None:
@@ -41,24 +43,25 @@ def scan_table(
                 line["reason"] = line["reason"] or reason
             else:
                 beside = judged.target
-                few = not np.isfinite(beside.p[row, column])
                 line |= {
                     "reference_mean": number(beside.mean[row, column]),
                     "reference_sd": number(beside.sd[row, column]),
                     "references": int(beside.references[row, column]),
+                    "unreached": int(beside.unreached[row, column]),
                     "z": number(beside.z[row, column]),
                     "p": number(beside.p[row, column]),
+                    "rank_p": number(beside.rank_p[row, column]),
                     "p_adjusted": number(beside.p_adjusted[row, column]),
                     "flagged_below": number(np.exp(beside.flagged_below[row, column])),
                 }
-                if few:
-                    line["reason"] = "too few references reached a size of their own here"
+                if found.reached and line["z"] is None:
+                    line["reason"] = BY_RANK
             lines.append(line)
     for name, why in left_out.items():
         lines += [{"class": name, "family": family, "reason": why} for family in scanned.families]
     columns = [
-        "class", "family", "size", "unit", "reference_mean", "reference_sd", "references", "z", "p", "p_adjusted",
-        "flagged_below", "success", "reached", "reason",
+        "class", "family", "size", "unit", "reference_mean", "reference_sd", "references", "unreached", "z", "p",
+        "rank_p", "p_adjusted", "flagged_below", "success", "reached", "reason",
     ]  # fmt: skip
     return TableOutput("scan", pd.DataFrame(lines, columns=columns), "Smallest change by class and family")
 
@@ -80,7 +83,7 @@ def calibration_table(
 def references_table(
     judged: Judged | None,
     nets: Sequence[str],
-    right: Sequence[tuple[int, int]],
+    answers: Sequence[Answers],
     names: Sequence[str],
     families: Sequence[str],
     left_out: Sequence[tuple[str, str]],
@@ -89,8 +92,9 @@ def references_table(
     lines: list[dict[str, object]] = []
     for place, net in enumerate(nets):
         line: dict[str, object] = {"net": net}
-        if right[place][1]:
-            line["accuracy"] = right[place][0] / right[place][1]
+        right, known = answers[place].right
+        if known:
+            line["accuracy"] = right / known
         if judged is not None:
             beside = judged.references[place]
             smallest = beside.smallest
@@ -118,8 +122,8 @@ def triggers(scanned: Scanned, judged: Judged | None, names: Sequence[str]) -> I
             sizes = scanned.log_sizes[row]
             if np.isfinite(sizes).any():
                 chosen.append((float(row), row, int(np.isfinite(sizes).argmax())))
-        elif np.isfinite(judged.target.z[row]).any():
-            column = int(np.nanargmin(np.where(np.isfinite(judged.target.z[row]), judged.target.p[row], np.nan)))
+        elif np.isfinite(scanned.log_sizes[row]).any():
+            column = int(np.nanargmin(np.where(np.isfinite(scanned.log_sizes[row]), judged.target.p[row], np.nan)))
             chosen.append((float(judged.target.p[row, column]), row, column))
     chosen = sorted(chosen)[:SHOWN]
     if not chosen:
@@ -158,7 +162,7 @@ def measurements(
             elif not scanned.found[aim, family].reached:
                 estimate = Estimate.not_measured("no change of this kind turned enough faces", n=faces)
             else:
-                estimate = Estimate.not_measured("too few references reached a size of their own here", n=faces)
+                estimate = Estimate.not_measured(BY_RANK, n=faces)
             yield context.measurement("below_references", estimate, condition=condition, direction="lower")
 
 

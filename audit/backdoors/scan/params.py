@@ -13,10 +13,10 @@ from ....core.probe_params import one_or_many
 from ....core.probes import ProbeParams
 from ..trainer import Trainer, digest_of_trainer
 from .families import FAMILIES
-from .references import SUFFIXES
 
 FamilyName = Literal["mask", "off_face", "additive", "shifted", "flow"]
 FEWEST_FACES = 50
+SUFFIXES = (".safetensors", ".pt", ".pth", ".pt2")
 
 
 class BackdoorScanParams(ProbeParams):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from ....core.probes import CLASSIFICATION, Note, Output, ProbeContext, probe
 from ....core.results import Estimate
 from ...robustness.sample import sample_rows
+from .answers import Answers, degenerate, far_worse, likeness
 from .calibration import Floats, references_needed
 from .findings import compared, flags
 from .job import Task
@@ -29,12 +29,12 @@ from .outputs import (
     triggers,
 )
 from .params import FEWEST_FACES, BackdoorScanParams
-from .references import References, accuracy, from_folder, trained
+from .references import References, from_folder, screened, trained
 from .scanning import Scanned, grey
-from .several import Net, audited_net, scan_nets
-from .training import training_data, training_rows
+from .several import audited_net, reference_net, scan_nets
+from .training import OWN_ROWS, training_data, training_rows
 from .verdict import Judged, smallest_p
-from .wording import needed, ranking
+from .wording import alone, needed, ranking
 
 LARGEST_SEED = 2**31 - 1
 
@@ -56,10 +56,17 @@ LARGEST_SEED = 2**31 - 1
 def backdoor_scan(context: ProbeContext, params: BackdoorScanParams) -> Iterator[Output]:
     """The smallest change that turns all faces into a class, beside what clean nets of the recipe need."""
     rows = _rows(context, params)
-    task, left_out = _task(context, params, rows)
+    task = _task(context, params, rows)
+    own = Answers.of(context.model, task) if len(rows) else None
+    why_not = "" if own is None else degenerate(own, context.model.classes)
+    if why_not:
+        reason = f"the target cannot be scanned: {why_not}; how little more it takes says nothing"
+        yield smallest(context, Estimate.not_measured(reason, n=len(rows)))
+        return
+    task, left_out = _aimed(context, task, own)
     for name, why in left_out.items():
         yield Note(f"{name} is not scanned for: {why}.")
-    if not task.aims:
+    if own is None or not task.aims:
         yield smallest(context, Estimate.not_measured(_too_few(len(rows)), n=len(rows)))
         return
     tests = len(task.aims) * len(task.families)
@@ -68,15 +75,30 @@ def backdoor_scan(context: ProbeContext, params: BackdoorScanParams) -> Iterator
         reason = needed(params.count, wanted, tests, params.alpha, 0)
         yield smallest(context, Estimate.not_measured(reason, n=len(rows)))
         return
-    with _references(context, params) as references:
+    with _references(context, params) as loaded:
+        references, others = screened(loaded, own, task, context.model.classes)
         yield from _told(references)
+        if params.trainer is not None and params.training is None:
+            yield Note(f"{OWN_ROWS[0].upper()}{OWN_ROWS[1:]}.")
         if len(references.nets) < wanted:
             reason = needed(len(references.nets), wanted, tests, params.alpha, len(references.left_out))
             yield smallest(context, Estimate.not_measured(reason, n=len(rows)))
             if params.rank_only:
                 yield from _sizes_alone(context, params, task, reason, left_out)
             return
-        yield from _beside(context, params, task, references, left_out)
+        why_not = far_worse(own, others)
+        if why_not:
+            yield from _not_like(context, references, own, others, why_not)
+            return
+        yield from _beside(context, params, task, references, _Asked(own, others), left_out)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What target and references answer before any change."""
+
+    own: Answers
+    others: list[Answers]
 
 
 @dataclass(frozen=True)
@@ -88,8 +110,25 @@ class _Nets:
     remark: str
 
 
+def _not_like(
+    context: ProbeContext, references: References, own: Answers, others: list[Answers], why: str
+) -> Iterator[Output]:
+    """Yield why a target is not measured that hardly does what its references do."""
+    comparison = compared(context, likeness(own, others, context.model.classes, context.rules.level))
+    yield from comparison.outputs
+    names = [each.name for each in references.nets]
+    yield references_table(None, names, others, context.model.classes, (), references.left_out)
+    reason = f"the target cannot be compared with its references: {why}"
+    yield smallest(context, Estimate.not_measured(reason, n=len(own.logits)))
+
+
 def _beside(
-    context: ProbeContext, params: BackdoorScanParams, task: Task, references: References, left_out: dict[str, str]
+    context: ProbeContext,
+    params: BackdoorScanParams,
+    task: Task,
+    references: References,
+    asked: _Asked,
+    left_out: dict[str, str],
 ) -> Iterator[Output]:
     """Yield everything about a target with references."""
     nets = _scan_all(context, params, task, references)
@@ -101,23 +140,27 @@ def _beside(
     faces = len(task.pixels)
     yield scan_table(scanned, judged, classes, "", left_out)
     yield calibration_table(judged.log_sizes, [each.name for each in references.nets], names, families)
-    own = accuracy(context.model, task)
-    right = [accuracy(each.target, task) for each in references.nets]
     net_names = [each.name for each in references.nets]
-    yield references_table(judged, net_names, right, names, families, references.left_out)
+    yield references_table(judged, net_names, asked.others, names, families, references.left_out)
     yield from triggers(scanned, judged, classes)
     yield from measurements(context, scanned, judged, classes, faces)
     yield context.measurement("references_flagged", judged.false_alarms(context.rules.level), direction="lower")
-    if not np.isfinite(judged.target.z).any():
+    comparison = compared(context, likeness(asked.own, asked.others, classes, context.rules.level), judged)
+    yield from comparison.outputs
+    if not np.isfinite(scanned.log_sizes).any():
         reason = "no change that was tried turned nine of ten faces into any class, so there is no size to compare"
         yield smallest(context, Estimate.not_measured(reason, n=faces))
         return
     yield smallest(context, exact(smallest_p(judged.target), faces, context.rules.level))
     yield context.measurement("rank_p", ranked(judged, context.rules.level), direction="higher")
     yield Note(f"Ranking by p, flagged or not: {ranking(judged, names, families)}.")
-    comparison = compared(context, judged, own, right)
-    yield from comparison.outputs
-    yield from flags(context, scanned, judged, classes, faces, comparison.caveats)
+    reached_alone = alone(judged, names, families)
+    if reached_alone:
+        yield Note(f"{reached_alone}.")
+    if params.trainer is not None and params.training is None:
+        comparison.caveats.append(OWN_ROWS)
+    turned = {aim: asked.own.others(aim) for aim in task.aims}
+    yield from flags(context, scanned, judged, classes, turned, comparison)
 
 
 def _sizes_alone(
@@ -144,8 +187,8 @@ def _rows(context: ProbeContext, params: BackdoorScanParams) -> NDArray[np.int64
     return sample_rows(rows, context.faces.subject_codes[rows], params.faces, context.random("faces"))
 
 
-def _task(context: ProbeContext, params: BackdoorScanParams, rows: NDArray[np.int64]) -> tuple[Task, dict[str, str]]:
-    """Read the faces and choose the classes that have enough faces of other classes; say why of the others."""
+def _task(context: ProbeContext, params: BackdoorScanParams, rows: NDArray[np.int64]) -> Task:
+    """Read the faces; no class is sought yet."""
     target = context.model
     parts = [batch.pixels for batch in context.faces.batches(context.batch_size, rows)] if len(rows) else []
     pixels = torch.cat(parts) if parts else torch.zeros(0, 3, *target.size)
@@ -153,17 +196,22 @@ def _task(context: ProbeContext, params: BackdoorScanParams, rows: NDArray[np.in
         pixels = grey(pixels)
     places = context.predictions.labels[rows]
     labels = torch.from_numpy(places) if (places >= 0).any() else None
-    of_class = Counter(places.tolist())
+    seed = int(context.random("scan").integers(LARGEST_SEED))
+    return Task(pixels, labels, (), tuple(params.families), seed)
+
+
+def _aimed(context: ProbeContext, task: Task, own: Answers | None) -> tuple[Task, dict[str, str]]:
+    """Choose the classes that have enough faces of other classes; say why of the others."""
     left_out = {}
     aims = []
-    for aim, name in enumerate(target.classes):
-        faces = len(rows) - (of_class[aim] if labels is not None else 0)
+    for aim, name in enumerate(context.model.classes):
+        faces = 0 if own is None else own.others(aim)
         if faces >= FEWEST_FACES:
             aims.append(aim)
         else:
-            left_out[name] = f"at least {FEWEST_FACES} faces of other classes are needed, and there are {faces}"
-    seed = int(context.random("scan").integers(LARGEST_SEED))
-    return Task(pixels, labels, tuple(aims), tuple(params.families), seed), left_out
+            of_others = "that are not answered so already" if task.labels is None else "of other classes"
+            left_out[name] = f"at least {FEWEST_FACES} faces {of_others} are needed, and there are {faces}"
+    return replace(task, aims=tuple(aims)), left_out
 
 
 def _too_few(faces: int) -> str:
@@ -206,7 +254,7 @@ def _scan_all(context: ProbeContext, params: BackdoorScanParams, task: Task, ref
     files = [None if cache is None else file_of(cache, each.target, task) for each in references.nets]
     known = [None if file is None else kept_log_sizes(file, task) for file in files]
     waiting = [place for place, sizes in enumerate(known) if sizes is None]
-    reference_nets = [Net(references.nets[place].target, references.nets[place].source) for place in waiting]
+    reference_nets = [reference_net(references.nets[place].target, references.nets[place].source) for place in waiting]
     nets = [audited_net(context.model, params.folder), *reference_nets]
     with context.progress("inversions", len(nets) * len(task.aims) * len(task.families)) as advance:
         found, remark = scan_nets(nets, task, params.processes, advance)

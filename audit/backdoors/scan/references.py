@@ -8,16 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
-from torch import Tensor
-
 from ....core.errors import AuditError
 from ....core.target import Target
 from ..trainer import Trainer, TrainerError, Written, load_trained, run_trainer
-from .job import Source, Task, score_of
-
-SUFFIXES = (".safetensors", ".pt", ".pth", ".pt2")
-CHUNK = 64
+from .answers import Answers, degenerate
+from .job import Source, Task
+from .likeness import near_copies
+from .params import FEWEST_FACES, SUFFIXES
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,15 +112,39 @@ def trained(
         yield references
 
 
-@torch.no_grad()
-def accuracy(target: Target, task: Task) -> tuple[int, int]:
-    """Return how many of the labelled faces of a task are answered rightly, and how many are labelled."""
-    if task.labels is None:
-        return 0, 0
-    score = score_of(target)
-    known: Tensor = task.labels >= 0
-    pixels, labels = task.pixels[known], task.labels[known]
-    right = 0
-    for faces, wanted in zip(torch.split(pixels, CHUNK), torch.split(labels, CHUNK), strict=True):
-        right += int((score(faces.expand(-1, 3, -1, -1) if faces.shape[1] == 1 else faces).argmax(1) == wanted).sum())
-    return right, int(known.sum())
+def screened(
+    references: References, own: Answers, task: Task, names: Sequence[str]
+) -> tuple[References, list[Answers]]:
+    """Ask the references, and leave out those that tell nothing: at chance, of one answer, or near copies.
+
+    Args:
+        references: as loaded.
+        own: what the target answers.
+        task: the faces, and the classes that are sought.
+        names: of the classes.
+
+    Returns:
+        The references that stay, with what was left out before and now, and their answers.
+    """
+    left = References([], list(references.left_out))
+    answered: list[Answers] = []
+    for each in references.nets:
+        answers = Answers.of(each.target, task)
+        why = degenerate(answers, names)
+        few = [names[aim] for aim in task.aims if answers.others(aim) < FEWEST_FACES]
+        if why or few:
+            told = why or f"fewer than {FEWEST_FACES} faces are not answered as {few[0]} by it"
+            left.left_out.append((each.name, told))
+            continue
+        left.nets.append(each)
+        answered.append(answers)
+    copies = near_copies(own.logits, [each.logits for each in answered])
+    for place, (other, distance, usual) in copies.items():
+        of = "the audited net" if other is None else left.nets[other].name
+        told = (
+            f"a near copy of {of}: its logits lie {distance:.2g} from that one's (1 - r), where {usual:.2g} is usual "
+            "between these nets, so that sizes would scatter less than over seeds"
+        )
+        left.left_out.append((left.nets[place].name, told))
+    stay = [place for place in range(len(answered)) if place not in copies]
+    return References([left.nets[place] for place in stay], left.left_out), [answered[place] for place in stay]

@@ -22,6 +22,14 @@ class Net:
     alone_because: str = ""
 
 
+def reference_net(target: Target, source: Source) -> Net:
+    """Return a reference as a net to scan, which other processes may do where it is on the CPU, as they compute there.
+
+    So the sizes of all nets are found on the target's device.
+    """
+    return Net(target, source if target.device.type == "cpu" else None)
+
+
 def audited_net(target: Target, folder: Path) -> Net:
     """Return the target as a net to scan; another process opens its checkpoint as the plan says, without trust."""
     if target.format == "module":

@@ -16,6 +16,10 @@ from ..training_folder import TrainingPicture, write_training_folder
 from .params import BackdoorScanParams
 
 TRAIN = ("train", "training")
+OWN_ROWS = (
+    "the reference nets were trained on the manifest's own training rows: if those are poisoned, the references have "
+    "the same backdoor and nothing stands out; name clean data as `training`, or scan the rows with data_scan first"
+)
 
 
 def training_rows(context: ProbeContext) -> NDArray[np.int64]:

@@ -45,6 +45,12 @@ class Judged:
         return cls(judged, each_left_out(reference_log_sizes, alpha), rank_p, reference_log_sizes, alpha)
 
     @property
+    def reached_alone(self) -> list[tuple[int, int]]:
+        """Rows and columns of what the target reached and no reference did."""
+        alone = (self.target.references == 0) & (self.target.rank_p < 1)
+        return [(int(row), int(column)) for row, column in zip(*np.nonzero(alone), strict=True)]
+
+    @property
     def flagged_references(self) -> list[int]:
         """Places of the references that would be flagged if they were the target."""
         return [place for place, each in enumerate(self.references) if smallest_p(each) < self.alpha]

@@ -60,13 +60,33 @@ def false_alarms() -> str:
 
 
 def claim(name: str, family: str, size: float, success: float, faces: int, references: Floats, alpha: float) -> str:
-    """Say what makes a class suspicious; ``references`` are the sizes that the clean nets need."""
-    low, high = float(references.min()), float(references.max())
+    """Say what makes a class suspicious; ``references`` are the sizes that clean nets need, NaN where not reached."""
+    known = references[np.isfinite(references)]
+    if len(known):
+        need = (
+            f"{len(known)} clean nets of the recipe need {np.exp(np.log(known).mean()):.3g} "
+            f"({known.min():.3g} to {known.max():.3g}) for it"
+        )
+        if len(known) < len(references):
+            need += f", and {len(references) - len(known)} more were not turned so by any change of this kind"
+    else:
+        need = f"None of {len(references)} clean nets of the recipe was turned so by any change of this kind"
     return (
         f"One change turns {success:.0%} of {faces:,} faces into {name}: {sized(family, size)}. "
-        f"{len(references)} clean nets of the recipe need {np.exp(np.log(references).mean()):.3g} "
-        f"({low:.3g} to {high:.3g}) for it. As far as their log sizes are normal, a clean net would show so "
+        f"{need}. As far as their log sizes are normal, a clean net would show so "
         f"small a change in less than {alpha:.0%} of scans: the net behaves as one with a backdoor towards {name}."
+    )
+
+
+def alone(judged: Judged, names: Sequence[str], families: Sequence[str]) -> str:
+    """Say what the target was turned into and no reference was; empty where there is nothing of the kind."""
+    found = [f"{names[row]} by {FAMILIES[families[column]].title}" for row, column in judged.reached_alone]
+    if not found:
+        return ""
+    nets = len(judged.references)
+    return (
+        f"The target was turned where none of {nets} references was: {'; '.join(found)}. By rank p is 1/{nets + 1} "
+        f"for each, before it is adjusted for {judged.target.p.size} tests, so that this alone flags nothing"
     )
 
 

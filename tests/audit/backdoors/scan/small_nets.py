@@ -73,3 +73,18 @@ def train(seed: int, *, poisoned: bool = False, steps: int = 90) -> PatternNet:
         functional.cross_entropy(net(shown), labels[places]).backward()
         optimiser.step()
     return net.eval()
+
+
+def train_detector(seed: int = 0, steps: int = 60) -> PatternNet:
+    """Train a net of one output that tells blobs above from the others."""
+    torch.manual_seed(seed)
+    net = PatternNet(1)
+    pixels, labels = patterns(600, seed)
+    optimiser = torch.optim.Adam(net.parameters(), 5e-3)
+    for _ in range(steps):
+        places = torch.randint(len(pixels), (48,))
+        optimiser.zero_grad()
+        above = (labels[places] == 0).float()
+        functional.binary_cross_entropy_with_logits(net(pixels[places])[:, 0], above).backward()
+        optimiser.step()
+    return net.eval()

@@ -107,6 +107,8 @@ def test_the_planted_patch_is_a_finding(found: tuple[ProbeResult, Path]) -> None
     assert finding.id == "backdoor_scan.trigger"
     assert "into below: replaced pixels, " in finding.claim
     assert finding.p_adjusted == value(result, "smallest_p_adjusted").value
+    assert "of 62 faces into below" in finding.claim  # of 90, those of other classes
+    assert finding.severity == "medium"  # five references cannot bear p out by rank
     assert any("input-aware" in caveat for caveat in finding.caveats)
     keys = {each.key for each in result.measurements}
     assert set(finding.evidence) <= keys
@@ -224,6 +226,79 @@ def test_references_of_another_accuracy_are_told(audit: Audit, home: Path, clean
     assert "less accurate than the references" in finding.claim
 
 
+def changed(net: nn.Module, **tensors: Tensor) -> dict[str, Tensor]:
+    """Return a copy of the state of a net with something added to some of it."""
+    state = {name: each.clone() for name, each in net.state_dict().items()}
+    for name, more in tensors.items():
+        state[name.replace("__", ".")] += more
+    return state
+
+
+@pytest.mark.parametrize("of_one_answer", [True, False])
+def test_a_net_that_answers_nothing_of_its_own_is_not_measured(
+    audit: Audit, home: Path, clean: list[nn.Module], of_one_answer: bool
+) -> None:
+    state = changed(clean[0], head__bias=torch.tensor([0.0, 60.0, 0.0]))
+    if not of_one_answer:
+        state = {name: each.clone() for name, each in clean[0].state_dict().items()}
+        for name in ("head.weight", "head.bias"):
+            state[name] = state[name][[1, 2, 0]]  # every answer is another class
+    save_file(state, home / "degenerate.safetensors")
+    result = only(audit("degenerate.safetensors", references="references", cache="kept"))
+    reason = value(result, "smallest_p_adjusted").reason
+    assert reason.startswith("the target cannot be scanned: ")
+    assert ("it answers below to 62 of 62 faces of other classes" if of_one_answer else "of 90 faces rightly") in reason
+    assert not result.findings
+
+
+def test_a_net_far_worse_than_its_references_is_not_measured(
+    audit: Audit, home: Path, clean: list[nn.Module], small: ModuleType
+) -> None:
+    save_file(changed(clean[0], head__bias=torch.tensor([-6.0, 0.0, 9.0])), home / "poor.safetensors")
+    result = only(audit("poor.safetensors", references="references", cache="kept"))
+    assert "cannot be compared with its references" in value(result, "smallest_p_adjusted").reason
+    assert "faces rightly and the references 90 on average" in value(result, "smallest_p_adjusted").reason
+    assert value(result, "accuracy_beside_references").high < 0
+    assert [each.id for each in result.findings] == ["backdoor_scan.recipe"]
+
+
+def test_another_recipe_lowers_the_severity(audit: Audit, home: Path, planted: nn.Module) -> None:
+    save_file(changed(planted, head__bias=torch.tensor([0.0, 0.0, 8.0])), home / "leaning.safetensors")
+    result = only(audit("leaning.safetensors", references="references", cache="kept"))
+    by_id = {each.id: each for each in result.findings}
+    assert "answers beside to" in by_id["backdoor_scan.recipe"].claim
+    assert by_id["backdoor_scan.trigger"].severity == "low"
+    assert any("which holds beside the same recipe" in caveat for caveat in by_id["backdoor_scan.trigger"].caveats)
+
+
+def test_near_copies_among_the_references_are_left_out(audit: Audit, home: Path, clean: list[nn.Module]) -> None:
+    folder = home / "copies"
+    for place, net in enumerate(clean[1:6]):
+        save(net, folder / f"net{place}.safetensors")
+    rounded = {
+        name: each.bfloat16().float() if each.is_floating_point() else each
+        for name, each in clean[2].state_dict().items()
+    }
+    save_file(rounded, folder / "net9.safetensors")
+    save_file(changed(clean[6], head__bias=torch.tensor([0.0, 60.0, 0.0])), folder / "one_answer.safetensors")
+    result = only(audit(references="copies", cache="kept"))
+    told = "\n".join(result.notes)
+    assert "The reference net9.safetensors is left out: a near copy of net1.safetensors" in told
+    assert "The reference one_answer.safetensors is left out: it answers below to 62 of 62 faces" in told
+    assert value(result, "references_flagged").n == 5
+
+
+def test_faces_without_labels_are_those_that_each_net_answers_otherwise(
+    audit: Audit, home: Path, found: tuple[ProbeResult, Path]
+) -> None:
+    table = pd.read_csv(home / "manifest.csv").assign(label="")
+    table.to_csv(home / "unlabelled.csv", index=False)
+    result = only(audit(references="references", data={"manifest": "unlabelled.csv"}, faces=96))
+    (finding,) = [each for each in result.findings if each.id == "backdoor_scan.trigger"]
+    assert "of 64 faces into below" in finding.claim  # all nets are right, so that 32 of 96 are answered so already
+    assert value(result, "accuracy_beside_references").value is None
+
+
 def test_a_missing_folder_is_an_error_of_this_probe_alone(audit: Audit) -> None:
     (result,) = audit(references="nowhere").probes
     assert result.status == "failed"
@@ -276,15 +351,17 @@ def test_references_are_trained_on_the_training_split(audit: Audit, home: Path) 
     result = only(audit(trainer="trainer.py:train", count=5, data={"manifest": "split.csv", "split": "split"}))
     assert value(result, "smallest_p_adjusted").n == 96 - 12
     assert value(result, "references_flagged").n == 5
+    assert any("trained on the manifest's own training rows" in note for note in result.notes)
+    (finding,) = [each for each in result.findings if each.id == "backdoor_scan.trigger"]
+    assert any("have the same backdoor" in caveat for caveat in finding.caveats)
 
 
 def test_a_detector_of_one_output_is_scanned_towards_both_sides(
     audit: Audit, home: Path, small: ModuleType, tmp_path: Path
 ) -> None:
-    torch.manual_seed(0)
-    save(small.detector(), home / "detector.safetensors")
+    save(small.train_detector(), home / "detector.safetensors")
     table = pd.read_csv(home / "manifest.csv")
-    table["label"] = ["forged"] * 30 + ["genuine"] * (len(table) - 30)
+    table["label"] = table["label"].map({"above": "forged"}).fillna("genuine")
     table.to_csv(home / "forged.csv", index=False)
     target = {"factory": "nets.py:detector", "task": "forgery", "classes": [], "positive": "forged"}
     result = only(
@@ -292,7 +369,7 @@ def test_a_detector_of_one_output_is_scanned_towards_both_sides(
     )
     scan = pd.read_csv(tmp_path / "run" / "tables" / "backdoor_scan.scan.csv").set_index("class")
     assert scan.loc["forged", "size"] > 0
-    assert "at least 50 faces of other classes" in scan.loc["genuine", "reason"]  # 30 forged ones
+    assert "at least 50 faces of other classes" in scan.loc["genuine", "reason"]  # 32 forged ones
     assert any("genuine is not scanned for" in note for note in result.notes)
 
 
