@@ -50,7 +50,7 @@ def ending_in_order() -> Iterator[None]:
     another one nothing changes.
     """
     taken = {}
-    if threading.current_thread() is threading.main_thread():
+    if _in_main_thread():
         _HANDLER.process = os.getpid()
         for name in SIGNALS:
             number = getattr(signal, name, None)
@@ -66,6 +66,9 @@ def ending_in_order() -> Iterator[None]:
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Hold the signals of :func:`ending_in_order` back until what runs within has ended, then interrupt."""
+    if not _in_main_thread():  # signals come to the main one alone
+        yield
+        return
     _HANDLER.held += 1
     try:
         yield
@@ -74,6 +77,10 @@ def uninterrupted() -> Iterator[None]:
         if not _HANDLER.held and _HANDLER.due is not None:
             number, _HANDLER.due = _HANDLER.due, None
             raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 @contextmanager

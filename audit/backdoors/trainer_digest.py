@@ -24,16 +24,13 @@ def digest_of_trainer(written: str | Sequence[str], folder: Path) -> str:
         written: a command, ``FILE.py:NAME`` or ``PACKAGE.MODULE:NAME``.
         folder: the plan's, to which files are relative.
     """
-    words = [written] if isinstance(written, str) and named_function(written) else words_of(written)
+    named = named_function(written) if isinstance(written, str) else None
+    words = [str(written)] if named is not None else words_of(written)
     found = set()
-    for place, word in enumerate(words):
-        named = named_function(word) if len(words) == 1 else None
-        module = word if place and words[place - 1] == "-m" else ""
-        if named is not None:
-            word, module = named.source, "" if named.source.endswith(".py") else named.source
-        file = _module_file(module) if module else _file(word.rpartition("=")[2], folder)
-        if file is not None:
-            found |= {file, *(file.parent.glob("*.py") if file.suffix == ".py" else ())}
+    for file in _files_of_function(named, folder) if named is not None else _files_of_words(words, folder):
+        found.add(file)
+        if file.suffix == ".py":
+            found |= {each for each in file.parent.glob("*.py") if each.is_file()}
     hashes = sorted(f"{file.name} {sha256_of_file(file)}" for file in found)
     return sha256_of_bytes("\n".join([shlex.join(words), *hashes]).encode())
 
@@ -69,6 +66,21 @@ def at_home(word: str) -> str:
     return str(Path(word).expanduser()) if word.startswith("~/") else word
 
 
+def _files_of_function(named: FactoryReference, folder: Path) -> Iterator[Path]:
+    file = _file(named.source, folder) if named.source.endswith(".py") else _module_file(named.source)
+    if file is not None:
+        yield file
+
+
+def _files_of_words(words: Sequence[str], folder: Path) -> Iterator[Path]:
+    for place, word in enumerate(words):
+        candidates = [_file(word.rpartition("=")[2], folder)]
+        if place and words[place - 1] == "-m":  # python looks in the folder that it is started in first
+            path = word.replace(".", "/")
+            candidates = [_file(f"{path}.py", folder), _file(f"{path}/__main__.py", folder), _module_file(word)]
+        yield from [file for file in candidates if file is not None][:1]
+
+
 def _file(word: str, folder: Path) -> Path | None:
     if not 0 < len(word) <= LONGEST_PATH or "\0" in word:
         return None
@@ -91,6 +103,6 @@ def _module_file(name: str) -> Path | None:
 
 def _specs(name: str, places: Sequence[str] | None) -> Iterator[ModuleSpec]:
     for finder in sys.meta_path:
-        found = finder.find_spec(name, places)
+        found = finder.find_spec(name, places) if hasattr(finder, "find_spec") else None
         if found is not None:
             yield found

@@ -345,9 +345,16 @@ def test_what_a_trainer_writes_gets_no_trust(folder: Path, target: Target, tmp_p
 
 def test_a_changed_training_file_changes_the_digest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.syspath_prepend(str(folder))
-    (folder / "pack").mkdir()
-    for name in ("train.py", "beside.py", "conf.yaml", "pack/__init__.py", "pack/training.py"):
+    monkeypatch.syspath_prepend(str(folder / "importable"))
+    for name in (
+        "train.py",
+        "beside.py",
+        "conf.yaml",
+        "importable/pack/__init__.py",
+        "importable/pack/training.py",
+        "started/here.py",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("raise RuntimeError('nothing of it is run')\n")
     named = {
         "train.py": [
@@ -358,7 +365,8 @@ def test_a_changed_training_file_changes_the_digest(folder: Path, monkeypatch: p
         ],
         "beside.py": ["train.py:train", "{python} train.py {data} {out}"],
         "conf.yaml": ["{python} train.py --settings=conf.yaml {data} {out}"],
-        "pack/training.py": ["pack.training:train", "{python} -m pack.training {data} {out}"],
+        "importable/pack/training.py": ["pack.training:train", "{python} -m pack.training {data} {out}"],
+        "started/here.py": ["{python} -m started.here {data} {out}"],
     }
     for name, trainers in named.items():
         before = [digest_of_trainer(trainer, folder) for trainer in trainers]
