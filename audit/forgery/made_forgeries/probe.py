@@ -20,7 +20,7 @@ from .showing import shown
 
 @probe(
     "made_forgeries",
-    version=1,
+    version=2,
     title="Forgeries made of the audited faces",
     pillar="robustness",
     params=MadeForgeriesParams,
