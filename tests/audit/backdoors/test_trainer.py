@@ -17,6 +17,7 @@ import torch
 
 from countenance.audit.backdoors.interruption import ending_in_order, uninterrupted
 from countenance.audit.backdoors.kept_nets import RECORD, kept_checkpoints
+from countenance.audit.backdoors.scan.references import References
 from countenance.audit.backdoors.trainer import (
     Trainer,
     TrainerError,
@@ -273,6 +274,22 @@ def test_kept_nets_are_found_again_beside_plain_ones(folder: Path, tmp_path: Pat
     (kept / "net-00" / RECORD).write_text("[]")
     with pytest.raises(AuditError, match=r"net-00/training\.json cannot be read"):
         kept_checkpoints(kept)
+
+
+def test_kept_nets_load_as_reference_nets(folder: Path, target: Target, tmp_path: Path) -> None:
+    def train(data: Path, out: Path, seed: int) -> None:
+        state = target.net.state_dict()  # type: ignore[attr-defined]
+        torch.save({name: value + seed for name, value in state.items()}, out / "checkpoint.pt")
+
+    for place in range(1, 4):
+        run_trainer(train, folder, tmp_path / "kept" / f"net-{place:02d}", seed=place)
+    references = References()
+    for path in kept_checkpoints(tmp_path / "kept"):
+        references.add(path, target, folder, name=path.parent.name)
+    assert [each.name for each in references.nets] == ["net-01", "net-02", "net-03"]
+    assert references.left_out == []
+    record = json.loads((tmp_path / "kept" / "net-01" / RECORD).read_text())
+    assert record["trainer_sha256"] is None  # a live function is not looked into
 
 
 def test_the_record_of_a_training_says_what_it_depends_on(folder: Path, tmp_path: Path) -> None:
