@@ -13,6 +13,8 @@ from .wording import metric_title, number
 
 METHOD = "method"
 CHANCE = 0.5
+NEAR_CHANCE = 0.65
+"""An AUROC whose whole interval lies between chance and this is told to be above it by little."""
 _RATES = ("apcer", "bpcer", "accuracy")
 _BY_METHOD = ("auroc", "apcer")
 _OF_MADE = ("auroc", "apcer", "above_own_photo")
@@ -60,6 +62,9 @@ def _overall(probe: ProbeResult) -> Iterator[Paragraph]:
         item = find(probe, metric)
         if item is not None and item.estimate.value is not None:
             parts += [f"; {metric_title(metric, probe.probe)} ", ref(item)]
+        null = find(probe, f"{metric}.null")
+        if metric == "ap" and null is not None and null.estimate.value is not None:
+            parts += [", where labels dealt out at random give ", ref(null)]
     yield Paragraph((*parts, f". {_beside_chance(area)}"))
 
 
@@ -84,7 +89,8 @@ def _beside_chance(area: Measurement) -> str:
     if low is None or high is None:
         return "No interval was computed, so whether it differs from chance (0.5) is open."
     if low > CHANCE:
-        return "By its interval it exceeds chance (0.5)."
+        little = f", by little: the whole interval lies below {NEAR_CHANCE:g}" if high <= NEAR_CHANCE else ""
+        return f"By its interval it exceeds chance (0.5){little}."
     if high < CHANCE:
         return (
             "By its interval it falls short of chance (0.5): genuine faces score higher than forged ones, as where the "
@@ -120,7 +126,7 @@ def _methods(probe: ProbeResult) -> Iterator[Paragraph]:
 
 
 def _beyond_chance(named: Sequence[tuple[str, Measurement]], others: str, kinds: str) -> Iterator[Paragraph]:
-    """Sort AUROCs by whether their intervals lie above chance, cross it, or lie below it.
+    """Sort AUROCs by whether their intervals lie above chance, by little or more, cross it, or lie below it.
 
     Args:
         named: each with the name it is told by.
@@ -133,7 +139,11 @@ def _beyond_chance(named: Sequence[tuple[str, Measurement]], others: str, kinds:
     left = [pair for pair in measured if pair not in shown and pair not in below]
     if measured:
         head = f"Told from {others} by more than chance: {len(shown)} of {len(named)} {kinds}"
+        barely = [(name, item) for name, item in shown if (item.estimate.high or 1.0) <= NEAR_CHANCE]
         parts: list[Part] = [head, *_listed(shown)]
+        if barely:
+            names = ", ".join(name for name, _ in barely)
+            parts.append(f"; by little, the whole interval below {NEAR_CHANCE:g}: {names}")
         if left:
             parts += ["; not shown to be", *_listed(left)]
         if below:

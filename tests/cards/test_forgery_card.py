@@ -95,6 +95,18 @@ def test_a_detector_is_told_beside_chance_at_its_threshold_and_by_method(detecti
     assert [row[0] for row in table.rows] == [*METHODS, "rare"]
 
 
+def test_a_method_that_is_hardly_told_is_said_to_be_above_chance_by_little() -> None:
+    items = [measured("auroc", estimate(0.6, 0.56, 0.64)), measured("ap", estimate(0.66, 0.6, 0.7))]
+    items.append(measured("ap.null", estimate(0.61, n=510)))
+    for name, limits in {"morph": (0.87, 0.83, 0.9), "faint": (0.58, 0.53, 0.65), "open": (0.6, 0.51, 0.68)}.items():
+        items.append(measured("auroc", estimate(*limits), slice={"method": name}))
+    overall, methods = sentences(detection_blocks(probe_of("forgery_detection", items)))
+    assert overall.endswith("exceeds chance (0.5), by little: the whole interval lies below 0.65.")
+    assert "average precision 0.660 [0.600, 0.700], n = 100, where labels dealt out at random give 0.610" in overall
+    assert "3 of 3 ways of forging (morph 0.870" in methods
+    assert "; by little, the whole interval below 0.65: faint. Each interval" in methods
+
+
 def test_frames_and_videos_are_told_apart_from_faces() -> None:
     items = [
         measured("auroc", estimate(0.7, 0.6, 0.8)),
