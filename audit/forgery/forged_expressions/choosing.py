@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ....core.faces import Faces
 from ....core.probes import ProbeContext
 from ..making import METHODS, ForgeryError, Photo, donors, look_of, other_photos
+from ..making.partners import MOST_USES
 
 MOST_PHOTOS = 4
 """Photos of a person that are looked at for one with another expression, or with the same."""
@@ -46,8 +47,9 @@ class Candidates:
         """Return the photo that each face is forged with, by row; a face without one is absent.
 
         A face is given that of another person as :func:`~countenance.audit.forgery.making.donors` chooses (most groups
-        in common, alike in looks); of that donor's photos one with another expression is taken where there is any. A
-        mouth or eyes come from the photo of the same person in which they differ most in shape.
+        in common, alike in looks, none given to more than two faces where there are others); of that donor's photos one
+        with another expression is taken where there is any. A mouth or eyes come from the photo of the same person in
+        which they differ most in shape.
 
         Args:
             name: kind of forgery.
@@ -57,7 +59,9 @@ class Candidates:
             return {}
         kind = METHODS[name].partner
         if kind == "person":
-            chosen = self._with_another_expression(donors(self.people, self.groups, self.looks, random))
+            chosen = self._with_another_expression(
+                donors(self.people, self.groups, self.looks, random, most_uses=MOST_USES)
+            )
         else:
             assert kind in ("mouth", "eyes")
             chosen = other_photos(self.people, self.landmarks, kind)

@@ -97,7 +97,7 @@ class MadeForgeries:
         for at, row in enumerate(rows):
             if row not in shown:
                 continue
-            made = self._make(name, row, shown[row])
+            made = self._make(name, row, shown[row], must_change=not own)
             if isinstance(made, str):
                 (self.failed_controls if own else self.failed)[made] += row < FIRST_STAND_IN
             else:
@@ -120,12 +120,12 @@ class MadeForgeries:
             return FIRST_STAND_IN + (row - FIRST_STAND_IN + 1) % drawn
         return (self.controls if own else self.partners)[name].get(row)
 
-    def _make(self, name: str, row: int, other: int) -> NDArray[np.uint8] | str:
+    def _make(self, name: str, row: int, other: int, *, must_change: bool) -> NDArray[np.uint8] | str:
         photo, partner = self._photos[row], self._photos[other]
         if isinstance(photo, str) or isinstance(partner, str):
             return photo if isinstance(photo, str) else f"of the other photo: {partner}"
         try:
-            return through_codec(forge(name, photo, partner, self.lot(row, name)).pixels)
+            return through_codec(forge(name, photo, partner, self.lot(row, name), must_change=must_change).pixels)
         except ForgeryError as error:
             return str(error)
 

@@ -26,8 +26,8 @@ _NOT_KNOWN = (
 )
 _NO_OTHER = "no face was given another expression than the model states already"
 _ONE = (
-    "every photo that was brought in shows the same expression to faces of the same answer, so that exchanging them "
-    "would change nothing; turned.control stands beside it"
+    "the photos brought in to faces of the same answer show the same expression, for all faces or most of them, so "
+    "that exchanging them would change nothing; turned.control stands beside it"
 )
 Bool = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -139,7 +139,7 @@ def _turned(
         same = outcomes.answers[control, held] == stated[held]
         yield _plain(TURNED_CONTROL, outcomes.rows[held], same.astype(np.float64), key)
     chance, known = by_exchange(before[could], stated[could], outcomes.answers[here, could])
-    if not known.any():
+    if known.mean() < 0.5:
         missing = Estimate.not_measured(_ONE, n=int(could.sum()))
         yield context.measurement(TURNED_NULL, missing, condition=key)
         return
