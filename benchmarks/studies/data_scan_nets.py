@@ -63,8 +63,9 @@ def _judged(
     found: dict[str, Judged] = {
         "fine detail": by_detail(scanned.detail, scanned.people, clean, RATE),
         "spectral": by_spectrum(scanned.embedding, scanned, clean, RATE),
-        "clusters": by_clusters(scanned.embedding, scanned, clean, RATE, DRAWS, random),
     }
+    if clean is not None:
+        found["clusters"] = by_clusters(scanned.embedding, scanned, clean, RATE, DRAWS, random)
     row: dict[Outcome, float] = {}
     among = (scanned.classes == target) if kind != "nothing" else np.ones(len(scanned), dtype=np.bool_)
     for method, judged in found.items():
@@ -81,7 +82,7 @@ def _judged(
 
 STUDY = Study(
     name="data_scan_nets",
-    version=1,
+    version=2,
     title="What data_scan finds in the training data of nets that learned a trigger",
     about="Small nets trained on 2,000 quickly drawn faces, of which 10 % (warp 20 %) are stamped and relabelled; the "
     "training data scanned with the net itself at 5 % false alarms, against 1,400 clean faces or none.",

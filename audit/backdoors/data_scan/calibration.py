@@ -18,7 +18,7 @@ MAD_TO_SD = 1.4826
 
 
 def references_needed(rate: float) -> int:
-    """Return how many clean scores a threshold at this false-alarm rate needs: with fewer, nothing could be flagged."""
+    """Return how many clean people a threshold at this false-alarm rate needs: with fewer, nothing could be flagged."""
     return int(np.ceil(1 / rate - 1e-9)) - 1
 
 
@@ -35,25 +35,31 @@ class Reference:
     people: Integers
 
     def p_values(self, scores: Floats, people: Integers) -> Floats:
-        """Return the chance that a clean image scores as high, by rank among the clean images of other people.
+        """Return the chance that a clean image scores as high, by rank among other people whose images are clean.
 
-        ``(1 + how many reach it) / (1 + how many there are)``: at most ``a`` with probability at most ``a`` where the
-        judged image is exchangeable with the clean ones (conformal p-value; Vovk et al. 2005, Algorithmic Learning in a
-        Random World). A person's own clean images are left out, as they are like the judged one.
+        ``(1 + how many reach it) / (1 + how many there are)``, in people: of a person of several images, the share that
+        reaches it counts. With one image a person it is at most ``a`` with probability at most ``a`` where the judged
+        image is exchangeable with the clean ones (conformal p-value; Vovk et al. 2005, Algorithmic Learning in a
+        Random World); images of one person are like each other, so that many of them are not worth many people (Dunn,
+        Wasserman and Ramdas 2023, Journal of the American Statistical Association 118:2491). A person's own clean
+        images are left out, as they are like the judged one.
         """
-        ordered = np.sort(self.scores)
-        reach = len(ordered) - np.searchsorted(ordered, scores, side="left")
-        found = np.asarray((1 + reach) / (1 + len(ordered)), dtype=np.float64)
+        names, codes, counts = np.unique(self.people, return_inverse=True, return_counts=True)
+        order = np.argsort(self.scores, kind="stable")
+        weights = 1 / counts[codes.reshape(-1)]
+        below = np.concatenate([[0.0], np.cumsum(weights[order])])
+        reach = len(names) - below[np.searchsorted(self.scores[order], scores, side="left")]
+        found = np.asarray((1 + reach) / (1 + len(names)), dtype=np.float64)
         judged, own_rows = _rows_by_person(people), _rows_by_person(self.people)
         for person in judged.keys() & own_rows.keys():
             mine, own = judged[person], self.scores[own_rows[person]]
-            reached = reach[mine] - (own[None, :] >= scores[mine, None]).sum(1)
-            found[mine] = (1 + reached) / (1 + len(ordered) - len(own))
+            reached = reach[mine] - (own[None, :] >= scores[mine, None]).mean(1)
+            found[mine] = (1 + reached) / len(names)
         return found
 
     def flags(self, scores: Floats, people: Integers, rate: float) -> Flags:
         """Tell which scores are too high for a clean image at this false-alarm rate, shape (n,)."""
-        return np.asarray(self.p_values(scores, people) <= rate + 1e-12)
+        return np.asarray(self.p_values(scores, people) <= rate + 1e-9)
 
 
 @dataclass(frozen=True)

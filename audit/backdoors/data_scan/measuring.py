@@ -13,13 +13,12 @@ from ....core.results import Estimate
 from ....core.statistics.auroc import auroc
 from ....core.statistics.slicing import slice_scores
 from .calibration import RobustRule, excess_p, one_of_each, right_at_most
-from .judging import Judged, by_clusters, by_detail, by_spectrum
-from .material import Images, Material
+from .judging import NO_CLEAN, Judged, by_clusters, by_detail, by_spectrum
+from .material import ALL, Images, Material
 from .params import DataScanParams, Method
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-NO_CLEAN = "no photos known to be clean were named (clean)"
 CLUSTERED_TURNS = 3
 """Turns of the power of clusters, each of which needs simulations of its own."""
 _Judge = Callable[[Floats, Images, Images | None], Judged]
@@ -33,14 +32,15 @@ class Outcome:
         method: its name.
         scanned: what it says of the scanned images.
         share: flagged share of them.
-        false_alarms: flagged share of the clean photos, each against those of other people.
+        false_alarms: flagged share of the clean photos, each half of the people against the other half's.
         found: flagged share of images that the audit stamped itself.
         auroc: of stamped against plain images.
         right_at_most: share of flags that are right at the assumed share, if every poisoned image were flagged.
         right: the same with the power measured.
-        people_flagged: of one image a person, how many are flagged; ``None`` where images are not judged singly.
+        people_flagged: of one image a person, against one of each clean person, how many are flagged; ``None`` where
+            that was not asked: clusters, or no clean photos.
         people: how many people that is of.
-        p: chance of so many in clean data.
+        p: chance of so many in clean data; ``None`` without clean photos.
         calibrated: whether clean photos gave the threshold.
     """
 
@@ -70,9 +70,7 @@ def outcome_of(context: ProbeContext, params: DataScanParams, material: Material
         told = "; ".join(f"{name}: {why}" if name else why for name, why in judged.reasons.items())
         return _unmeasured(method, scanned, told or "no image could be judged")
     found, ranked = _power(context, params, material, method, judge)
-    flagged, people, p = _excess(context, scanned, judged, rate, method)
-    if material.clean is None:
-        p = None  # data that are not normal have more outliers than a nominal rate says, poisoned or not
+    flagged, people, p = _excess(context, material, judged, rate, method, judge)
     most = right_at_most(params.assumed_share, rate)
     right = Estimate.not_measured(f"the power was not measured: {found.reason}")
     if found.value is not None:
@@ -111,22 +109,43 @@ def _points(images: Images, method: Method, *, stamped: bool = False) -> Floats 
 
 
 def _excess(
-    context: ProbeContext, images: Images, judged: Judged, rate: float, method: Method
+    context: ProbeContext, material: Material, judged: Judged, rate: float, method: Method, judge: _Judge
 ) -> tuple[int | None, int, float | None]:
-    """Count flagged people, by one image of each, and say how likely so many are; of clusters the smallest p."""
+    """Count flagged people, and say how likely so many are; of clusters the smallest p.
+
+    One image of each person counts, against one of each clean person (and class): then a threshold is a rank among as
+    many as there are clean people, however many photos of them there are.
+    """
+    images, clean = material.scanned, material.clean
+    people = len(np.unique(images.people[judged.judged]))
     if method == "clustering":
-        return None, len(np.unique(images.people[judged.judged])), min(judged.p_values.values())
+        return None, people, min(judged.p_values.values())
+    if clean is None:  # data that are not normal have more outliers than a nominal rate says, poisoned or not
+        return None, people, None
+    points = _points(images, method)
+    assert points is not None
+    by_class = method == "spectral" and not bool((images.classes == ALL).all())
+    among = _one_clean_of_each(clean, by_class, context.random("one of each clean", method))
+    again = judge(points, images, clean.take(among))
     classes = np.full(len(images), "") if method == "laplacian" else images.classes
-    flagged, people = [], []
     chosen = np.zeros(len(images), dtype=np.bool_)
-    places = np.flatnonzero(judged.judged)
+    places = np.flatnonzero(again.judged)
     chosen[places] = one_of_each(images.people[places], context.random("one of each", method))
-    for name in judged.references:
-        mine = chosen & (classes == name)
-        flagged.append(int(judged.flagged[mine].sum()))
-        people.append(int(mine.sum()))
-    counts = (np.array(flagged), np.array(people), np.array(list(judged.references.values())))
-    return sum(flagged), sum(people), excess_p(*counts, rate)
+    mine = [chosen & (classes == name) for name in again.references]
+    flagged = np.array([int(again.flagged[each].sum()) for each in mine])
+    counted = np.array([int(each.sum()) for each in mine])
+    p = excess_p(flagged, counted, np.array(list(again.references.values())), rate)
+    return int(flagged.sum()), int(counted.sum()), p
+
+
+def _one_clean_of_each(clean: Images, by_class: bool, random: np.random.Generator) -> Flags:
+    """Mark one clean image of every person, or of every person and class; one that was measured."""
+    chosen = np.zeros(len(clean), dtype=np.bool_)
+    usable = np.flatnonzero(np.isfinite(clean.detail))
+    names, codes = np.unique(clean.classes, return_inverse=True)
+    who = clean.people * len(names) + codes.reshape(-1) if by_class else clean.people
+    chosen[usable] = one_of_each(who[usable], random)
+    return chosen
 
 
 def _power(
@@ -187,7 +206,11 @@ def _power_of_embeddings(
 def _false_alarms(
     context: ProbeContext, params: DataScanParams, material: Material, method: Method, judge: _Judge
 ) -> Estimate:
-    """Return the flagged share of the clean photos, each judged against those of other people."""
+    """Return the flagged share of the clean photos, each half of the people judged against the other half's.
+
+    Against all others, a share of about the rate would be flagged whatever the photos are like, since the threshold is
+    a rank among them.
+    """
     clean = material.clean
     if clean is None:
         return Estimate.not_measured(NO_CLEAN)
@@ -195,10 +218,22 @@ def _false_alarms(
         return Estimate.not_measured("the rate of clusters is that of a whole class, not of an image")
     points = _points(clean, method)
     assert points is not None
-    judged = judge(points, clean, clean)
-    if not judged.judged.any():
-        return Estimate.not_measured("; ".join(dict.fromkeys(judged.reasons.values())))
-    return _rate(context, judged.flagged, judged.judged, clean.people)
+    names, codes = np.unique(clean.people, return_inverse=True)
+    half = context.random("halves", method).permutation(np.arange(len(names)) % 2)[codes.reshape(-1)]
+    flagged, known = np.zeros(len(clean), dtype=np.bool_), np.zeros(len(clean), dtype=np.bool_)
+    reasons: list[str] = []
+    for part in (0, 1):
+        mine = half == part
+        if mine.all() or not mine.any():
+            return Estimate.not_measured("clean photos of 1 person; halves of the people are judged by each other")
+        judged = judge(points[mine], clean.take(mine), clean.take(~mine))
+        flagged[mine], known[mine] = judged.flagged, judged.judged
+        reasons += judged.reasons.values()
+    if not known.any():
+        return Estimate.not_measured(
+            f"half of the clean people against the other half: {'; '.join(sorted(set(reasons)))}"
+        )
+    return _rate(context, flagged, known, clean.people)
 
 
 def _rate(context: ProbeContext, flagged: Flags, known: Flags, people: NDArray[np.int64]) -> Estimate:

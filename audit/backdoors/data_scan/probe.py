@@ -10,8 +10,9 @@ import pandas as pd
 from ....core.keys import format_key
 from ....core.probes import Note, Output, ProbeContext, Scores, TableOutput, probe
 from ....core.results import Estimate, Finding
+from .judging import NO_CLEAN
 from .material import HULLS, Material, read_material
-from .measuring import NO_CLEAN, Outcome, outcome_of
+from .measuring import Outcome, outcome_of
 from .params import DataScanParams
 
 ALPHA = 0.05
@@ -137,15 +138,17 @@ def _finding(context: ProbeContext, params: DataScanParams, outcome: Outcome, p:
         else "how many of them are poisoned is not known"
     )
     if outcome.people_flagged is None:
-        what = f"{flagged:,} of {judged:,} images lie in a cluster of their own within their class"
+        what = (
+            f"{flagged:,} of {judged:,} images lie in a cluster of their own within their class, further off than in "
+            "clean photos of as many people (one image each)"
+        )
     else:
         what = (
-            f"{outcome.people_flagged:,} of {outcome.people:,} people (one image each) are flagged by "
-            f"{TITLES[outcome.method]}, more than false alarms at {params.false_alarm_rate:.0%} explain"
+            f"{outcome.people_flagged:,} of {outcome.people:,} people (one image each, against one of each clean "
+            f"person) are flagged by {TITLES[outcome.method]}, more than false alarms at "
+            f"{params.false_alarm_rate:.0%} explain"
         )
     caveats = [NOT_POISON]
-    if not outcome.calibrated:
-        caveats.append("No clean photos were named: the false-alarm rate is nominal and was not measured.")
     if outcome.method != "laplacian":
         caveats.append(
             "Embeddings also differ by pose, light and group; a stamp that the net did not learn hardly shows in them "
@@ -157,7 +160,7 @@ def _finding(context: ProbeContext, params: DataScanParams, outcome: Outcome, p:
     ]
     return context.finding(
         f"flagged_{outcome.method}",
-        "medium" if outcome.calibrated and outcome.method == "laplacian" else "low",
+        "medium" if outcome.method == "laplacian" else "low",
         f"{what}; {share}.",
         evidence=evidence,
         caveats=caveats,

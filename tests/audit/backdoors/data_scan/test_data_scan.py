@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,9 +19,12 @@ from countenance.audit.backdoors.data_scan.calibration import (
     right_at_most,
 )
 from countenance.audit.backdoors.data_scan.energy import fine_detail
-from countenance.audit.backdoors.data_scan.judging import silhouette_of_two
+from countenance.audit.backdoors.data_scan.judging import TwoMeans
+from countenance.audit.backdoors.data_scan.material import ALL, Images, Material
+from countenance.audit.backdoors.data_scan.measuring import outcome_of
 from countenance.audit.backdoors.data_scan.params import DataScanParams
 from countenance.core.results import AuditResults, ProbeResult
+from countenance.core.statistics.rules import StatisticsRules
 
 Run = Callable[..., AuditResults]
 
@@ -39,11 +43,11 @@ def value(results: AuditResults, key: str) -> float:
 
 @pytest.fixture(scope="module")
 def poisoned(scan: Run) -> AuditResults:
-    return scan(6, clean="clean", alpha=0.1, trigger_steps=40)
+    return scan(9, clean="clean", alpha=0.1, trigger_steps=40)
 
 
 def test_stamped_images_are_flagged(poisoned: AuditResults) -> None:
-    assert value(poisoned, "flagged@method=laplacian") >= 6 / 40 - 1e-9
+    assert value(poisoned, "flagged@method=laplacian") >= 9 / 40 - 1e-9
     assert value(poisoned, "flags_beyond_chance.p@method=laplacian") < 0.05
     (finding,) = [each for each in the(poisoned).findings if each.id == "data_scan.flagged_laplacian"]
     assert finding.severity == "medium"
@@ -64,7 +68,7 @@ def test_what_a_flag_is_worth_is_said(poisoned: AuditResults) -> None:
     assert value(poisoned, "stamped_auroc@alpha=0.1,method=laplacian") > 0.8
     rate = poisoned["data_scan/false_alarms@method=laplacian"].estimate
     assert rate.value is not None
-    assert rate.value <= 0.06
+    assert rate.subjects == 40
     assert rate.high is not None
 
 
@@ -72,6 +76,47 @@ def test_flags_are_sliced_by_group(poisoned: AuditResults) -> None:
     keys = {each.key for each in the(poisoned).measurements}
     assert "data_scan/flagged[side=left]@method=laplacian" in keys
     assert any(key.startswith("data_scan/flagged.gap[attribute=side]") for key in keys), sorted(keys)
+
+
+def test_false_alarms_are_measured_on_people_who_set_no_threshold() -> None:
+    """Of 20 people each half judges the other: thresholds of 10 are below 19, so that nothing was measured."""
+    random = np.random.default_rng(0)
+    rates = []
+    for count in (20, 40):
+        people = np.repeat(np.arange(count), 2)
+        detail = np.exp(random.normal(size=2 * count))
+        clean = Images(people, people, np.full(2 * count, ALL), detail, detail, None, None)
+        material = Material(clean, clean, "", "")
+        context = SimpleNamespace(random=lambda *_: np.random.default_rng(1), rules=StatisticsRules(), probe_id="scan")
+        rates.append(outcome_of(context, DataScanParams(), material, "laplacian").false_alarms)  # type: ignore[arg-type]
+    assert "half of the clean people against the other half" in (rates[0].reason or "")
+    assert "clean photos of 10 people; 19 people are needed" in (rates[0].reason or "")
+    assert rates[1].value is not None
+    assert rates[1].subjects == 40
+
+
+@pytest.mark.parametrize("photos", [1, 6])
+def test_clean_data_are_rarely_said_to_hold_more_flags_than_chance_explains(photos: int) -> None:
+    """People whose photos are much alike, six clean photos each: an excess of flags in at most one scan of twenty."""
+    alarms = 0
+    for seed in range(120):
+        random = np.random.default_rng(seed)
+
+        def some(count: int, each: int, first: int, random: np.random.Generator = random) -> Images:
+            who = np.repeat(np.arange(count), each)
+            detail = np.exp(random.normal(size=count)[who] + 0.2 * random.normal(size=len(who)))
+            return Images(first + who, first + who, np.full(len(who), ALL), detail, detail, None, None)
+
+        material = Material(some(80, photos, 0), some(30, 6, 500), "", "")
+        context = SimpleNamespace(
+            random=lambda *key, seed=seed: np.random.default_rng([seed, len(str(key))]),
+            rules=StatisticsRules(),
+            probe_id="scan",
+        )
+        found = outcome_of(context, DataScanParams(), material, "laplacian")  # type: ignore[arg-type]
+        assert found.p is not None
+        alarms += found.p <= 0.05
+    assert alarms <= 14  # 6 of 120 are the most that is stated; more than 14 come less than once in a thousand times
 
 
 def test_embeddings_have_their_own_power(poisoned: AuditResults) -> None:
@@ -100,7 +145,7 @@ def test_too_few_clean_photos_are_not_measured(scan: Run) -> None:
     results = scan(0, clean="clean", methods="laplacian", false_alarm_rate=0.005)
     reason = results["data_scan/flagged@method=laplacian"].estimate.reason
     assert reason is not None
-    assert "80 clean photos; 199 are needed" in reason
+    assert "clean photos of 40 people; 199 people are needed" in reason
 
 
 def test_a_split_that_is_not_there_is_told(scan: Run) -> None:
@@ -149,7 +194,7 @@ def test_ranks_among_clean_photos_keep_the_rate() -> None:
 def test_nobody_is_judged_by_own_photos() -> None:
     reference = Reference(np.array([9.0, 9.0, 1.0, 2.0, 3.0]), np.array([0, 0, 1, 2, 3]))
     assert reference.p_values(np.array([9.0]), np.array([0])) == pytest.approx([1 / 4])
-    assert reference.p_values(np.array([9.0]), np.array([7])) == pytest.approx([3 / 6])
+    assert reference.p_values(np.array([9.0]), np.array([7])) == pytest.approx([2 / 5])
 
 
 def test_so_many_flags_by_chance() -> None:
@@ -176,6 +221,6 @@ def test_two_clouds_are_told_from_one() -> None:
     random = np.random.default_rng(2)
     one = random.normal(size=(100, 6))
     apart = one + np.where(np.arange(100) < 20, 8.0, 0.0)[:, None]
-    quality, small = silhouette_of_two(apart, random)
-    assert small.tolist() == (np.arange(100) < 20).tolist()
-    assert quality > silhouette_of_two(one, random)[0] + 0.2
+    two = TwoMeans.of(apart, random)
+    assert two.in_smaller(apart).tolist() == (np.arange(100) < 20).tolist()
+    assert two.silhouette > TwoMeans.of(one, random).silhouette + 0.2
