@@ -39,9 +39,11 @@ def exit_code(results: AuditResults, strict: bool) -> int:
     ended = {probe.id for probe in results.probes if probe.status != "failed"}
     if not ended.issuperset(planned):
         return EXIT_INCOMPLETE
-    verdicts = {outcome.verdict for outcome in results.gates}
-    if verdicts & {"fail", "not measured"}:
+    if any(outcome.counts_against for outcome in results.gates):
         return EXIT_GATE_FAILED
+    if any(finding.severity == "high" for finding in results.policy):
+        return EXIT_GATE_FAILED  # no threshold and no waiver lets a prohibited use through
+    verdicts = {outcome.verdict for outcome in results.gates}
     return EXIT_INCONCLUSIVE if strict and "inconclusive" in verdicts else EXIT_OK
 
 

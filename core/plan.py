@@ -293,10 +293,28 @@ class ProbeEntry(Spec):
 class GateSpec(Spec):
     """A limit on measurements. ``where`` narrows the slice; ``"*"`` stands for every value."""
 
+    id: str | None = Field(
+        default=None, description="a stable name, for waivers and CI; made from the measure if absent"
+    )
     measure: str = Field(description="PROBE_ID/METRIC, with or without [slice] and @condition")
     where: dict[str, Text] = Field(default_factory=dict, description="slice and condition that must hold")
     at_least: Number | None = None
     at_most: Number | None = None
+    change: Literal["absolute", "relative"] | None = Field(
+        default=None, description="the limit is on the change against the baseline: new - old, or new / old - 1"
+    )
+    improve: bool = Field(default=False, description="say so where a change must be an improvement")
+    across: Literal["difference", "ratio"] | None = Field(
+        default=None,
+        description="the limit is on the largest minus the smallest slice, or the smallest over the largest",
+    )
+    min_n: int | None = Field(default=None, ge=1, description="a slice with fewer rows counts as not measured")
+    confidence: float | None = Field(
+        default=None, gt=0.5, lt=1, description="level of the bound; the audit's unless given"
+    )
+    correction: Literal["bonferroni", "none"] = Field(
+        default="bonferroni", description="of the bound that fails a gate over several slices"
+    )
     require: Literal["measured", "all"] = Field(
         default="measured", description="all: a slice that was not measured makes the gate inconclusive"
     )
@@ -313,6 +331,31 @@ class GateSpec(Spec):
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError("expected either at_least or at_most, one of the two")
         return self
+
+
+class WaiverSpec(Spec):
+    """A failed gate that somebody answers for until a date; after it the gate fails again."""
+
+    gate: str = Field(description="the id of the gate, or its measure as written")
+    owner: str = Field(min_length=1, description="who answers for it")
+    reason: str = Field(min_length=1)
+    expires: date
+
+
+Deployment = Literal[
+    "research", "medical", "safety", "workplace", "education", "consumer", "public_sector", "law_enforcement",
+    "migration", "other",
+]  # fmt: skip
+
+
+class DeploymentSpec(Spec):
+    """Where the model is to run; some uses are prohibited whatever the audit measures."""
+
+    context: list[Deployment] = Field(min_length=1)
+    ground: Literal["medical", "safety"] | None = Field(
+        default=None, description="the ground on which emotions may be inferred at work or in education"
+    )
+    regions: list[str] = Field(default_factory=list, description="where it is placed on the market or used, such as EU")
 
 
 class ReportSpec(Spec):
@@ -334,6 +377,9 @@ class Plan(Spec):
     run: RunSpec = Field(default_factory=RunSpec)
     probes: list[ProbeEntry] = Field(min_length=1)
     gates: list[GateSpec] = Field(default_factory=list)
+    waivers: list[WaiverSpec] = Field(default_factory=list)
+    baseline: str | None = Field(default=None, description="the run folder that gates on a change compare with")
+    deployment: DeploymentSpec | None = None
     card: str | None = Field(default=None, description="the author's statements, a YAML file")
     report: ReportSpec = Field(default_factory=ReportSpec)
 

@@ -266,6 +266,12 @@ class GateOutcome(Record):
     verdict: Verdict
     why: str
     evidence: list[str] = Field(default_factory=list)
+    waiver: dict[str, Any] | None = None
+
+    @property
+    def counts_against(self) -> bool:
+        """Whether the gate stops a release: failed or not measured, and nobody answers for it."""
+        return self.verdict in {"fail", "not measured"} and self.waiver is None
 
 
 class AuditResults(Record):
@@ -281,6 +287,7 @@ class AuditResults(Record):
     plan: dict[str, Any]
     probes: list[ProbeResult] = Field(default_factory=list)
     gates: list[GateOutcome] = Field(default_factory=list)
+    policy: list[Finding] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _keys_are_unique(self) -> AuditResults:
@@ -298,7 +305,7 @@ class AuditResults(Record):
 
     def findings(self) -> list[Finding]:
         """Return every finding, the most severe first."""
-        found = [finding for probe in self.probes for finding in probe.findings]
+        found = [*self.policy, *(finding for probe in self.probes for finding in probe.findings)]
         return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
     def get(self, key: str) -> Measurement | None:
