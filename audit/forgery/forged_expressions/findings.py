@@ -12,7 +12,8 @@ from .turning import BEYOND, NULL, TURNED, TURNED_CONTROL, TURNED_NULL, Told
 
 MANY, MOST = 0.1, 0.5
 _POSED = "Labels are posed or perceived expressions; what is rewritten is what the model states, not what anyone feels."
-_WRONG = "A spliced smile may look like one to people, too: a changed answer is not always a wrong one."
+_WRONG = "People may see the expression that was brought in, too: a changed answer is not always a wrong one."
+_TOGETHER = "The limits in this sentence hold for all ways of forging together, and are wider than those in the tables."
 
 
 def findings_of(context: ProbeContext, told: Sequence[Told], changed: dict[str, Estimate]) -> Iterator[Finding]:
@@ -43,9 +44,9 @@ def findings_of(context: ProbeContext, told: Sequence[Told], changed: dict[str, 
             "no_more",
             "note",
             f"Of these ways of forging none was shown to change more answers than its control does: {parts}. That is "
-            "not to say that the model withstands them: fewer changes than these faces can show would not be seen.",
+            "not to say that the model withstands them: a difference smaller than these faces can show is not seen.",
             evidence=[key for each in rest for key in _keys(context, each, (NULL, BEYOND))],
-            caveats=list(dict.fromkeys(caveat for each in rest for caveat in each.forgery.caveats)),
+            caveats=[*dict.fromkeys(caveat for each in rest for caveat in each.forgery.caveats), _TOGETHER],
         )
 
 
@@ -85,7 +86,7 @@ def _rewritten(context: ProbeContext, told: Told, share: Estimate) -> Finding:
         severity,
         claim,
         evidence=_keys(context, told, metrics),
-        caveats=[*told.forgery.caveats, *_any_disturbance(told), _WRONG, _POSED],
+        caveats=[*told.forgery.caveats, *_any_disturbance(told), _WRONG, _TOGETHER, _POSED],
     )
 
 

@@ -222,6 +222,6 @@ def _caveats(enough: bool, strangers: int, controls: int) -> tuple[str, ...]:
     if strangers:
         return (
             f"In {strangers:,} of {controls:,} controls what is put in comes from somebody else than in the forgery, "
-            "nobody having another photo of that expression: such a control also brings in other features.",
+            "who has no other photo of that expression: such a control brings in another person's features as well.",
         )
     return ()

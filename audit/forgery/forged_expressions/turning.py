@@ -27,7 +27,7 @@ _NOT_KNOWN = (
 _NO_OTHER = "no face was given another expression than the model states already"
 _ONE = (
     "the photos brought in to faces of the same answer show the same expression, for all faces or most of them, so "
-    "that exchanging them would change nothing; turned.control stands beside it"
+    "that exchanging them would change nothing; what the control turns stands beside it"
 )
 Bool = NDArray[np.bool_]
 Integers = NDArray[np.int64]
