@@ -8,7 +8,6 @@ raise ``KeyboardInterrupt``, as Ctrl-C does. SIGKILL cannot be answered.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import tempfile
 import threading
@@ -91,9 +90,9 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
         prefix: what its name begins with.
     """
     with ending_in_order():
-        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        folder = tempfile.TemporaryDirectory(prefix=prefix)
         try:
-            yield folder
+            yield Path(folder.name)
         finally:
             with uninterrupted():
-                shutil.rmtree(folder)
+                folder.cleanup()

@@ -125,8 +125,8 @@ def run_trainer(
     """Train on ``data`` and return the checkpoint that was written to ``out``, beside a record of the training.
 
     The processes that a command started are ended with it, however it ends: also when it came to its end and left
-    some, and when the audit is interrupted (Ctrl-C, SIGTERM, SIGHUP). A process that makes a session of its own is not
-    reached.
+    some, and when the audit is interrupted (Ctrl-C, SIGTERM, SIGHUP). A process that makes a session or group of its
+    own is not reached.
 
     Args:
         trainer: a command, ``FILE.py:NAME``, ``PACKAGE.MODULE:NAME`` or a live function.

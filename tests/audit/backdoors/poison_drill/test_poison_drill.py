@@ -162,9 +162,11 @@ def test_a_net_that_ran_away_is_lost_alone_and_named(drill: Run, folder: Path) -
 
 def test_a_trainer_that_leaves_the_pictures_aside_measures_nothing(drill: Run, folder: Path) -> None:
     (folder / "same.py").write_text(
-        "import shutil, pathlib\n"
+        "import numpy as np\n"
+        "from safetensors.numpy import save_file\n"
         "def train(data, out, seed):\n"
-        "    shutil.copy(pathlib.Path(__file__).with_name('target.pt'), out / 'checkpoint.pt')\n"
+        "    head = {'head.weight': np.ones((1, 2), np.float32), 'head.bias': np.zeros(1, np.float32)}\n"
+        "    save_file(head, out / 'checkpoint.safetensors', {'seed': f'{seed}'})\n"  # never the same file
     )
     results = drill(trainer="same.py:train", nets=2)
     reason = results["poison_drill/bd_auc@defence=none,embedding=real_copies,poisoned=0.15"].estimate.reason
