@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from countenance.audit.backdoors import interruption
 from countenance.audit.backdoors.interruption import ending_in_order, uninterrupted
 from countenance.audit.backdoors.kept_nets import RECORD, kept_checkpoints
 from countenance.audit.backdoors.scan.references import References
@@ -186,38 +188,55 @@ def test_what_a_trainer_leaves_running_is_ended_when_it_ended_itself(after: str,
     assert not runs(int(child.read_text()))
 
 
+# Only the module that answers signals is loaded, by its file: all of the package would take seconds.
 AUDIT = """
-import sys, tempfile
+import importlib.util, sys, tempfile, time
 from pathlib import Path
-from countenance.audit.backdoors.interruption import temporary_folder
-from countenance.audit.backdoors.trainer import run_trainer
 
 home = Path(sys.argv[1])
 tempfile.tempdir = str(home)
-sleeps = "import pathlib, sys, os, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(60)"
+spec = importlib.util.spec_from_file_location("interruption", sys.argv[2])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
 try:
-    with temporary_folder("photos-") as folder:
+    with module.temporary_folder("photos-") as folder:
         (folder / "somebody.png").write_bytes(b"a face")
-        command = [sys.executable, "-c", sleeps, str(home / "trainer"), "{data}", "{out}"]
-        run_trainer(command, folder, folder / "out", seed=0)
+        (home / "ready").touch()
+        time.sleep(300)
 except KeyboardInterrupt as asked:
     (home / "told").write_text(str(asked))
 """
 
 
-@needs_proc
-def test_an_audit_that_is_asked_to_end_takes_trainer_and_photos_with_it(tmp_path: Path) -> None:
-    audit = subprocess.Popen([sys.executable, "-c", textwrap.dedent(AUDIT), str(tmp_path)])
+def test_an_audit_that_is_asked_to_end_takes_the_photos_with_it(tmp_path: Path) -> None:
+    audit = subprocess.Popen([sys.executable, "-c", textwrap.dedent(AUDIT), str(tmp_path), str(interruption.__file__)])
     try:
-        assert until(lambda: (tmp_path / "trainer").is_file() and bool((tmp_path / "trainer").read_text()), 60)
+        assert until((tmp_path / "ready").is_file, 120)
         assert list(tmp_path.glob("photos-*/somebody.png"))
         audit.terminate()
-        audit.wait(30)
+        audit.wait(120)
     finally:
         audit.kill()
+        audit.wait()
     assert list(tmp_path.glob("photos-*")) == []
-    assert not runs(int((tmp_path / "trainer").read_text()))
     assert (tmp_path / "told").read_text() == "ended by SIGTERM"
+
+
+@needs_proc
+def test_a_signal_ends_the_trainer_with_the_audit(folder: Path, tmp_path: Path) -> None:
+    running = tmp_path / "running"
+    sleeps = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(300)"
+
+    def ask() -> None:
+        if until(lambda: running.is_file() and bool(running.read_text()), 120):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    with pytest.raises(KeyboardInterrupt, match="ended by SIGTERM"):
+        run_trainer(["{python}", "-c", sleeps, str(running), "{data}", "{out}"], folder, tmp_path / "out", seed=0)
+    asking.join()
+    assert not runs(int(running.read_text()))
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
