@@ -167,7 +167,7 @@ def simulate(seed: int) -> Row:
         for margin in ("mask_iou.over_ones", "pixel_auroc.over_genuine"):
             low = results[f"forgery_localisation/{margin}"].estimate.low
             row[Outcome(name, f"{margin} surely above 0")] = float(low is not None and low > 0)
-        for metric in ("mask_iou", "mask_iou.null_ones", "pixel_auroc", "pixel_auroc.null_genuine"):
+        for metric in ("mask_iou", "mask_iou.null_ones", "pixel_auroc", "pixel_auroc.null_genuine", "blank_map"):
             value = results[f"forgery_localisation/{metric}"].estimate.value
             row[Outcome(name, f"mean {metric}")] = float("nan") if value is None else value
     return row
@@ -175,7 +175,7 @@ def simulate(seed: int) -> Row:
 
 STUDY = Study(
     name="planted_forgeries",
-    version=2,
+    version=3,
     title="Whether heatmaps are said to show a planted local mark",
     about=f"Drawn faces of {PEOPLE} people, genuine and forged. A forgery carries a checkerboard of {PATCH} x {PATCH} "
     f"pixels at a random place of the {SIDE} x {SIDE}, and its mask. Of each seed one detector learned the mark, one "
