@@ -63,8 +63,9 @@ def claim(name: str, family: str, size: float, success: float, faces: int, refer
     """Say what makes a class suspicious; ``references`` are the sizes that clean nets need, NaN where not reached."""
     known = references[np.isfinite(references)]
     if len(known):
+        have = "are left with" if FAMILIES[family].unit.endswith(" left") else "need"
         need = (
-            f"{len(known)} clean nets of the recipe need {np.exp(np.log(known).mean()):.3g} "
+            f"{len(known)} clean nets of the recipe {have} {np.exp(np.log(known).mean()):.3g} "
             f"({known.min():.3g} to {known.max():.3g}) for it"
         )
         if len(known) < len(references):

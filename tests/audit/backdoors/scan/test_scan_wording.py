@@ -7,7 +7,7 @@ import pytest
 
 from countenance.audit.backdoors.scan import wording
 from countenance.audit.backdoors.scan.verdict import Judged
-from countenance.audit.backdoors.scan.wording import claim, false_alarms, needed, ranking, sized
+from countenance.audit.backdoors.scan.wording import alone, claim, false_alarms, needed, ranking, sized
 
 
 def test_the_false_alarms_are_told_with_their_interval(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,3 +37,15 @@ def test_the_ranking_begins_with_the_smallest_p() -> None:
     told = ranking(judged, ["calm", "glad"], ["flow"])
     assert told.startswith("calm by a smooth displacement (z ")
     assert told.endswith("glad by a smooth displacement (adjusted p 1)")
+
+
+def test_references_that_were_not_turned_are_told() -> None:
+    told = claim("happy", "flow", 1.0, 0.6, 50, np.array([2.0, np.nan, 8.0]), 0.05)
+    assert "2 clean nets of the recipe need 4 (2 to 8) for it, and 1 more were not turned so" in told
+    assert "None of 2 clean nets of the recipe was turned so" in claim("a", "flow", 1, 1, 50, np.full(2, np.nan), 0.05)
+    logs = np.random.default_rng(1).normal(2, 0.2, (9, 2, 1))
+    assert not alone(Judged.of(logs[0], logs[1:], 0.05), ["calm", "glad"], ["flow"])
+    logs[1:, 1] = np.nan
+    told = alone(Judged.of(logs[0], logs[1:], 0.05), ["calm", "glad"], ["flow"])
+    assert told.startswith("The target was turned where none of 8 references was: glad by a smooth displacement. ")
+    assert "p is 1/9" in told
