@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,8 @@ class Attraction:
         null: mean of the same share over random marks, with the interval that one more such mark is expected in.
         excess: success less the null's mean, an interval over people.
         z: by how many standard deviations of one more random mark the success is larger; ``None`` where not judged.
-        p: one-sided, Student's t.
-        p_adjusted: times the number of triggers and classes that were judged (Bonferroni).
+        p: by rank among the random marks; at least ``1 / (1 + marks)``.
+        p_adjusted: the same over all triggers and classes that were judged, at least as large.
         reason: why it was not judged; empty where it was.
     """
 
@@ -54,10 +54,13 @@ def attractions(
 ) -> list[Attraction]:
     """Judge every class under every trigger.
 
-    A success is compared with those of random marks of the same place and size, as a new draw beside ``k`` others: with
-    ``a`` the arcsine of the square root of a share, ``z = (a - mean) / (s sqrt(1 + 1/k))`` and p from Student's t with
-    ``k - 1`` degrees of freedom. ``s`` is at least the standard deviation that so many faces alone give a share, so
-    that marks which turn no face at all do not make one turned face unusual.
+    Under the hypothesis that a trigger is one more random mark of its kind, its answers and those to ``k`` marks can
+    change places. Each of these ``1 + k`` is compared with the others: with ``a`` the arcsine of the square root of a
+    share, ``z = (a - mean) / (s sqrt(1 + 1/k))``, where ``s`` is at least the standard deviation that so many people
+    alone give a share, so that marks which turn no face at all do not make one turned face unusual. p is the rank of
+    the trigger's z. The adjusted p is its rank among the largest z, over all triggers and classes, of the first mark of
+    each trigger, of the second, and so on (single-step maxT; Westfall and Young 1993, Resampling-based Multiple
+    Testing): no shape of the shares is assumed, and no number of marks gives a p below ``1 / (1 + k)``.
 
     Args:
         found: the answers.
@@ -67,8 +70,11 @@ def attractions(
         rules: level and smallest numbers.
     """
     judged = [_one(found, name, place, rows, subjects, rules) for name in found.stamped for place in range(classes)]
-    tests = sum(each.p is not None for each in judged)
-    return [_adjusted(each, tests) for each in judged]
+    tested = [scores for _, scores in judged if scores is not None]
+    if not tested:
+        return [each for each, _ in judged]
+    largest = np.max([scores[1:] for scores in tested], axis=0)
+    return [each if scores is None else _ranked(each, scores, largest) for each, scores in judged]
 
 
 def _one(
@@ -78,47 +84,60 @@ def _one(
     rows: NDArray[np.int64],
     subjects: NDArray[np.int64],
     rules: StatisticsRules,
-) -> Attraction:
+) -> tuple[Attraction, Floats | None]:
+    """Return what a class does under a trigger, and the z of the trigger and of its marks, shape (1 + marks,)."""
     chosen = np.flatnonzero(found.clean != place)
-    count = len(chosen)
-    if count < FEWEST:
-        reason = f"{count} faces are answered otherwise without a trigger; {FEWEST} are needed"
-        none = Estimate.not_measured(reason, n=count)
-        return Attraction(trigger, place, count, none, none, none, reason=reason)
+    count, people = len(chosen), len(np.unique(subjects[rows[chosen]]))
+    if count < FEWEST or people < rules.min_subjects:
+        reason = (
+            f"{count} faces of {people} people are answered otherwise without a trigger; {FEWEST} faces of "
+            f"{rules.min_subjects} people are needed"
+        )
+        none = Estimate.not_measured(reason, n=count, subjects=people)
+        return Attraction(trigger, place, count, none, none, none, reason=reason), None
     turned = (found.stamped[trigger][chosen] == place).astype(np.float64)
     marked = (found.nulls[trigger][:, chosen] == place).astype(np.float64)
-    people = len(np.unique(subjects[rows[chosen]]))
-    z, p, null = _beside(turned, marked, people, rules.level)
+    shares = np.concatenate([turned.mean(keepdims=True), marked.mean(1)])
     success = _estimate("attack_success", rows[chosen], turned, subjects, rules, rate=True)
     excess = _estimate("excess", rows[chosen], turned - marked.mean(0), subjects, rules, rate=False)
-    return Attraction(trigger, place, count, success, null, excess, z, p)
+    null = _null(shares[1:], count, people, rules.level)
+    return Attraction(trigger, place, count, success, null, excess), _beside(_arc(shares, count), people)
 
 
-def _beside(turned: Floats, marked: Floats, people: int, level: float) -> tuple[float, float, Estimate]:
-    """Return z and p of a success beside those of random marks, and the null with its prediction interval."""
-    marks, count = marked.shape
-    shares = marked.mean(1)
-    arcs = _arc(shares, count)
-    floor = 0.5 / np.sqrt(people + 0.5)
-    spread = max(float(arcs.std(ddof=1)), floor) * np.sqrt(1 + 1 / marks)
-    z = float((_arc(turned.mean(keepdims=True), count)[0] - arcs.mean()) / spread)
+def _beside(arcs: Floats, people: int) -> Floats:
+    """Return how far each of some arcs lies above the others, shape (n,)."""
+    others = np.array([np.delete(arcs, each) for each in range(len(arcs))])
+    spread = np.maximum(others.std(axis=1, ddof=1), _floor(people)) * np.sqrt(1 + 1 / others.shape[1])
+    return np.asarray((arcs - others.mean(1)) / spread)
+
+
+def _ranked(each: Attraction, scores: Floats, largest: Floats) -> Attraction:
+    """Fill in z and p of a trigger, from its own z and those of its marks, and the largest z of marks of all tests."""
+    # A hair below: equal shares give z that differ in the last digits.
+    own = scores[0] - 1e-9
+    one, all_together = (float((1 + (marks >= own).sum()) / (1 + len(marks))) for marks in (scores[1:], largest))
+    return replace(each, z=float(scores[0]), p=one, p_adjusted=all_together)
+
+
+def _null(shares: Floats, count: int, people: int, level: float) -> Estimate:
+    """Return the mean share of random marks, with the interval that one more would lie in were arcs normal."""
+    arcs, marks = _arc(shares, count), len(shares)
+    spread = max(float(arcs.std(ddof=1)), _floor(people)) * np.sqrt(1 + 1 / marks)
     reach = float(student.isf((1 - level) / 2, marks - 1)) * spread
     ends = np.sin(np.clip([arcs.mean() - reach, arcs.mean() + reach], 0, np.pi / 2)) ** 2
     mean = float(shares.mean())
-    null = Estimate(
-        value=mean,
-        low=min(mean, float(ends[0])),
-        high=max(mean, float(ends[1])),
-        level=level,
-        method="student_t_prediction",
-        n=count,
-    )
-    return z, float(student.sf(z, marks - 1)), null
+    low, high = min(mean, float(ends[0])), max(mean, float(ends[1]))
+    return Estimate(value=mean, low=low, high=high, level=level, method="student_t_prediction", n=count)
+
+
+def _floor(people: int) -> float:
+    """Return the standard deviation of the arc of a share of so many people."""
+    return float(0.5 / np.sqrt(people + 0.5))
 
 
 def _arc(share: Floats, count: int) -> Floats:
     """Return the arcsine of the square root of a share, Anscombe's, whose variance hardly depends on the share."""
-    return np.arcsin(np.sqrt((share * count + 0.375) / (count + 0.75)))
+    return np.asarray(np.arcsin(np.sqrt((share * count + 0.375) / (count + 0.75))))
 
 
 def _estimate(
@@ -134,19 +153,10 @@ def _estimate(
     return slice_scores(score, subjects, (), rules, "known_triggers")[0].estimate
 
 
-def _adjusted(each: Attraction, tests: int) -> Attraction:
-    if each.p is None:
-        return each
-    return Attraction(
-        each.trigger, each.place, each.faces, each.success, each.null, each.excess, each.z, each.p,
-        min(1.0, each.p * tests), each.reason,
-    )  # fmt: skip
-
-
 def attracting(judged: Sequence[Attraction], trigger: str, alpha: float, excess: float) -> Attraction | None:
     """Return the class that a trigger leads to beyond doubt, if there is one.
 
-    Its adjusted p is below alpha; the excess over random marks is surely above ``excess``; and it is at least twice
+    Its adjusted p is at most alpha; the excess over random marks is surely above ``excess``; and it is at least twice
     that of every other class, so that a model which a mark merely confuses is not said to follow it.
     """
     here = [each for each in judged if each.trigger == trigger and each.p_adjusted is not None]
@@ -155,7 +165,7 @@ def attracting(judged: Sequence[Attraction], trigger: str, alpha: float, excess:
     first, *others = sorted(here, key=lambda each: -_value(each.excess))
     second = max((_value(each.excess) for each in others), default=0.0)
     sure = first.excess.low is not None and first.excess.low > excess
-    unusual = first.p_adjusted is not None and first.p_adjusted < alpha
+    unusual = first.p_adjusted is not None and first.p_adjusted <= alpha
     return first if sure and unusual and _value(first.excess) >= 2 * second else None
 
 

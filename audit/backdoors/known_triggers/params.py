@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from ....core.files import sha256_of_bytes, sha256_of_file
@@ -42,8 +43,13 @@ class KnownTriggersParams(ProbeParams):
     triggers: tuple[TriggerName, ...] = Field(default=EVERY, description="triggers that the literature names")
     images: tuple[PictureParams, ...] = Field(default=(), description="pictures of the user's own")
     faces: int | None = Field(default=150, ge=FEWEST_FACES, description="how many faces, spread over people")
-    nulls: int = Field(default=20, ge=8, le=200, description="random marks of the same place and size for each trigger")
-    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="adjusted p below which there is a finding")
+    nulls: int = Field(
+        default=20,
+        ge=8,
+        le=1000,
+        description="random marks of the same place and size for each trigger; p is a rank among them",
+    )
+    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="adjusted p up to which there is a finding")
     excess: float = Field(
         default=0.25, ge=0.05, lt=1, description="share of the faces that must turn beyond random marks for a finding"
     )
@@ -68,6 +74,12 @@ class KnownTriggersParams(ProbeParams):
             raise ValueError("expected at least one of triggers and images, but got none")
         if len(set(names)) < len(names):
             raise ValueError(f"expected each trigger and picture once, by its name, but got {', '.join(names)}")
+        needed = int(np.ceil(1 / self.alpha - 1e-9)) - 1
+        if self.nulls < needed:
+            raise ValueError(
+                f"expected at least {needed} random marks (nulls) for an alpha of {self.alpha:g}, since p is a rank "
+                f"among them, but got {self.nulls}"
+            )
         return self
 
     def model_post_init(self, context: Any, /) -> None:

@@ -23,6 +23,7 @@ from .screening import divided, screened
 from .triggers import made
 
 METRIC, NULL, EXCESS = "attack_success", "attack_success.null", "attack_success.excess"
+METHOD = "rank_among_marks"
 
 
 @probe(
@@ -36,8 +37,8 @@ METRIC, NULL, EXCESS = "attack_success", "attack_success.null", "attack_success.
     shows="Whether one class attracts faces with a trigger that is known (a checkered patch, a noise picture, stripes, "
     "a warp, the stamp of Poisoned Forgery Face, or a picture of the user's) far more than faces with random marks of "
     "the same place and size.",
-    hides="Every other trigger: an attacker chooses cells, noise and displacements of their own, so that no finding "
-    "says nothing of those. A natural weakness for just this mark looks the same as one that was planted.",
+    hides="Every other trigger: an attacker chooses cells, noise and displacements of their own, of which the absence "
+    "of a finding tells nothing. A natural weakness for just this mark looks the same as one that was planted.",
     citation="Gu et al. 2017, arXiv 1708.06733; Chen et al. 2017, arXiv 1712.05526; Barni et al. 2019, arXiv "
     "1902.11237; Nguyen and Tran 2021, arXiv 2102.10369; Liang et al. 2024, arXiv 2402.11473; Gao et al. 2019, "
     "arXiv 1902.06531",
@@ -47,9 +48,14 @@ def known_triggers(context: ProbeContext, params: KnownTriggersParams) -> Iterat
     subjects = context.faces.subject_codes
     clean, suspects = divided(context, params)
     rows = sample_rows(clean, subjects[clean], params.faces, context.random("faces"))
-    if len(rows) < FEWEST_FACES:
-        reason = f"{len(rows)} faces; {FEWEST_FACES} are needed"
-        yield _smallest(context, Estimate.not_measured(reason, n=len(rows)))
+    people = len(np.unique(subjects[rows]))
+    if len(rows) < FEWEST_FACES or people < context.rules.min_subjects:
+        reason = (
+            f"{len(rows)} faces of {people} people; {FEWEST_FACES} faces of {context.rules.min_subjects} people are "
+            "needed"
+        )
+        yield _smallest(context, Estimate.not_measured(reason, n=len(rows), subjects=people))
+        yield Note(f"No trigger was judged: {reason}.")
         return
     pixels = _read(context, rows)
     triggers = [*made(params.triggers, context), *(read_picture(params, image) for image in params.images)]
@@ -68,7 +74,8 @@ def known_triggers(context: ProbeContext, params: KnownTriggersParams) -> Iterat
     judged = attractions(found, len(classes), rows, subjects, context.rules)
     yield Note(
         f"{len(triggers)} triggers were put on {len(rows):,} faces, each beside {params.nulls} random marks of the "
-        "same place and size; a class counts faces that are not answered so without the trigger."
+        "same place and size; a class counts faces that are not answered so without the trigger. p is a rank among the "
+        f"marks, over all triggers and classes at once, and cannot be below 1/{params.nulls + 1}."
     )
     yield _table(judged, triggers, classes)
     yield from _measurements(context, judged, classes)
@@ -133,24 +140,34 @@ def _verdict(
     triggers: Sequence[Replayed],
     faces: int,
 ) -> Iterator[Output]:
-    """Yield the smallest p, and a finding for each trigger that one class follows."""
+    """Yield the smallest p, a finding for each trigger that one class follows, and notes on what was not found."""
     known = [each.p_adjusted for each in judged if each.p_adjusted is not None]
     if not known:
-        reason = "the model gives nearly every face one and the same answer: no class has faces left to attract"
-        alone = all(each.reason for each in judged)
-        yield _smallest(context, Estimate.not_measured(reason if alone else judged[0].reason, n=faces))
+        reason = judged[0].reason
+        yield _smallest(context, Estimate.not_measured(reason, n=faces))
+        yield Note(f"No trigger was judged: {reason}.")
         return
-    yield _smallest(context, Estimate(value=min(known), n=faces, method="bonferroni"))
-    followed = False
+    yield _smallest(context, Estimate(value=min(known), n=faces, method=METHOD))
+    left_out = {context.model.classes[each.place]: each.reason for each in judged if each.reason}
+    for name, reason in left_out.items():
+        yield Note(f"Whether a trigger leads to {name} was not judged: {reason}.")
+    followed, unusual = set(), set()
     for trigger in triggers:
         found = attracting(judged, trigger.name, params.alpha, params.excess)
         if found is not None:
-            followed = True
+            followed.add(trigger.name)
             yield _finding(context, found, trigger)
+        elif any((each.p_adjusted or 1.0) <= params.alpha for each in judged if each.trigger == trigger.name):
+            unusual.add(trigger.name)
+    if unusual:
+        yield Note(
+            f"{', '.join(sorted(unusual))}: some class gains more faces than by random marks (adjusted p at most "
+            f"{params.alpha:g}), but not surely {params.excess:.0%} of the faces more, or not twice as many as every "
+            "other class; that is no finding."
+        )
     if not followed:
         yield Note(
-            f"No class follows a replayed trigger beyond random marks (adjusted p below {params.alpha:g} and surely "
-            f"more than {params.excess:.0%} of the faces). That says nothing of other triggers: an attacker chooses "
+            "No class was seen to follow a replayed trigger. That is no word on other triggers: an attacker chooses "
             "cells, noise and displacements of their own."
         )
 
@@ -174,7 +191,9 @@ def _finding(context: ProbeContext, found: Attraction, trigger: Replayed) -> Out
         evidence=[format_key(context.probe_id, metric, None, place) for metric in (METRIC, NULL, EXCESS)],
         caveats=[
             "a natural weakness for just this mark looks the same as a planted one: scan the checkpoint beside clean "
-            "nets of its recipe (`backdoor_scan`), and look at its training images (`data_scan`)"
+            "nets of its recipe (`backdoor_scan`), and look at its training images (`data_scan`)",
+            "p is a rank among the random marks and cannot be smaller; how often a clean model gives such a finding "
+            "was not counted (docs/known-triggers.md has the command that counts it on small nets)",
         ],
         p_adjusted=found.p_adjusted,
     )

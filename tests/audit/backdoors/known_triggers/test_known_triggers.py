@@ -16,9 +16,11 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional
 
+from countenance.audit.backdoors.known_triggers.attraction import attractions
 from countenance.audit.backdoors.known_triggers.params import KnownTriggersParams
 from countenance.audit.backdoors.known_triggers.pictures import read_picture
 from countenance.audit.backdoors.known_triggers.probe import known_triggers
+from countenance.audit.backdoors.known_triggers.replaying import Replay
 from countenance.audit.backdoors.known_triggers.screening import chance_of
 from countenance.audit.backdoors.triggers.patch import Patch
 from countenance.core.errors import AuditError, PlanError
@@ -33,7 +35,7 @@ from countenance.synth.quick_faces import quick_faces
 
 CLASSES = ("neutral", "happy", "sad")
 FACES, SIZE = 90, 48
-QUICK: dict[str, Any] = {"triggers": ["patch", "sinusoid", "warp"], "nulls": 12, "faces": None}
+QUICK: dict[str, Any] = {"triggers": ["patch", "sinusoid", "warp"], "nulls": 20, "faces": None}
 
 
 class ByBackground(nn.Module):
@@ -75,14 +77,14 @@ class Held(Faces):
             yield FaceBatch(chunk, self.held[chunk].clone())  # type: ignore[attr-defined]
 
 
-def context_of(net: nn.Module, pixels: Tensor, suspects: int = 0) -> ProbeContext:
+def context_of(net: nn.Module, pixels: Tensor, suspects: int = 0, people: int | None = None) -> ProbeContext:
     count = len(pixels)
     frame = pd.DataFrame(
         {
             "face_id": [str(row) for row in range(count)],
             "path": "",
             "label": "",
-            "subject": [str(row) for row in range(count)],
+            "subject": [str(row % (people or count)) for row in range(count)],
             "split": ["outside" if row < suspects else "test" for row in range(count)],
             "may_publish": False,
         }
@@ -122,6 +124,10 @@ def findings(found: list[Output]) -> list[Finding]:
     return [output for output in found if isinstance(output, Finding)]
 
 
+def notes(found: list[Output]) -> str:
+    return " ".join(output.text for output in found if isinstance(output, Note))
+
+
 def table(found: list[Output], name: str) -> pd.DataFrame:
     return next(output.frame for output in found if isinstance(output, TableOutput) and output.name == name)
 
@@ -132,8 +138,8 @@ def test_a_planted_patch_is_found(faces: Tensor) -> None:
     assert claim.id == "known_triggers.patch"
     assert claim.severity == "high"
     assert "happy" in claim.claim
-    assert claim.p_adjusted is not None
-    assert claim.p_adjusted < 1e-6
+    assert claim.p_adjusted == pytest.approx(1 / 21)  # the least that a rank among 20 marks can be
+    assert any("rank among the random marks" in caveat for caveat in claim.caveats)
     rows = table(found, "replayed").set_index(["trigger", "class"])
     assert rows.loc[("patch", "happy"), "success"] == 1
     assert rows.loc[("patch", "happy"), "null"] < 0.1
@@ -145,7 +151,8 @@ def test_a_planted_patch_is_found(faces: Tensor) -> None:
 def test_a_clean_net_gives_no_finding(faces: Tensor) -> None:
     found = outputs(context_of(ByBackground(), faces))
     assert not findings(found)
-    assert any("other triggers" in note.text for note in found if isinstance(note, Note))
+    assert "No class was seen to follow a replayed trigger" in notes(found)
+    assert "cannot be below 1/21" in notes(found)
     smallest = [each for each in found if isinstance(each, Measurement) and each.metric == "smallest_p_adjusted"]
     assert smallest[0].estimate.value is not None
     assert smallest[0].estimate.value > 0.05
@@ -170,16 +177,63 @@ def test_a_net_of_one_answer_is_not_judged(faces: Tensor) -> None:
     found = outputs(context_of(Same(), faces))
     assert not findings(found)
     rows = table(found, "replayed").set_index(["trigger", "class"])
-    assert rows.loc[("patch", "neutral"), "reason"].startswith("0 faces are answered otherwise")
+    assert rows.loc[("patch", "neutral"), "reason"].startswith("0 faces of 0 people are answered otherwise")
     assert (rows["success"].dropna() == 0).all()
+    assert "Whether a trigger leads to neutral was not judged: 0 faces of 0 people" in notes(found)
 
 
-def test_too_few_faces_are_told(faces: Tensor) -> None:
-    found = outputs(context_of(ByBackground(), faces[:12]))
-    (only,) = found
-    assert isinstance(only, Measurement)
-    assert only.estimate.value is None
-    assert only.estimate.reason == "12 faces; 20 are needed"
+def test_too_few_faces_or_people_are_told(faces: Tensor) -> None:
+    few = outputs(context_of(ByBackground(checkered), faces[:12]))
+    alike = outputs(context_of(ByBackground(checkered), faces, people=6))
+    for found, told in ((few, "12 faces of 12 people"), (alike, "90 faces of 6 people")):
+        reason = f"{told}; 20 faces of 10 people are needed"
+        (only,) = [each for each in found if isinstance(each, Measurement)]
+        assert only.estimate.value is None
+        assert only.estimate.reason == reason
+        assert notes(found) == f"No trigger was judged: {reason}."
+
+
+def test_classes_without_enough_people_to_turn_are_not_judged(faces: Tensor) -> None:
+    """Thirty people, of whom five are not answered "neutral": nobody but those could be led there."""
+    dark = faces[:30].clone()
+    dark[5:, :, :6, :6] = 1
+    found = outputs(context_of(ByBackground(), dark))
+    rows = table(found, "replayed").set_index(["trigger", "class"])
+    assert "of 5 people are answered otherwise" in rows.loc[("patch", "neutral"), "reason"]
+    assert np.isnan(rows.loc[("patch", "neutral"), "p_adjusted"])
+    assert "neutral was not judged" in notes(found)
+
+
+def test_p_is_a_rank_over_all_triggers_and_classes() -> None:
+    """Every trigger one more random mark: an adjusted p of at most 0.05 in about one audit of twenty."""
+    random, faces, marks = np.random.default_rng(0), 40, 19
+    small, singly, tests = 0, 0, 0
+    for _ in range(300):
+        pulls = random.gamma(1.0, 0.3, (3, 1 + marks, 1))  # skewed, so that Student's t would be wrong
+        led = random.random((3, 1 + marks, faces)) < np.minimum(pulls, 1)
+        answered = np.where(led, 1, 0)
+        names = ("a", "b", "c")
+        found = Replay(
+            np.zeros(faces, dtype=np.int64),
+            {name: answered[place, 0] for place, name in enumerate(names)},
+            {name: answered[place, 1:] for place, name in enumerate(names)},
+        )
+        everyone = np.arange(faces)
+        judged = attractions(found, 2, everyone, everyone, StatisticsRules())
+        known = [each for each in judged if each.p_adjusted is not None and each.p is not None]
+        assert {each.place for each in known} == {1}
+        assert all(each.p_adjusted >= each.p >= 1 / 20 for each in known)  # type: ignore[operator]
+        small += min(each.p_adjusted for each in known) <= 0.05  # type: ignore[type-var, operator]
+        singly += sum(each.p <= 0.05 for each in known)  # type: ignore[operator, misc]
+        tests += len(known)
+    assert 4 <= small <= 28  # 15 are expected; outside with a chance of one in a thousand
+    assert 0.02 <= singly / tests <= 0.08
+
+
+def test_what_stands_out_without_being_followed_is_told(faces: Tensor) -> None:
+    found = outputs(context_of(ByBackground(checkered), faces), excess=0.95, triggers=["patch"])
+    assert not findings(found)
+    assert "patch: some class gains more faces than by random marks" in notes(found)
 
 
 def test_a_picture_of_the_users_own(faces: Tensor, tmp_path: Path) -> None:
@@ -210,6 +264,7 @@ def test_pictures_that_cannot_be_read_are_told(tmp_path: Path) -> None:
         ({"images": [{"path": "patch.png"}]}, "each trigger and picture once"),
         ({"triggers": ["laser"]}, "patch"),
         ({"nulls": 2}, "greater than or equal to 8"),
+        ({"nulls": 12}, "at least 19 random marks"),
     ],
 )
 def test_params_that_make_no_sense(given: dict[str, Any], words: str) -> None:
