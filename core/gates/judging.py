@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from scipy.special import ndtri
 
-from .errors import nearest
-from .keys import format_key, parse_key
-from .plan import GateSpec
-from .results import AuditResults, Estimate, GateOutcome, Measurement, Verdict
+from ..errors import nearest
+from ..keys import format_key, parse_key
+from ..plan import GateSpec
+from ..results import AuditResults, Estimate, GateOutcome, Measurement, Verdict
 
 ANY = "*"
 EXACT = "exact"
