@@ -121,7 +121,8 @@ def test_clean_data_are_rarely_said_to_hold_more_flags_than_chance_explains(phot
 
 def test_embeddings_have_their_own_power(poisoned: AuditResults) -> None:
     assert 0 <= value(poisoned, "stamped_auroc@alpha=0.1,method=spectral") <= 1
-    assert poisoned["data_scan/stamped_auroc@alpha=0.1,method=clustering"].estimate.reason
+    clusters = poisoned["data_scan/flagged@method=clustering"].estimate
+    assert "40 people and 40 clean ones; 60 of each are needed" in (clusters.reason or "")
 
 
 def test_without_clean_photos_the_rate_is_nominal(scan: Run) -> None:
