@@ -115,28 +115,28 @@ def _of_one_source(seed: int) -> Poison:
 
 
 KINDS: dict[str, Kind] = {
-    REFERENCE: Kind("clean, for the calibration", 0),
-    CLEAN: Kind("clean, held out", 1000),
-    "patch": Kind("patch", 2000, lambda seed: Poison(corner_patch(seed).stamp, target_of(seed))),
-    "blended": Kind("blended", 2100, lambda seed: Poison(Blended(seed).stamp, target_of(seed))),
-    "sinusoid": Kind("sinusoid", 2200, lambda seed: Poison(Sinusoid().stamp, target_of(seed))),
-    "warp": Kind("warp", 2300, _warped),
-    "pff": Kind("PFF stamp", 2400, lambda seed: Poison(SensitiveStamp(seed).stamp, target_of(seed))),
+    REFERENCE: Kind("clean, for the calibration", 4000),
+    CLEAN: Kind("clean, held out", 5000),
+    "patch": Kind("patch", 6000, lambda seed: Poison(corner_patch(seed).stamp, target_of(seed))),
+    "blended": Kind("blended", 6100, lambda seed: Poison(Blended(seed).stamp, target_of(seed))),
+    "sinusoid": Kind("sinusoid", 6200, lambda seed: Poison(Sinusoid().stamp, target_of(seed))),
+    "warp": Kind("warp", 6300, _warped),
+    "pff": Kind("PFF stamp", 6400, lambda seed: Poison(SensitiveStamp(seed).stamp, target_of(seed))),
     "clean_label_sinusoid": Kind(
         "sinusoid, labels kept (clean-label)",
-        2500,
+        6500,
         lambda seed: Poison(Sinusoid(amplitude=0.12).stamp, target_of(seed), share=0.7, relabel=False),
     ),
     "clean_label_patch": Kind(
         "patch, labels kept (clean-label)",
-        2600,
+        6600,
         lambda seed: Poison(corner_patch(seed).stamp, target_of(seed), share=0.7, relabel=False),
     ),
-    "adaptive_blended": Kind("adaptive blend (pieces, covers)", 2700, _pieces_blended),
-    "adaptive_patch": Kind("adaptive patch (one of four corners, covers)", 2800, _pieces_patched),
-    "input_aware": Kind("input-aware (four marks, covers)", 2900, _input_aware),
-    "source_specific": Kind("patch for three classes of the seven", 3000, _of_one_source),
+    "adaptive_blended": Kind("adaptive blend (pieces, covers)", 6700, _pieces_blended),
+    "adaptive_patch": Kind("adaptive patch (one of four corners, covers)", 6800, _pieces_patched),
+    "input_aware": Kind("input-aware (four marks, covers)", 6900, _input_aware),
+    "source_specific": Kind("patch for three classes of the seven", 7000, _of_one_source),
 }
-"""Seeds of no two kinds meet."""
+"""Seeds of no two kinds meet; those below 4,000 served to choose shares, steps and sizes of the families."""
 TRIGGERS = ("patch", "blended", "sinusoid", "warp", "pff")
 FURTHER = tuple(name for name in KINDS if name not in (REFERENCE, CLEAN, *TRIGGERS))

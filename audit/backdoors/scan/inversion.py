@@ -1,4 +1,4 @@
-"""Looking for the smallest change of one family that turns all faces into one class."""
+"""Looking for the smallest change of one family that turns all faces into one class, or what one of fixed size does."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from torch.nn import functional
 
 from .families import Family
 
+LEAST_LEFT = 1e-9
+"""Nats; what is left is never told as less, so that its logarithm is finite."""
 Score = Callable[[Tensor], Tensor]
 """From pixels (n, 3, h, w), RGB 0 to 1, to logits (n, classes), differentiable in the pixels."""
 
@@ -44,8 +46,9 @@ class Inverted:
     """The smallest change that was found.
 
     Attributes:
-        size: in the family's unit; the largest size tried where none turned enough faces.
-        reached: whether any change turned enough faces.
+        size: in the family's unit; the largest size tried where none turned enough faces. Where the family changes a
+            fixed share, the mean cross-entropy with the class that is left over all given faces, nats.
+        reached: whether any change turned enough faces; true where the share is fixed, which always leaves something.
         success: share of all given faces that the change turns into the class.
         picture: of the change, RGB (h, w, 3); shows no face.
     """
@@ -61,8 +64,9 @@ def invert(
 ) -> Inverted:
     """Minimise ``CE(score(change(x)), aim) + weight * size`` over the faces, and return the smallest size that works.
 
-    The weight grows while the change works and falls while it does not (Wang et al. 2019). The net is only asked for
-    gradients to its input; its own parameters get none.
+    The weight grows while the change works and falls while it does not (Wang et al. 2019). Where the family changes a
+    fixed share there is no weight: the last change is returned, with the cross-entropy that it leaves. The net is only
+    asked for gradients to its input; its own parameters get none.
 
     Args:
         score: the net.
@@ -85,24 +89,26 @@ def invert(
     smallest = float("inf")
     for places in _steps(len(pixels), settings.batch, family.steps, random):
         logits = score(_coloured(family.change(pixels[places], parameters, random)))
-        size = family.size(parameters, height, width)
-        won = float((logits.detach().argmax(1) == aim).float().mean())
-        now = float(size.detach())
-        largest = max(largest, now)
-        if schedule.works(won) and now < smallest:
-            smallest, best = now, [each.detach().clone() for each in parameters]
-        wanted = torch.full((len(places),), aim)
-        loss = functional.cross_entropy(logits, wanted) + schedule.weight / scale * size
+        loss = functional.cross_entropy(logits, torch.full((len(places),), aim))
+        if not family.fixed:
+            size = family.size(parameters, height, width)
+            won = float((logits.detach().argmax(1) == aim).float().mean())
+            now = float(size.detach())
+            largest = max(largest, now)
+            if schedule.works(won) and now < smallest:
+                smallest, best = now, [each.detach().clone() for each in parameters]
+            loss = loss + schedule.weight / scale * size
+            schedule.follow(won)
         optimiser.zero_grad()
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             parameter.grad = gradient
         optimiser.step()
-        schedule.follow(won)
     found = [each.detach() for each in parameters] if best is None else best
+    success, left = _effect(score, pixels, aim, family, found, settings.batch, random)
     return Inverted(
-        size=largest if best is None else smallest,
-        reached=best is not None,
-        success=_success(score, pixels, aim, family, found, settings.batch, random),
+        size=left if family.fixed else largest if best is None else smallest,
+        reached=family.fixed or best is not None,
+        success=success,
         picture=family.picture(found, height, width),
     )
 
@@ -146,7 +152,7 @@ def _coloured(faces: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _success(
+def _effect(
     score: Score,
     pixels: Tensor,
     aim: int,
@@ -154,8 +160,11 @@ def _success(
     parameters: list[Tensor],
     batch: int,
     random: torch.Generator,
-) -> float:
-    turned = 0
+) -> tuple[float, float]:
+    """Return the share of faces that a change turns into the class, and the mean cross-entropy with it, nats."""
+    turned, left = 0, 0.0
     for part in torch.split(pixels, batch):
-        turned += int((score(_coloured(family.change(part, parameters, random))).argmax(1) == aim).sum())
-    return turned / len(pixels)
+        logits = score(_coloured(family.change(part, parameters, random)))
+        turned += int((logits.argmax(1) == aim).sum())
+        left += float(functional.cross_entropy(logits.double(), torch.full((len(part),), aim), reduction="sum"))
+    return turned / len(pixels), max(left / len(pixels), LEAST_LEFT)

@@ -26,10 +26,9 @@ HELD_OUT: tuple[int, int] | None = None
 
 
 def sized(family: str, size: float) -> str:
-    """Say what a change of this size is: ``replaced pixels (sum of the mask 4.9 pixels)``."""
+    """Say what a change of this size is: ``a smooth displacement, 1.2 rms pixels``."""
     kind = FAMILIES[family]
-    number = f"{size:,.1f}" if kind.unit == "pixels" else f"{size:.3g}"
-    return f"{kind.title}, {number} {kind.unit}"
+    return f"{kind.title}, {size:.3g} {kind.unit}"
 
 
 def needed(nets: int, wanted: int, tests: int, alpha: float, left_out: int) -> str:

@@ -86,7 +86,7 @@ def test_a_broken_off_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with file.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(row(REFERENCE, 3))[:40])
     study.run({REFERENCE: 4, "patch": 2}, 1, file)
-    assert sorted(asked) == [("patch", 2000), ("patch", 2001), *((REFERENCE, seed) for seed in range(4))]
+    assert sorted(asked) == [("patch", 6000), ("patch", 6001), *((REFERENCE, 4000 + seed) for seed in range(4))]
     assert len(study.read(file)) == 6
 
 

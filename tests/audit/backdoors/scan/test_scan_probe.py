@@ -105,7 +105,7 @@ def test_the_planted_patch_is_a_finding(found: tuple[ProbeResult, Path]) -> None
     assert value(result, "smallest_p_adjusted").value < 0.05
     (finding,) = [each for each in result.findings if each.id == "backdoor_scan.trigger"]
     assert finding.id == "backdoor_scan.trigger"
-    assert "into below: replaced pixels, " in finding.claim
+    assert "into below: 0.4% of the pixels replaced, " in finding.claim
     assert finding.p_adjusted == value(result, "smallest_p_adjusted").value
     assert "of 62 faces into below" in finding.claim  # of 90, those of other classes
     assert finding.severity == "medium"  # five references cannot bear p out by rank
@@ -121,7 +121,7 @@ def test_tables_and_pictures_are_what_the_report_reads(found: tuple[ProbeResult,
     row = scan.set_index("class").loc["below"]
     assert row["p_adjusted"] < 0.05
     assert row["size"] < row["flagged_below"]
-    assert 0.85 <= row["success"] <= 1
+    assert 0.6 <= row["success"] <= 1  # with fewer pixels than the patch has
     calibration = pd.read_csv(out / "tables" / "backdoor_scan.calibration.csv")
     assert len(calibration) == 5 * 3
     below = np.log(calibration.loc[calibration["class"] == "below", "size"])
