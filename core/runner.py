@@ -24,6 +24,7 @@ from .foresight import prepared
 from .gates import floors, judge_all
 from .needs import missing_needs, not_measurable
 from .plan_file import LoadedPlan
+from .policy import policy_findings, stated_contexts
 from .portraits import Portraits, compare
 from .predict import Pass, cached_predict, clean_predictions, package_versions
 from .predictions import Predictions, to_table
@@ -39,7 +40,7 @@ from .progress import Reporter, SilentReporter
 from .publishable import without_paths
 from .results import AuditResults, DataSummary, ProbeResult, Quarantined
 from .results_file import write_results
-from .run_folder import RunFolder
+from .run_folder import CARD_FILE, RunFolder
 from .setup import Material, predictions_summary
 from .statistics.rules import StatisticsRules
 from .statistics.slicing import Slicer
@@ -94,6 +95,8 @@ class Runner:
         self.reporter = reporter or SilentReporter()
         self.inputs = inputs or {}
         self.rules = StatisticsRules(min_subjects=self.plan.data.min_subjects)
+        target, card = self.plan.target, self.inputs.get(CARD_FILE, b"")
+        self.policy = policy_findings(target.task, target.class_names, self.plan.deployment, stated_contexts(card))
         self.started = datetime.now(UTC)
         self._clock = time.perf_counter()
 
@@ -110,6 +113,9 @@ class Runner:
         """
         threads = torch.get_num_threads()
         torch.set_num_threads(compute_threads())
+        for finding in self.policy:
+            if finding.severity == "high":
+                self.reporter.message(finding.claim)  # before hours of computing, not after
         try:
             ready = self._prepare(load(), earlier)
             kept = self._kept(earlier, ready)
@@ -307,6 +313,7 @@ class Runner:
             data=self._data_summary(ready),
             plan=resolved,
             probes=list(probes),
+            policy=list(self.policy),
         )
 
     def _data_summary(self, ready: _Ready) -> DataSummary:
@@ -352,7 +359,8 @@ def _standing(done: list[ProbeResult], kept: Mapping[str, ProbeResult]) -> list[
 
 def _lasting(plan: dict[str, Any]) -> dict[str, Any]:
     """Return the part of a resolved plan on which every measurement depends; probes are compared one by one."""
-    return {name: part for name, part in plan.items() if name not in {"name", "probes", "gates", "card", "report"}}
+    judged_after = {"name", "probes", "gates", "waivers", "baseline", "deployment", "card", "report"}
+    return {name: part for name, part in plan.items() if name not in judged_after}
 
 
 def _progress_of(reporter: Reporter, title: str) -> ProgressFactory:
