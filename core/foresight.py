@@ -136,7 +136,8 @@ def _of_gate(gate: GateSpec, groupings: Sequence[Groups], labels: Sequence[str])
     """Return the differences between groups that a gate limits from above; none for another gate."""
     key = parse_key(gate.measure)
     metric, _, end = key.metric.rpartition(".")
-    if gate.at_most is None or end not in QUESTIONS or metric not in RATES:
+    of_a_value = gate.change is None and gate.across is None
+    if gate.at_most is None or not of_a_value or end not in QUESTIONS or metric not in RATES:
         return []
     place = {**key.slice, **gate.where}
     wanted = place.get("attribute", ANY)

@@ -21,7 +21,7 @@ from .errors import AuditError, ResultsError, UsageError
 from .faces import Faces, decoding_workers, processors
 from .files import sha256_of_file
 from .foresight import prepared
-from .gates import floors, judge_all
+from .gates import floors, judge_plan
 from .needs import missing_needs, not_measurable
 from .plan_file import LoadedPlan
 from .policy import policy_findings, stated_contexts
@@ -39,7 +39,7 @@ from .probes import (
 from .progress import Reporter, SilentReporter
 from .publishable import without_paths
 from .results import AuditResults, DataSummary, ProbeResult, Quarantined
-from .results_file import write_results
+from .results_file import load_results, write_results
 from .run_folder import CARD_FILE, RunFolder
 from .setup import Material, predictions_summary
 from .statistics.rules import StatisticsRules
@@ -97,6 +97,7 @@ class Runner:
         self.rules = StatisticsRules(min_subjects=self.plan.data.min_subjects)
         target, card = self.plan.target, self.inputs.get(CARD_FILE, b"")
         self.policy = policy_findings(target.task, target.class_names, self.plan.deployment, stated_contexts(card))
+        self.baseline = load_results(loaded.path(self.plan.baseline)) if self.plan.baseline is not None else None
         self.started = datetime.now(UTC)
         self._clock = time.perf_counter()
 
@@ -135,7 +136,8 @@ class Runner:
             except KeyboardInterrupt:
                 self._write(self._results(ready, _standing(done, kept)))
                 raise
-            results = results.model_copy(update={"gates": judge_all(self.plan.gates, results)})
+            gates = judge_plan(self.plan, results, self.baseline, self.started.date())
+            results = results.model_copy(update={"gates": gates})
             if self.folder is not None:
                 self.folder.join_scores([entry.key for entry in self.plan.probes])
             self._write(results)

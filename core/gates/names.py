@@ -8,8 +8,7 @@ from ..errors import UsageError
 from ..keys import escape, parse_key
 from ..plan import GateSpec
 from ..results import GateOutcome
-
-ANY = "*"
+from .matching import ANY
 
 
 def gate_id(gate: GateSpec) -> str:
