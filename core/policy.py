@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
@@ -24,6 +25,7 @@ from .results_file import describe_faults
 
 EMOTIONS_AT_WORK, CATEGORISATION = "AIA-5-1-f", "AIA-5-1-g"
 UNKNOWN, CONTRADICTION = "DEPLOYMENT-UNKNOWN", "DEPLOYMENT-CONTRADICTION"
+CARD_FILE = "card.yaml"
 _NOTHING = ("", "~", "null")
 _OUTSIDE: dict[Severity, Severity] = {"high": "low", "medium": "note"}
 
@@ -178,6 +180,26 @@ def policy_of(results: AuditResults, stated: Sequence[str] = (), also: Deploymen
             if before is None or SEVERITIES.index(finding.severity) < SEVERITIES.index(before.severity):
                 found[finding.id] = finding
     return sorted(found.values(), key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def policy_of_run(run: Path, results: AuditResults, also: DeploymentSpec | None = None) -> list[Finding]:
+    """Return the findings of policy of a run folder, with its ``card.yaml`` as it stands now; see :func:`policy_of`.
+
+    Args:
+        run: the run folder, or its ``results.json``.
+        results: what it holds.
+        also: a further deployment to judge by.
+
+    Raises:
+        ResultsError: when the deployment in the results cannot be read.
+        PlanError: when ``card.yaml`` cannot be read, or names a context that is not known.
+    """
+    card = (run if run.is_dir() else run.parent) / CARD_FILE
+    try:
+        stated = stated_contexts(card.read_bytes()) if card.exists() else ()
+    except OSError as error:
+        raise PlanError(f"{card} cannot be read: {error}") from error
+    return policy_of(results, stated, also)
 
 
 def stated_contexts(card: str | bytes) -> tuple[str, ...]:

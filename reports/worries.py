@@ -90,9 +90,10 @@ def _findings(results: AuditResults, severities: tuple[str, ...]) -> Iterator[Wo
 
 
 def _place_in_probe(finding: Finding, results: AuditResults) -> int:
-    """Count the findings of the same probe and severity that stand before it."""
-    own = next(probe for probe in results.probes if any(one is finding for one in probe.findings))
-    alike = [one for one in own.findings if one.severity == finding.severity]
+    """Count the findings of the same probe, or of policy, and severity that stand before it."""
+    sources = (results.policy, *(probe.findings for probe in results.probes))
+    own = next(findings for findings in sources if any(one is finding for one in findings))
+    alike = [one for one in own if one.severity == finding.severity]
     return next(place for place, one in enumerate(alike) if one is finding)
 
 
