@@ -106,13 +106,17 @@ def card(run: RunArgument) -> int:
 @app.command()
 def gate(
     run: RunArgument,
-    plan: Annotated[Path | None, typer.Option(help="Take the gates of this plan instead of the run's own.")] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="Take gates, waivers and baseline of this plan or file of gates.")
+    ] = None,
+    baseline: Annotated[Path | None, typer.Option(help="The run that gates on a change compare with.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="Judge waivers as of this day, 2027-05-01; today else.")] = None,
     strict: Annotated[bool, typer.Option(help="Exit with 4 when a gate is inconclusive.")] = False,
 ) -> int:
     """Judge the gates on a run's results; exit 1 when one fails."""
     from .gate import gate as command
 
-    return command(run, plan, strict)
+    return command(run, plan, baseline, as_of, strict)
 
 
 @app.command()

@@ -87,10 +87,29 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def print_gates(outcomes: Sequence[GateOutcome]) -> None:
-    """Print the gates with their verdicts."""
+    """Print the gates with their verdicts, each as the scenario that it guards against."""
     if outcomes:
-        rows = [[outcome.verdict, str(outcome.gate.get("measure", "")), outcome.why] for outcome in outcomes]
-        print_table("Gates", ["verdict", "measure", "why"], rows, [STYLES[outcome.verdict] for outcome in outcomes])
+        from ..core.gates import outcome_ids, told_verdict
+
+        rows = [
+            [told_verdict(outcome), _named(name, outcome), "\n".join([outcome.why, *_scenario(outcome)])]
+            for name, outcome in zip(outcome_ids(outcomes), outcomes, strict=True)
+        ]
+        print_table("Gates", ["verdict", "gate", "why"], rows, [STYLES[outcome.verdict] for outcome in outcomes])
+
+
+def _named(name: str, outcome: GateOutcome) -> str:
+    """Return the name of a gate, and below it what it measures where it has an id of its own."""
+    return f"{name}\n{outcome.gate.get('measure', '')}" if outcome.gate.get("id") else name
+
+
+def _scenario(outcome: GateOutcome) -> list[str]:
+    """Return the lines of a gate that say whom it is for, against what, and who answers for it."""
+    named = {"group": "group", "hazard": "hazard", "mitigation": "mitigation", "review_by": "review by"}
+    lines = [f"{words}: {outcome.gate[name]}" for name, words in named.items() if outcome.gate.get(name)]
+    if outcome.waiver is not None:
+        lines.append(f"waived: {outcome.waiver.get('reason', '')}")
+    return lines
 
 
 class TerminalReporter:

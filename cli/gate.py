@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from ..core.errors import ResultsError
-from ..core.gates import judge_all
-from ..core.plan import GateSpec
-from ..core.plan_file import load_gates
-from ..core.results import AuditResults
-from ..core.results_file import describe_faults, load_results
+from ..core.errors import UsageError
+from ..core.judge_run import judge_run
+from ..core.policy import policy_of_run
 from .console import print_gates, say
 from .run import exit_code
 
 
-def gate(run: Path, plan: Path | None, strict: bool) -> int:
+def gate(run: Path, plan: Path | None, baseline: Path | None, as_of: str | None, strict: bool) -> int:
     """Judge the run's own gates, or another plan's, and return the exit code."""
-    results = load_results(run)
-    gates = _own_gates(results) if plan is None else load_gates(plan)
-    judged = results.model_copy(update={"gates": judge_all(gates, results)})
-    if not gates:
+    found = judge_run(run, plan=plan, baseline=baseline, today=_day(as_of))
+    judged = found.results.model_copy(update={"policy": policy_of_run(run, found.results)})
+    if not found.gates:
         say("there are no gates to judge")
     print_gates(judged.gates)
+    for finding in judged.policy:
+        if finding.severity != "note":
+            say(f"policy, {finding.severity}: {finding.claim}")
+    for note in found.notes:
+        say(note)
     return exit_code(judged, strict)
 
 
-def _own_gates(results: AuditResults) -> list[GateSpec]:
+def _day(written: str | None) -> date | None:
     try:
-        return TypeAdapter(list[GateSpec]).validate_python(results.plan.get("gates", []))
-    except ValidationError as error:
-        raise ResultsError(f"the gates of the run cannot be read: {describe_faults(error.errors())}") from error
+        return None if written is None else date.fromisoformat(written)
+    except ValueError as error:
+        raise UsageError(f"expected a day such as 2027-05-01 after --as-of, but got {written!r}") from error

@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from reprlib import Repr
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import TypeAdapter, ValidationError
 
 from .errors import PlanError, Problems, UsageError, nearest
+from .gates import gate_faults, waived_gate
 from .keys import parse_key
 from .places import YamlDocument, read_yaml
-from .plan import GateSpec, Plan, ProbeEntry
+from .plan import GateSpec, Plan, ProbeEntry, WaiverSpec
+from .plan_faults import LONGEST_SHOWN, Location, add_faults
 from .probes import ProbeParams, no_such_probe, registered_probes
+from .results import RESULTS_FILE
 
 ALIGNED = "aligned"
 MOST_VALUES = 200_000
-LONGEST_SHOWN = 200
-_SHORT = Repr()
-_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, LONGEST_SHOWN, LONGEST_SHOWN
-Location = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -72,28 +69,74 @@ def load_plan(path: str | Path) -> LoadedPlan:
     return check_plan(document, file.parent, problems, text)
 
 
-def load_gates(path: str | Path) -> list[GateSpec]:
-    """Read the gates of a plan file, or of a file that is a list of gates; the rest of a plan is not looked at.
+@dataclass(frozen=True)
+class GateFile:
+    """The gates of a plan, or of a file of gates by themselves.
+
+    Attributes:
+        gates: ``None`` where the file has none, and those of the run are meant.
+        waivers: of these gates.
+        baseline: the run that gates on a change compare with; written relative to the file.
+    """
+
+    gates: list[GateSpec] | None
+    waivers: list[WaiverSpec]
+    baseline: Path | None
+
+
+def load_gate_file(path: str | Path) -> GateFile:
+    """Read ``gates``, ``waivers`` and ``baseline`` of a plan or of a file of its own, or a plain list of gates.
+
+    The rest of a plan is not looked at, but a key that no plan has is a fault.
 
     Raises:
-        PlanError: with every problem of the gates at once, each with its line and the nearest right name.
+        PlanError: with every problem at once, each with its line and the nearest right name; also for a waiver without
+            a date or of no gate of this file.
     """
     file = Path(path)
     document, _ = _read(file)
-    prefix: Location = ("gates",) if isinstance(document.content, dict) else ()
-    written = document.content.get("gates") if isinstance(document.content, dict) else document.content
-    if written is None:
+    content = document.content
+    parts = content if isinstance(content, dict) else {"gates": content}
+    if all(parts.get(name) is None for name in ("gates", "waivers", "baseline")):
         raise PlanError(f"{file} has no gates")
     problems = Problems(f"{file}: the gates cannot be read")
     for fault in document.faults:
         problems.add(fault)
-    gates: list[GateSpec] = []
+    for name in parts:
+        if name not in Plan.model_fields:
+            hint = nearest(str(name), Plan.model_fields)
+            problems.add(f"{document.place((name,))}: unknown key {str(name)[:LONGEST_SHOWN]!r}{hint}")
+    prefix: Location = ("gates",) if isinstance(content, dict) else ()
+    gates, waivers = parts.get("gates"), parts.get("waivers")
+    read: list[GateSpec] | None = None
+    waived: list[WaiverSpec] = []
     try:
-        gates = TypeAdapter(list[GateSpec]).validate_python(written)
+        read = None if gates is None else TypeAdapter(list[GateSpec]).validate_python(gates)
     except ValidationError as error:
-        _add_faults(error, GateSpec, document, problems, prefix)
-    _check_keys(written, None, document, problems, prefix)
+        add_faults(error, GateSpec, document, problems, prefix)
+    try:
+        waived = [] if waivers is None else TypeAdapter(list[WaiverSpec]).validate_python(waivers)
+    except ValidationError as error:
+        add_faults(error, WaiverSpec, document, problems, ("waivers",))
+    _check_keys(gates, None, document, problems, prefix)
+    _check_gates(read, waived, document, problems, prefix)
+    baseline = parts.get("baseline")
+    if baseline is not None and (not isinstance(baseline, str) or _run_fault(file.parent / baseline)):
+        fault = _run_fault(file.parent / baseline) if isinstance(baseline, str) else "expected the path of a run folder"
+        problems.add(f"{document.place(('baseline',))}: {fault}")
     problems.raise_as(PlanError)
+    return GateFile(read, waived, None if baseline is None else file.parent / baseline)
+
+
+def load_gates(path: str | Path) -> list[GateSpec]:
+    """Read the gates of a plan file, or of a file that is a list of gates; see :func:`load_gate_file`.
+
+    Raises:
+        PlanError: with every problem of the gates at once, each with its line and the nearest right name.
+    """
+    gates = load_gate_file(path).gates
+    if gates is None:
+        raise PlanError(f"{path} has no gates")
     return gates
 
 
@@ -136,7 +179,7 @@ def check_plan(
     try:
         plan = Plan.model_validate(document.content)
     except ValidationError as error:
-        _add_faults(error, Plan, document, problems)
+        add_faults(error, Plan, document, problems)
     entries = dict(enumerate(plan.probes)) if plan else _readable_entries(document.content)
     params = _check_probes(entries, folder, document, problems)
     if check_files:
@@ -144,6 +187,7 @@ def check_plan(
     _check_keys(document.content.get("gates"), _written_ids(document.content), document, problems, ("gates",))
     if plan is not None:
         _check_acknowledged(plan, document, problems)
+        _check_gates(plan.gates, plan.waivers, document, problems, ("gates",))
     problems.raise_as(PlanError)
     assert plan is not None
     return LoadedPlan(plan=plan, folder=folder, params=params, text=text)
@@ -182,7 +226,7 @@ def _check_probes(
         try:
             params[entry.key] = model.model_validate(entry.params, context={"folder": folder})
         except ValidationError as error:
-            _add_faults(error, model, document, problems, ("probes", position))
+            add_faults(error, model, document, problems, ("probes", position))
     return params
 
 
@@ -206,6 +250,9 @@ def _check_files(folder: Path, document: YamlDocument, problems: Problems) -> No
         fault = _file_fault(folder / written)
         if fault:
             problems.add(f"{document.place(place)}: {fault}")
+    baseline = _written(document.content, ("baseline",))
+    if baseline is not None and (fault := _run_fault(folder / baseline)):
+        problems.add(f"{document.place(('baseline',))}: {fault}")
 
 
 def _written(content: Any, place: Sequence[str]) -> str | None:
@@ -227,6 +274,15 @@ def _file_fault(path: Path) -> str:
         return f"there is no file {path}{nearest(path.name, (item.name for item in path.parent.iterdir()))}"
     except OSError as error:
         return f"the file {str(path)[:200]} cannot be looked up: {error.strerror or error}"
+
+
+def _run_fault(path: Path) -> str:
+    """Say why ``path`` is neither a run folder nor a results file; an empty text when it is one."""
+    try:
+        is_run = path.is_dir()
+    except OSError as error:
+        return f"the run {str(path)[:LONGEST_SHOWN]} cannot be looked up: {error.strerror or error}"
+    return _file_fault(path / RESULTS_FILE if is_run else path)
 
 
 def _written_ids(content: dict[str, Any]) -> set[str] | None:
@@ -254,6 +310,24 @@ def _check_keys(gates: Any, ids: set[str] | None, document: YamlDocument, proble
             problems.add(f"{place}: the plan has no probe with the id {probe_id!r}{nearest(probe_id, ids)}")
 
 
+def _check_gates(
+    gates: Sequence[GateSpec] | None,
+    waivers: Sequence[WaiverSpec],
+    document: YamlDocument,
+    problems: Problems,
+    prefix: Location,
+) -> None:
+    """Check gates that can be read for what contradicts itself, and that each waiver is for one of them."""
+    for position, gate in enumerate(gates or ()):
+        for fault in gate_faults(gate):
+            problems.add(f"{document.place((*prefix, position))}: {fault}")
+    for position, waiver in enumerate(() if gates is None else waivers):
+        try:
+            waived_gate(waiver, gates or ())
+        except PlanError as error:
+            problems.add(f"{document.place(('waivers', position))}: {error}")
+
+
 def _check_acknowledged(plan: Plan, document: YamlDocument, problems: Problems) -> None:
     """Ask for an acknowledgement at each gate that holds a model to a contested account."""
     known = registered_probes()
@@ -268,78 +342,3 @@ def _check_acknowledged(plan: Plan, document: YamlDocument, problems: Problems) 
                 f"{document.place(('gates', position))}: {metric} is agreement with one contested account of where an "
                 "expression shows, not a mark of correctness; a gate on it needs `acknowledge: contested account`"
             )
-
-
-def _add_faults(
-    error: ValidationError,
-    model: type[BaseModel],
-    document: YamlDocument,
-    problems: Problems,
-    prefix: Location = (),
-) -> None:
-    """Add every fault of a record with its place; the branches of one union are told as one fault."""
-    alone: list[tuple[Location, str]] = []
-    branches: dict[Location, list[str]] = {}
-    for fault in error.errors():
-        written = (
-            fault["loc"][:-1] if fault["type"] == "missing" else fault["loc"]
-        )  # where the missing key should stand
-        location = _location_in(document, prefix, written)
-        if location == written:
-            alone.append((location, _describe(fault, model)))
-        else:
-            branches.setdefault(location, []).append(_describe(fault, model))
-    places = [*branches, *(location for location, _ in alone)]
-    for location, messages in branches.items():
-        if any(len(place) > len(location) and place[: len(location)] == location for place in places):
-            continue  # one branch of the union says more closely what is wrong
-        alone.append((location, "; or: ".join(dict.fromkeys(messages))))
-    for location, message in alone:
-        problems.add(f"{document.place((*prefix, *location))}: {message}")
-
-
-def _describe(fault: ErrorDetails, model: type[BaseModel]) -> str:
-    """Say what a fault is and, for an unknown key, the nearest right one."""
-    name = str(fault["loc"][-1])[:LONGEST_SHOWN] if fault["loc"] else ""
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key {name!r}{nearest(name, _field_names(model, fault['loc'][:-1]))}"
-    if fault["type"] == "missing":
-        return f"the key {name!r} is missing"
-    if fault["type"] == "model_type":
-        return f"expected a mapping of keys to values, but got {_SHORT.repr(fault['input'])}"
-    message = fault["msg"].removeprefix("Value error, ")
-    shown = "" if isinstance(fault["input"], (dict, list)) else f", but got {_SHORT.repr(fault['input'])}"
-    if fault["type"] == "string_type" and isinstance(fault["input"], bool):
-        shown += " (YAML reads a bare yes, no, on, off, true and false so: put quotes around it)"
-    return f"{message}{'' if 'got' in message else shown}"
-
-
-def _location_in(document: YamlDocument, prefix: Location, location: Location) -> Location:
-    """Return the keys and positions of a fault, without the names that pydantic gives to the branches of a union."""
-    current = document.content
-    for part in prefix:
-        current = current[part]
-    kept: list[str | int] = []
-    for part in location:
-        inside = isinstance(current, dict) and part in current
-        if inside or (isinstance(current, list) and isinstance(part, int) and part < len(current)):
-            current = current[part]
-            kept.append(part)
-    return tuple(kept)
-
-
-def _field_names(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """Return the names of the fields of the record at ``location`` inside ``model``."""
-    current: type[BaseModel] | None = model
-    for part in location:
-        if current is None or not isinstance(part, str) or part not in current.model_fields:
-            continue
-        current = _record_in(current.model_fields[part].annotation)
-    return list(current.model_fields) if current is not None else []
-
-
-def _record_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the first record type inside an annotation such as ``list[GateSpec]``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _record_in(part)) is not None), None)
