@@ -83,8 +83,11 @@ def _verdict(net: Net, found: Calibrated) -> Verdict:
     )
 
 
-def by_median(net: Net, family: str = "mask") -> Verdict:
-    """Judge a net by itself, as Neural Cleanse does: an index above 2 on the side of the small masks."""
+def by_median(net: Net, family: str = "additive") -> Verdict:
+    """Judge a net by itself, by the rule of Neural Cleanse: an index above 2 on the side of the small changes.
+
+    Of additions, since masks are not sought as small as can be here.
+    """
     sizes = np.exp(net.log_sizes[:, net.families.index(family)])
     middle = np.nanmedian(sizes)
     index = (middle - sizes) / max(1.4826 * float(np.nanmedian(np.abs(sizes - middle))), 1e-9)
@@ -114,7 +117,7 @@ def tables(nets: Sequence[Net]) -> str:
 def _rates(nets: Sequence[Net], references: Floats) -> Iterator[str]:
     yield f"Calibrated on {len(references)} clean nets, p below {ALPHA:g} after Bonferroni:"
     yield ""
-    yield "| nets | n | flagged | the right class flagged | the right class ranked first | flagged by MAD index > 2 |"
+    yield "| nets | n | flagged | the right class flagged | the right class ranked first | MAD index of additions > 2 |"
     yield "|---|---|---|---|---|---|"
     for kind, chosen in _by_kind(nets):
         found = [by_calibration(net, references) for net in chosen]

@@ -1,7 +1,7 @@
 """How often does the backdoor scan find a trigger, and how often does it flag a clean net?
 
 ``python -m benchmarks.studies.backdoor_scan_rates --workers 2 --out studies`` trains and scans one net after the other
-and keeps what was found as a line of ``backdoor_scan_nets-v4.jsonl``; a run that was broken off goes on where it
+and keeps what was found as a line of ``backdoor_scan_nets-v5.jsonl``; a run that was broken off goes on where it
 stopped. The calibration is applied afterwards, to whatever nets there are: ``--table`` does only that.
 """
 
@@ -32,7 +32,7 @@ from countenance.synth.quick_faces import quick_faces
 from .backdoor_scan_judging import Net, tables
 from .backdoor_scan_nets import CLEAN, FURTHER, KINDS, REFERENCE, TRIGGERS, target_of
 
-VERSION = 4
+VERSION = 5
 FACES, FACES_SEED, SCAN_SEED = 224, 77, 0
 """The clean faces that every net is scanned with; no net was trained on them."""
 COUNTS = {REFERENCE: 40, CLEAN: 60} | dict.fromkeys(TRIGGERS, 10) | dict.fromkeys(FURTHER, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +15,9 @@ from torch.nn import functional
 from .families import Family
 
 LEAST_LEFT = 1e-9
-"""Nats; what is left is never told as less, so that its logarithm is finite."""
+"""Odds; what is left is never told as less, so that its logarithm is finite."""
+MOST = 50.0
+"""Nats; a larger cross-entropy is told as this, so that the odds are finite."""
 Score = Callable[[Tensor], Tensor]
 """From pixels (n, 3, h, w), RGB 0 to 1, to logits (n, classes), differentiable in the pixels."""
 
@@ -47,7 +50,8 @@ class Inverted:
 
     Attributes:
         size: in the family's unit; the largest size tried where none turned enough faces. Where the family changes a
-            fixed share, the mean cross-entropy with the class that is left over all given faces, nats.
+            fixed share, the odds against the class that are left: ``exp(c) - 1`` with ``c`` the mean cross-entropy with
+            it over all given faces, 0 where all of them are surely turned.
         reached: whether any change turned enough faces; true where the share is fixed, which always leaves something.
         success: share of all given faces that the change turns into the class.
         picture: of the change, RGB (h, w, 3); shows no face.
@@ -65,7 +69,7 @@ def invert(
     """Minimise ``CE(score(change(x)), aim) + weight * size`` over the faces, and return the smallest size that works.
 
     The weight grows while the change works and falls while it does not (Wang et al. 2019). Where the family changes a
-    fixed share there is no weight: the last change is returned, with the cross-entropy that it leaves. The net is only
+    fixed share there is no weight: the last change is returned, with the odds that it leaves. The net is only
     asked for gradients to its input; its own parameters get none.
 
     Args:
@@ -87,8 +91,8 @@ def invert(
     scale = family.scale(height, width)
     best, largest = None, 0.0
     smallest = float("inf")
-    for places in _steps(len(pixels), settings.batch, family.steps, random):
-        logits = score(_coloured(family.change(pixels[places], parameters, random)))
+    for step, places in enumerate(_steps(len(pixels), settings.batch, family.steps, random)):
+        logits = score(_coloured(family.at(step).change(pixels[places], parameters, random)))
         loss = functional.cross_entropy(logits, torch.full((len(places),), aim))
         if not family.fixed:
             size = family.size(parameters, height, width)
@@ -161,10 +165,10 @@ def _effect(
     batch: int,
     random: torch.Generator,
 ) -> tuple[float, float]:
-    """Return the share of faces that a change turns into the class, and the mean cross-entropy with it, nats."""
+    """Return the share of faces that a change turns into the class, and the odds that it leaves against it."""
     turned, left = 0, 0.0
     for part in torch.split(pixels, batch):
         logits = score(_coloured(family.change(part, parameters, random)))
         turned += int((logits.argmax(1) == aim).sum())
         left += float(functional.cross_entropy(logits.double(), torch.full((len(part),), aim), reduction="sum"))
-    return turned / len(pixels), max(left / len(pixels), LEAST_LEFT)
+    return turned / len(pixels), max(math.expm1(min(left / len(pixels), MOST)), LEAST_LEFT)

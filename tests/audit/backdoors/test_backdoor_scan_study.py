@@ -59,7 +59,7 @@ def test_planted_sizes_are_flagged_and_clean_ones_are_not(nets: list[Any]) -> No
 
 def test_the_rule_of_neural_cleanse_is_its_own() -> None:
     sizes = [[3.0, 3.0], [3.1, 3.0], [3.05, 3.0], [2.95, 3.0], [3.0, 3.0], [3.02, 3.0], [1.0, 3.0]]
-    found = by_median(Net.parse(row("patch", 1, 6) | {"log_sizes": sizes}))
+    found = by_median(Net.parse(row("patch", 1, 6) | {"log_sizes": sizes}), "mask")
     assert found.flagged
     assert found.rightly
     assert found.first
@@ -86,7 +86,7 @@ def test_a_broken_off_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with file.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(row(REFERENCE, 3))[:40])
     study.run({REFERENCE: 4, "patch": 2}, 1, file)
-    assert sorted(asked) == [("patch", 6000), ("patch", 6001), *((REFERENCE, 4000 + seed) for seed in range(4))]
+    assert sorted(asked) == [("patch", 7200), ("patch", 7201), *((REFERENCE, 4000 + seed) for seed in range(4))]
     assert len(study.read(file)) == 6
 
 

@@ -22,7 +22,9 @@ def test_a_claim_says_what_the_net_and_what_clean_nets_need() -> None:
     told = claim("happy", "additive", 0.021, 0.98, 172, np.array([0.05, 0.08, 0.128]), 0.05)
     assert "turns 98% of 172 faces into happy: an addition to all pixels, 0.021 rms" in told
     assert "3 clean nets of the recipe need 0.08 (0.05 to 0.128)" in told
-    assert sized("off_face", 0.0213) == "0.8% of the pixels replaced beside the face, 0.0213 cross-entropy left"
+    assert (
+        sized("off_face", 0.0213) == "0.8% of the pixels replaced beside the face, 0.0213 odds against the class left"
+    )
 
 
 def test_how_many_references_are_needed_is_told_with_the_reason() -> None:
