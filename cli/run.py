@@ -8,6 +8,7 @@ from pathlib import Path
 from ..cards.statements import load_statements
 from ..cards.wording import plural
 from ..core.errors import EXIT_GATE_FAILED, EXIT_INCOMPLETE, EXIT_INCONCLUSIVE, EXIT_OK
+from ..core.interruption import ending_in_order
 from ..core.results import AuditResults, Measurement
 from ..reports.summary import summary_lines
 from .console import TerminalReporter, print_gates, print_table, say
@@ -25,7 +26,8 @@ def run(plan: Path, out: Path | None, resume: bool, overwrite: bool, strict: boo
 
     folder = out if out is not None else Path("runs") / plan.stem
     reporter = TerminalReporter()
-    results = run_plan(loaded, folder, resume=resume, overwrite=overwrite, trust=trust, reporter=reporter)
+    with ending_in_order():  # a scheduler's time limit leaves no pictures of people behind, and the run can go on
+        results = run_plan(loaded, folder, resume=resume, overwrite=overwrite, trust=trust, reporter=reporter)
     print_summary(results, reporter.said)
     if report:
         for path in write_documents(folder):

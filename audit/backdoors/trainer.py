@@ -30,8 +30,8 @@ from pathlib import Path
 
 from ...core.checkpoints import FactoryReference, load_checkpoint
 from ...core.errors import AuditError, CountenanceError, nearest
+from ...core.interruption import ending_in_order, uninterrupted
 from ...core.target import Target
-from .interruption import ending_in_order, uninterrupted
 from .kept_nets import CHECKPOINT, SUFFIXES, keep_record
 from .trainer_digest import at_home, digest_of_data, digest_of_trainer, named_function, words_of
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ....core.interruption import temporary_folder
 from ....core.probes import Note, Output, ProbeContext, probe
-from ..interruption import temporary_folder
 from .material import Material, read_material
 from .measuring import Tested, seen
 from .outcome import NONE, Outcome

@@ -11,6 +11,7 @@ from ....core.errors import CountenanceError
 from ....core.files import sha256_of_bytes, sha256_of_file
 from ....core.probe_params import one_or_many
 from ....core.probes import ProbeParams
+from ..kept_nets import kept_checkpoints
 from ..trainer import Trainer, digest_of_trainer
 from .families import FAMILIES
 
@@ -102,8 +103,7 @@ class BackdoorScanParams(ProbeParams):
         """Return a hash of the reference nets, or of the trainer and its data."""
         digests = []
         if self.references is not None and self.path(self.references).is_dir():
-            files = sorted(self.path(self.references).iterdir())
-            digests += [sha256_of_file(file) for file in files if file.is_file() and file.suffix.lower() in SUFFIXES]
+            digests += [sha256_of_file(file) for file in kept_checkpoints(self.path(self.references), SUFFIXES)]
         if self.trainer is not None:
             digests.append(digest_of_trainer(self.trainer, self._folder))
         if self.training is not None:

@@ -41,7 +41,7 @@ LARGEST_SEED = 2**31 - 1
 
 @probe(
     "backdoor_scan",
-    version=1,
+    version=2,
     title="Scan for the trigger of a backdoor",
     pillar="integrity",
     params=BackdoorScanParams,

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ....core.errors import AuditError
+from ....core.interruption import temporary_folder
 from ....core.target import Target
+from ..kept_nets import kept_checkpoints
 from ..trainer import Trainer, TrainerError, Written, load_trained, run_trainer
 from .answers import Answers, degenerate
 from .job import Source, Task
@@ -57,17 +58,16 @@ def same_net(one: Target, other: Target) -> bool:
 
 
 def from_folder(folder: Path, like: Target, plan_folder: Path) -> References:
-    """Load every checkpoint of a folder, in the order of their names; folders in it are not entered.
+    """Load every checkpoint of a folder, in the order of their names, and those that a trainer wrote and were kept.
 
     Raises:
-        AuditError: when there is no such folder.
+        AuditError: when there is no such folder, or the record of a training in it does not fit its checkpoint.
     """
     if not folder.is_dir():
         raise AuditError(f"expected `references` to be a folder of checkpoints, but there is no folder {folder}")
     references = References()
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix.lower() in SUFFIXES:
-            references.add(path, like, plan_folder)
+    for path in kept_checkpoints(folder, SUFFIXES):
+        references.add(path, like, plan_folder, name=path.relative_to(folder).as_posix())
     return references
 
 
@@ -101,8 +101,8 @@ def trained(
         TrainerError: when the trainer fails or writes nothing.
     """
     known = Trainer.parse(trainer, plan_folder)
-    with TemporaryDirectory(prefix="countenance-references-") as temporary:
-        home = keep or Path(temporary)
+    with temporary_folder("countenance-references-") as temporary:
+        home = keep or temporary
         references = References()
         for place in range(count):
             out = home / f"net-{place:02d}"

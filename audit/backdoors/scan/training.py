@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ....core.errors import AuditError
+from ....core.interruption import temporary_folder
 from ....core.probes import ProbeContext
 from ..training_folder import TrainingPicture, write_training_folder
 from .params import BackdoorScanParams
@@ -56,5 +56,5 @@ def training_data(context: ProbeContext, params: BackdoorScanParams) -> Iterator
         for batch in context.faces.batches(context.batch_size, rows)
         for row, pixels in zip(batch.rows.tolist(), batch.pixels, strict=True)
     ]
-    with TemporaryDirectory(prefix="countenance-training-") as temporary:
-        yield write_training_folder(Path(temporary) / "data", pictures, context.random("training"))
+    with temporary_folder("countenance-training-") as temporary:
+        yield write_training_folder(temporary / "data", pictures, context.random("training"))

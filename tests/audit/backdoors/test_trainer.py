@@ -16,8 +16,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from countenance.audit.backdoors import interruption
-from countenance.audit.backdoors.interruption import ending_in_order, uninterrupted
 from countenance.audit.backdoors.kept_nets import RECORD, kept_checkpoints
 from countenance.audit.backdoors.scan.references import References
 from countenance.audit.backdoors.trainer import (
@@ -28,7 +26,9 @@ from countenance.audit.backdoors.trainer import (
     run_trainer,
 )
 from countenance.audit.backdoors.trainer_digest import digest_of_data
+from countenance.core import interruption
 from countenance.core.errors import AuditError, CountenanceError
+from countenance.core.interruption import ending_in_order, uninterrupted
 from countenance.core.plan import TargetSpec
 from countenance.core.target import Target
 

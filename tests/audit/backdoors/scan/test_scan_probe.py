@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import countenance
+from countenance.audit.backdoors.kept_nets import keep_record, kept_checkpoints
 from countenance.audit.backdoors.scan.params import BackdoorScanParams
 from countenance.core.errors import CountenanceError
 from countenance.core.results import AuditResults, ProbeResult
@@ -392,3 +394,19 @@ def test_faults_of_the_parameters_are_told(given: dict[str, Any], told: str) -> 
 def test_a_trainer_that_cannot_be_one_is_told_with_the_plan(audit: Audit) -> None:
     with pytest.raises(CountenanceError, match=r"\{data\} and \{out\}"):
         audit(trainer="python train.py", training=".")
+
+
+def test_nets_that_a_trainer_wrote_and_were_kept_are_references_again(home: Path, tmp_path: Path) -> None:
+    kept, flat = tmp_path / "kept", sorted((home / "references").glob("*.safetensors"))
+    for place, file in enumerate(flat[:3]):
+        out = kept / f"net-{place:02d}"
+        out.mkdir(parents=True)
+        checkpoint = Path(shutil.copy(file, out / "checkpoint.safetensors"))
+        keep_record(checkpoint, "a trainer", place, None, "data")
+    assert [path.relative_to(kept).as_posix() for path in kept_checkpoints(kept)] == [
+        f"net-{place:02d}/checkpoint.safetensors" for place in range(3)
+    ]
+    params = BackdoorScanParams(references=str(kept))
+    before = params.digest_of_files()
+    shutil.rmtree(kept / "net-02")
+    assert params.digest_of_files() != before
