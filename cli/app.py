@@ -56,17 +56,22 @@ def demo(
 
 @app.command()
 def init(
-    checkpoint: Annotated[Path, typer.Argument(help=".safetensors, .pt, .pt2 or .onnx, or a predictions table.")],
+    checkpoint: Annotated[
+        Path | None, typer.Argument(help=".safetensors, .pt, .pt2 or .onnx, or a predictions table.")
+    ] = None,
     manifest: Annotated[
         Path | None, typer.Argument(help="CSV or Parquet, one row per face; not needed for a predictions table.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="The plan to write.")] = Path("audit.yaml"),
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing plan.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; audit.yaml unless given, or gates.yaml with --gates-from.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+    gates_from: Annotated[Path | None, typer.Option(metavar="RUN", help="Write gates that this run passes.")] = None,
 ) -> int:
-    """Write a commented starting plan, and a card.yaml with questions for the author."""
+    """Write a commented starting plan, and a card.yaml with questions for the author; or gates from a run."""
     from .init import init as command
 
-    return command(checkpoint, manifest, out, overwrite)
+    return command(checkpoint, manifest, out, overwrite, gates_from)
 
 
 @app.command()
