@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from .errors import ResultsError
-from .files import sha256_of_file, write_atomically
+from .files import sha256_of_bytes, sha256_of_file, write_atomically
 from .results import SCHEMA_VERSION, AuditResults
+from .run_record import record_hash
 
 RESULTS_FILE = "results.json"
 SIZE_LIMIT = 20_000_000
 
 
 def write_results(results: AuditResults, folder: Path) -> Path:
-    """Write ``results.json`` into ``folder`` atomically and return its path.
+    """Write ``results.json`` into ``folder`` atomically, its SHA-256 beside it, and return its path.
 
     Raises:
         ResultsError: when the file would exceed 20 MB, which a report could no longer handle.
@@ -30,6 +32,7 @@ def write_results(results: AuditResults, folder: Path) -> Path:
         )
     path = folder / RESULTS_FILE
     write_atomically(path, text)
+    record_hash(path, sha256_of_bytes(text))
     return path
 
 
@@ -45,18 +48,36 @@ def load_results(path: str | Path) -> AuditResults:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ResultsError(f"expected results at {file}, but there is no such file") from None
+    except json.JSONDecodeError as error:
+        raise ResultsError(
+            f"{file} cannot be read as results, it is cut short or was changed by hand ({error}): copy it whole from "
+            "where the audit ran, or go on with the audit with countenance run PLAN --resume"
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise ResultsError(f"{file} cannot be read as results: {error}") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
-        raise ResultsError(
-            f"{file} has results schema {version!r}, this version of countenance reads {SCHEMA_VERSION}: "
-            "read it with the version that wrote it (tool.countenance in the file), or run the audit again"
-        )
+    _check_schema(file, content)
     try:
         return AuditResults.model_validate(content)
     except ValidationError as error:
         raise ResultsError(f"{file} is not what an audit writes: {describe_faults(error.errors())}") from error
+
+
+def _check_schema(file: Path, content: Any) -> None:
+    """Refuse a file that is no results file, or whose schema this version does not read, and say what to do."""
+    if not isinstance(content, dict) or "schema_version" not in content:
+        raise ResultsError(
+            f"{file} holds no results: expected a record with schema_version, as countenance run writes it"
+        )
+    version = content["schema_version"]
+    if isinstance(version, int) and not isinstance(version, bool) and version == SCHEMA_VERSION:
+        return
+    tool = content.get("tool")
+    wrote = tool.get("countenance") if isinstance(tool, dict) else None
+    by = f", written by countenance {wrote}" if isinstance(wrote, str) else ""
+    told = f"{file} has results schema {version!r}{by}, and this version of countenance reads {SCHEMA_VERSION}: "
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise ResultsError(f"{told}the file is newer; update countenance (pip install --upgrade countenance)")
+    raise ResultsError(f"{told}read it with the version that wrote it, or run the audit again")
 
 
 def describe_faults(faults: list[ErrorDetails], limit: int = 5) -> str:

@@ -20,6 +20,7 @@ from .errors import UsageError
 from .files import replace_atomically, sha256_of_bytes, write_atomically
 from .results import Artifact, AuditResults
 from .results_file import RESULTS_FILE, load_results
+from .run_record import RECORD_SUFFIX
 
 PREDICTIONS_FILE = "predictions.parquet"
 SCORES_FILE = "scores.parquet"
@@ -29,12 +30,15 @@ PARTS = ".parts"
 MARK = ".countenance-run"  # written into a folder that a run made: only such a folder is gone on with or cleared
 OURS = (
     RESULTS_FILE,
+    f"{RESULTS_FILE}{RECORD_SUFFIX}",
     PREDICTIONS_FILE,
     SCORES_FILE,
     "plan.yaml",
     "card.yaml",
     "report.html",
     "MODEL_CARD.md",
+    "card.json",
+    "card.html",
 )
 OUR_FOLDERS = ("tables", "artifacts", PARTS)
 BEFORE_MEASURING = frozenset({MARK, LOG_FILE, "plan.yaml", "card.yaml"})

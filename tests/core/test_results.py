@@ -238,7 +238,7 @@ def test_a_file_cut_short_or_no_json(tmp_path: Path, content: str | bytes) -> No
         load_results(tmp_path)
 
 
-@pytest.mark.parametrize("version", [2, 0, "1", None])
+@pytest.mark.parametrize("version", [0, "1", None, True, 1.0, -1])
 def test_another_schema_says_what_to_do(tmp_path: Path, version: object) -> None:
     content = json.loads(full().to_json()) | {"schema_version": version}
     (tmp_path / "results.json").write_text(json.dumps(content))
@@ -246,10 +246,23 @@ def test_another_schema_says_what_to_do(tmp_path: Path, version: object) -> None
         load_results(tmp_path)
 
 
+def test_a_newer_schema_says_who_wrote_it_and_what_to_update(tmp_path: Path) -> None:
+    content = json.loads(full().to_json()) | {"schema_version": 2, "tool": {"countenance": "9.1.0"}}
+    (tmp_path / "results.json").write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match=r"written by countenance 9\.1\.0, .*the file is newer; update countenance"):
+        load_results(tmp_path)
+
+
 @pytest.mark.parametrize("content", ["[]", "1", '"x"', "null", "{}"])
 def test_json_that_is_no_results(tmp_path: Path, content: str) -> None:
     (tmp_path / "results.json").write_text(content)
-    with pytest.raises(ResultsError, match="schema"):
+    with pytest.raises(ResultsError, match="holds no results: expected a record with schema_version"):
+        load_results(tmp_path)
+
+
+def test_a_file_cut_short_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text(full().to_json()[:-30])
+    with pytest.raises(ResultsError, match=r"cut short .*: copy it whole .*--resume"):
         load_results(tmp_path)
 
 
