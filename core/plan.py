@@ -364,6 +364,11 @@ class ReportSpec(Spec):
     faces: Literal["none", "permitted"] = Field(
         default="none", description="permitted: faces whose may_publish is true may be shown"
     )
+    min_published: int = Field(
+        default=5,
+        ge=1,
+        description="people a group needs for its numbers to stand in card, report and comparison",
+    )
 
 
 class Plan(Spec):

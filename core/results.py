@@ -216,7 +216,8 @@ class AttributeSummary(Record):
     assigned_by: str
     of: Literal["subject", "image"] = "subject"
     groups: dict[str, GroupCount] = Field(default_factory=dict)
-    missing: int = 0
+    missing: int | None = Field(default=0, description="faces without a value; not told where a group is held back")
+    held_back: list[str] | None = Field(default=None, description="groups whose numbers are not published")
     derive: str | None = Field(default=None, description="how the audit derived it, e.g. ita")
     reliability: str | None = Field(default=None, description="how well another picture of a person repeats it")
 
