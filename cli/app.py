@@ -101,11 +101,21 @@ def report(run: RunArgument) -> int:
 
 
 @app.command()
-def card(run: RunArgument) -> int:
-    """Make MODEL_CARD.md again from a run folder."""
+def card(
+    run: RunArgument,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="CARD", help="A card elsewhere, such as a README.md; the run folder's unless given."),
+    ] = None,
+    form: Annotated[str | None, typer.Option("--format", help="md, html, json or all.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 when the card no longer says what the results say.")
+    ] = False,
+) -> int:
+    """Make MODEL_CARD.md again from a run folder, or check that a card agrees with it."""
     from .documents import card as command
 
-    return command(run)
+    return command(run, file, form, check)
 
 
 @app.command()
