@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from ..core.results import AuditResults, DataSummary
+from ..core.results import AttributeSummary, AuditResults, DataSummary
+from ..core.suppression import is_held_back, min_published
 from .slices import group_name
 from .statements import Statements
 from .stating import stated
@@ -31,8 +32,8 @@ def factors(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
             name,
             ASSIGNED.get(attribute.assigned_by, attribute.assigned_by),
             "the person" if attribute.of == "subject" else "the image",
-            ", ".join(group_name([group]) for group in attribute.groups),
-            plural(attribute.missing, "face"),
+            ", ".join(group_name([group]) for group in (*attribute.groups, *(attribute.held_back or ()))),
+            "held back" if attribute.missing is None else plural(attribute.missing, "face"),
         )
         for name, attribute in data.attributes.items()
     )
@@ -48,6 +49,25 @@ def factors(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
         stated(statements, "factors.relevant", "Relevant factors"),
         stated(statements, "factors.evaluation", "Evaluation factors", facts, blocks),
     )
+
+
+def group_sizes(attribute: AttributeSummary) -> tuple[tuple[str, str, str], ...]:
+    """Return a row for each group: its name, faces and people; for those held back it says so."""
+    groups = attribute.groups.items()
+    told = ((group_name([group]), f"{size.faces:,}", f"{size.subjects:,}") for group, size in groups)
+    return (*told, *((group_name([group]), "held back", "held back") for group in attribute.held_back or ()))
+
+
+def withheld(results: AuditResults) -> list[str]:
+    """Say whose numbers are not published, in a line; nothing where all are."""
+    out = [group for attribute in results.data.attributes.values() for group in attribute.held_back or ()]
+    held = any(is_held_back(item.estimate) for item in results.measurements())
+    if not out and not held:
+        return []
+    return [
+        f"Held back: numbers of groups of fewer than {min_published(results)} people, and of the groups from which "
+        "those could be worked out. They are not told apart, and missing is not the same as good."
+    ]
 
 
 def _provenance(data: DataSummary) -> list[str]:
@@ -119,16 +139,12 @@ def evaluation_data(results: AuditResults, statements: Statements) -> tuple[Item
     )
     if data.sha256:
         facts.append(f"SHA-256 of the manifest: {data.sha256}.")
-    facts += data.notes
+    facts += [*withheld(results), *data.notes]
     blocks = []
     if data.labels:
         rows = tuple((label, f"{count:,}") for label, count in data.labels.items())
         blocks.append(TableBlock(("label", "faces"), rows, "Labels of the audited faces"))
-    sizes = tuple(
-        (name, group_name([group]), f"{count.faces:,}", f"{count.subjects:,}")
-        for name, attribute in data.attributes.items()
-        for group, count in attribute.groups.items()
-    )
+    sizes = tuple((name, *row) for name, attribute in data.attributes.items() for row in group_sizes(attribute))
     if sizes:
         blocks.append(TableBlock(("attribute", "group", "faces", "people"), sizes, "Size of the groups"))
     if data.quarantined:

@@ -19,7 +19,7 @@ def compare(runs: list[Path], out: Path | None, every: bool) -> int:
     if out is not None:
         from ..reports.compare import write_comparison
 
-        say(f"wrote {write_comparison(comparison, out)}")
+        say(f"wrote {write_comparison(compare_runs(*runs, publish=True), out)}")
     return EXIT_OK
 
 

@@ -11,6 +11,7 @@ from .compare_heatmaps import HeatmapComparison, compare_heatmaps
 from .errors import UsageError
 from .results import AuditResults, Direction, Estimate, ProbeResult
 from .results_file import load_results
+from .suppression import published_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,8 +81,12 @@ class Comparison:
         return pd.DataFrame(table)
 
 
-def compare(*runs: AuditResults | str | Path) -> Comparison:
+def compare(*runs: AuditResults | str | Path, publish: bool = False) -> Comparison:
     """Compare two or more runs, given as results or as run folders; the first is what the others are held against.
+
+    Args:
+        runs: results or run folders.
+        publish: hold back numbers of small groups, of all runs where of one, as in a page that others are to read.
 
     Raises:
         UsageError: for fewer than two runs.
@@ -90,6 +95,7 @@ def compare(*runs: AuditResults | str | Path) -> Comparison:
     if len(runs) < 2:
         raise UsageError(f"expected two or more runs to compare, but got {len(runs)}")
     loaded = [run if isinstance(run, AuditResults) else load_results(run) for run in runs]
+    loaded = published_all(loaded) if publish else loaded
     by_key = [{item.key: item for item in run.measurements()} for run in loaded]
     keys = list(dict.fromkeys(key for items in by_key for key in items))
     rows = []

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
-from .view import DEFAULT_MIN_PUBLISHED, min_published, published, published_all, published_table
+from .pattern import Pattern, held_back
+from .tables import without_small_groups
+from .view import DEFAULT_MIN_PUBLISHED, min_published, published, published_all
+from .words import is_held_back
 
-__all__ = ["DEFAULT_MIN_PUBLISHED", "min_published", "published", "published_all", "published_table"]
+__all__ = [
+    "DEFAULT_MIN_PUBLISHED",
+    "Pattern",
+    "held_back",
+    "is_held_back",
+    "min_published",
+    "published",
+    "published_all",
+    "without_small_groups",
+]

@@ -30,19 +30,18 @@ def min_published(results: AuditResults) -> int:
     return int(dict(results.plan.get("report") or {}).get("min_published", DEFAULT_MIN_PUBLISHED))
 
 
-def published(results: AuditResults, threshold: int | None = None) -> AuditResults:
+def published(results: AuditResults, pattern: Pattern | None = None) -> AuditResults:
     """Return the results as they may be published.
 
     Args:
         results: as measured.
-        threshold: people a group needs; what the plan says unless given.
+        pattern: what is held back, if the caller knows; by what the plan says else.
 
     Returns:
         The same results, without numbers of groups of fewer people and without those from which such numbers could be
         worked out; what is held back says so. Published results are published unchanged.
     """
-    pattern = held_back(results, min_published(results) if threshold is None else threshold)
-    return _view(results, pattern)
+    return _view(results, held_back(results, min_published(results)) if pattern is None else pattern)
 
 
 def published_all(runs: Sequence[AuditResults]) -> list[AuditResults]:
@@ -141,16 +140,3 @@ def _gate(gate: GateOutcome, pattern: Pattern, words: Redaction) -> GateOutcome:
         return gate.model_copy(update={"why": words.text(gate.why)})
     why = f"judged on all results; its numbers are {reason_text(pattern.threshold)}"
     return gate.model_copy(update={"why": why})
-
-
-def published_table(rows: Sequence[Sequence[str]], results: AuditResults) -> list[list[str]]:
-    """Return the cells of a run's table, header first, without rows that tell of held-back groups.
-
-    Args:
-        rows: of a table whose columns may be called ``attribute`` or ``attributes``, ``group``, ``label``, ``people``.
-        results: of the run, as measured.
-    """
-    from .tables import without_small_groups
-
-    pattern = held_back(results, min_published(results))
-    return without_small_groups(rows, pattern)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
+from ..results import Estimate
 from .cells import Cell
 
 _COUNT = re.compile(
@@ -17,6 +18,11 @@ _GROUPS = re.compile(r"\b\d+ of \d+ groups\b")
 def reason_text(threshold: int) -> str:
     """Say why a number is not told, in the same words of small groups and of those that hide them."""
     return f"held back: fewer than {threshold} people, or one of the groups that hide so small a group"
+
+
+def is_held_back(estimate: Estimate) -> bool:
+    """Whether an estimate has no number because none is published."""
+    return estimate.value is None and (estimate.reason or "").startswith("held back: ")
 
 
 def held_text(threshold: int) -> str:
