@@ -31,7 +31,7 @@ demo: $(VENV)/installed
 	$(BIN)/countenance demo --out $(DEMO) --overwrite
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
