@@ -20,6 +20,12 @@ app = typer.Typer(
 )
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or its results.json.")]
+JunitOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write gates and probes as JUnit XML.")]
+SarifOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what to look at as SARIF 2.1.0.")]
+SarifBaselineOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="An earlier SARIF file: tell what is new, updated and gone.")
+]
+CodeQualityOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a code-quality report of GitLab.")]
 
 
 def _show_version(asked: bool) -> None:
@@ -85,11 +91,17 @@ def run(
         bool, typer.Option("--trust-checkpoint", help="Load the checkpoint even if that could run code from it.")
     ] = False,
     report: Annotated[bool, typer.Option(help="Write report.html and MODEL_CARD.md.")] = True,
+    junit: JunitOption = None,
+    sarif: SarifOption = None,
+    sarif_baseline: SarifBaselineOption = None,
+    code_quality: CodeQualityOption = None,
 ) -> int:
     """Audit a model as a plan says."""
+    from ..reports.ci import CiFiles
     from .run import run as command
 
-    return command(plan, out, resume, overwrite, strict, trust_checkpoint, report)
+    files = CiFiles(junit, sarif, sarif_baseline, code_quality)
+    return command(plan, out, resume, overwrite, strict, trust_checkpoint, report, files)
 
 
 @app.command()
@@ -127,11 +139,16 @@ def gate(
     baseline: Annotated[Path | None, typer.Option(help="The run that gates on a change compare with.")] = None,
     as_of: Annotated[str | None, typer.Option(help="Judge waivers as of this day, 2027-05-01; today else.")] = None,
     strict: Annotated[bool, typer.Option(help="Exit with 4 when a gate is inconclusive.")] = False,
+    junit: JunitOption = None,
+    sarif: SarifOption = None,
+    sarif_baseline: SarifBaselineOption = None,
+    code_quality: CodeQualityOption = None,
 ) -> int:
     """Judge the gates on a run's results; exit 1 when one fails."""
+    from ..reports.ci import CiFiles
     from .gate import gate as command
 
-    return command(run, plan, baseline, as_of, strict)
+    return command(run, plan, baseline, as_of, strict, CiFiles(junit, sarif, sarif_baseline, code_quality))
 
 
 @app.command()
@@ -139,13 +156,16 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more run folders, the baseline first.")],
     out: Annotated[Path | None, typer.Option(help="Write the comparison as an HTML page.")] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="List every measurement, not only those that are apart.")
+        bool, typer.Option("--all", help="List every measurement, not only those that differ.")
+    ] = False,
+    fail_on_regression: Annotated[
+        bool, typer.Option("--fail-on-regression", help="Exit with 1 when a run is worse than the first.")
     ] = False,
 ) -> int:
-    """Compare runs, measurement by measurement."""
+    """Compare runs, measurement by measurement, face by face where the faces are the same."""
     from .compare import compare as command
 
-    return command(runs, out, every)
+    return command(runs, out, every, fail_on_regression)
 
 
 @app.command()

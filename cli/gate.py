@@ -8,12 +8,15 @@ from pathlib import Path
 from ..core.errors import UsageError
 from ..core.judge_run import judge_run
 from ..core.policy import policy_of_run
+from ..reports.ci import CiFiles
+from .ci import tell_ci
 from .console import print_gates, say
 from .run import exit_code
 
 
-def gate(run: Path, plan: Path | None, baseline: Path | None, as_of: str | None, strict: bool) -> int:
-    """Judge the run's own gates, or another plan's, and return the exit code."""
+def gate(run: Path, plan: Path | None, baseline: Path | None, as_of: str | None, strict: bool, files: CiFiles) -> int:
+    """Judge the run's own gates, or another plan's, write the files that were asked for, and return the exit code."""
+    files.check()
     found = judge_run(run, plan=plan, baseline=baseline, today=_day(as_of))
     judged = found.results.model_copy(update={"policy": policy_of_run(run, found.results)})
     if not found.gates:
@@ -24,6 +27,7 @@ def gate(run: Path, plan: Path | None, baseline: Path | None, as_of: str | None,
             say(f"policy, {finding.severity}: {finding.claim}")
     for note in found.notes:
         say(note)
+    tell_ci(judged, run, files, [] if plan is None else [plan], strict)
     return exit_code(judged, strict)
 
 

@@ -10,15 +10,27 @@ from ..cards.wording import plural
 from ..core.errors import EXIT_GATE_FAILED, EXIT_INCOMPLETE, EXIT_INCONCLUSIVE, EXIT_OK
 from ..core.interruption import ending_in_order
 from ..core.results import AuditResults, Measurement
+from ..reports.ci import CiFiles
 from ..reports.summary import summary_lines
+from .ci import tell_ci
 from .console import TerminalReporter, print_gates, print_table, say
 from .documents import write_documents
 
 
-def run(plan: Path, out: Path | None, resume: bool, overwrite: bool, strict: bool, trust: bool, report: bool) -> int:
-    """Run the plan, write report and card, print a summary, and return the exit code."""
+def run(
+    plan: Path,
+    out: Path | None,
+    resume: bool,
+    overwrite: bool,
+    strict: bool,
+    trust: bool,
+    report: bool,
+    files: CiFiles,
+) -> int:
+    """Run the plan, write report, card and what else was asked for, print a summary, and return the exit code."""
     from ..core.plan_file import load_plan
 
+    files.check()  # as of the card below
     loaded = load_plan(plan)
     if loaded.plan.card is not None:
         load_statements(loaded.path(loaded.plan.card))  # a fault in it is told before hours of computing, not after
@@ -32,6 +44,7 @@ def run(plan: Path, out: Path | None, resume: bool, overwrite: bool, strict: boo
     if report:
         for path in write_documents(folder):
             say(f"wrote {path}")
+    tell_ci(results, folder, files, [plan], strict)
     return exit_code(results, strict)
 
 
