@@ -8,6 +8,7 @@ from ..core.files import sha256_of_file
 from ..core.results import AuditResults, Measurement
 from ..core.results_file import RESULTS_FILE
 from .absent import absent_section
+from .law_section import law_section
 from .measured import evaluation_data, factors, metrics
 from .outcomes import caveats, ethics, quantitative_analyses
 from .statements import Statements
@@ -61,6 +62,7 @@ def build_card(results: AuditResults, statements: Statements, folder: Path) -> C
         headline=tuple(ref(item) for item in headline(results)),
         dataset=results.data.name,
         evidence=sha256_of_file(file) if file.is_file() else "",
+        provisions=law_section(results, statements),
         written_by=f"countenance {results.tool.get('countenance', '')}".strip(),
     )
 

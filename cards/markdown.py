@@ -75,7 +75,7 @@ def to_markdown(card: Card) -> str:
         "",
     ]
     lines += [_parts(card.summary.parts), ""]
-    for section in (*card.sections, card.absent):
+    for section in card.every_section:
         lines += list(_section(section))
     lines += [
         "---",

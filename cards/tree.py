@@ -120,6 +120,7 @@ class Card:
         summary: one paragraph for the head of the card.
         sections: the nine sections in order.
         absent: what was not stated and not measured.
+        provisions: of law and standards that the audit is evidence for; shown between the two.
         license: the licence the author stated, or ``None``.
         tags: search words for a model hub.
         headline: measurements over all faces, which the front matter quotes.
@@ -139,19 +140,25 @@ class Card:
     dataset: str
     evidence: str
     written_by: str
+    provisions: Section | None = None
+
+    @property
+    def every_section(self) -> tuple[Section, ...]:
+        """The nine sections, the provisions where there are any, and what is missing, in reading order."""
+        return (*self.sections, *([self.provisions] if self.provisions is not None else []), self.absent)
 
     def refs(self) -> Iterator[MeasurementRef]:
         """Iterate over every quoted measurement, in reading order; one may come more than once."""
         yield from (part for part in self.summary.parts if isinstance(part, MeasurementRef))
         yield from self.headline
-        for section in (*self.sections, self.absent):
+        for section in self.every_section:
             for item in section.items:
                 for block in item.blocks:
                     yield from _refs_of(block)
 
     def item(self, name: str) -> Item | None:
         """Return the item with this name, or ``None``."""
-        items = (item for section in (*self.sections, self.absent) for item in section.items)
+        items = (item for section in self.every_section for item in section.items)
         return next((item for item in items if item.name == name), None)
 
 
