@@ -17,7 +17,7 @@ _GROUPS = re.compile(r"\b\d+ of \d+ groups\b")
 
 def reason_text(threshold: int) -> str:
     """Say why a number is not told, in the same words of small groups and of those that hide them."""
-    return f"held back: fewer than {threshold} people, or one of the groups that hide so small a group"
+    return f"held back: fewer than {threshold} people, or hiding so small a group"
 
 
 def is_held_back(estimate: Estimate) -> bool:
