@@ -30,7 +30,11 @@ $(VENV)/installed-dev: $(VENV)/installed
 demo: $(VENV)/installed
 	$(BIN)/countenance demo --out $(DEMO) --overwrite
 
-test: $(VENV)/installed-dev
+# The accessibility checker of the report's tests (MPL-2.0): fetched where npm is, never committed; without it they skip.
+node_modules/axe-core:
+	-npm install --prefix . --no-save --no-package-lock --ignore-scripts --no-audit --no-fund axe-core@4.14.1
+
+test: $(VENV)/installed-dev $(if $(shell command -v npm),node_modules/axe-core)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed-dev
@@ -46,4 +50,4 @@ docs: $(VENV)/installed-dev
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) .editable dist build site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) node_modules .editable dist build site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..cards.build import size_text, task_title
 from ..cards.conditions import perturbs
 from ..cards.gaps import GAP, WORST, gap_blocks
-from ..cards.gate_words import gate_title
 from ..cards.indices import index_blocks
-from ..cards.measured import ASSIGNED, quarantine_reasons
+from ..cards.measured import ASSIGNED, group_sizes, quarantine_reasons
 from ..cards.robustness import nothing_measured
-from ..cards.slices import by_grouping, group_name
+from ..cards.slices import by_grouping
 from ..cards.tables import overall_blocks, ref
 from ..cards.tree import Block, BulletList, Card, MeasurementRef, Part, TableBlock
-from ..cards.unfinished import gate_reason, gates_not_judged, gates_text, reason_told
+from ..cards.unfinished import gates_not_judged, gates_text, reason_told
 from ..cards.wording import measurement_title, metric_title, pairs_text, probe_title
 from ..core.files import sha256_of_bytes
-from ..core.results import AuditResults, Finding, GateOutcome, Measurement, ProbeResult
+from ..core.results import AuditResults, Finding, Measurement, ProbeResult
 from .drawing import figures_of, folded_figures_of
 from .figures.losses import loss_blocks
 from .figures.panel import FigureGroup
 from .figures.picture import Picture
 from .run_files import RunFiles
+from .scenarios import Scenario, scenarios, told_columns, verdict_counts
 from .summary import PILLARS, SummaryLine, pillar_title, summary_lines
 from .worries import Worry, worries
 
@@ -92,6 +92,7 @@ class Page:
     card: Card
     worries: tuple[Worry, ...]
     more_worries: int
+    scenarios: tuple[Scenario, ...]
     pillars: tuple[Pillar, ...]
     quarantined: tuple[tuple[str, int], ...]
     anchors: Anchors
@@ -121,11 +122,14 @@ class Page:
         return [finding for finding in self.findings if finding.severity == "note"]
 
     @property
-    def verdicts(self) -> list[tuple[str, int]]:
+    def verdicts(self) -> list[tuple[str, str, int]]:
         """How many gates came to each verdict, the gravest first."""
-        found = [gate.verdict for gate in self.results.gates]
-        order = ("fail", "not measured", "inconclusive", "pass")
-        return [(verdict, found.count(verdict)) for verdict in order if verdict in found]
+        return verdict_counts(self.scenarios)
+
+    @property
+    def told(self) -> Mapping[str, bool]:
+        """Which of the optional columns of the gates are filled."""
+        return told_columns(self.scenarios)
 
     @property
     def task(self) -> str:
@@ -160,8 +164,7 @@ class Page:
         """Faces and people of each group, a table for each attribute."""
         tables = []
         for name, attribute in self.results.data.attributes.items():
-            groups = attribute.groups.items()
-            rows = tuple((group_name([group]), f"{size.faces:,}", f"{size.subjects:,}") for group, size in groups)
+            rows = group_sizes(attribute)
             caption = f"{name}: {ASSIGNED.get(attribute.assigned_by, attribute.assigned_by)}"
             caption += f". {attribute.reliability}" if attribute.reliability else ""
             tables.append(TableBlock(("group", "faces", "people"), rows, caption))
@@ -185,10 +188,6 @@ class Page:
         """Say why a probe was skipped or failed, in words that may be published."""
         return reason_told(probe)
 
-    def gate_reason(self, gate: GateOutcome) -> str:
-        """Say why a gate came to its verdict, in words that may be published."""
-        return gate_reason(gate, self.results)
-
     def folded_title(self, blocks: Sequence[Block]) -> str:
         """Say what a reader can unfold: the tables by their captions, and whether some was not measured."""
         captions = [block.caption.partition(" (")[0] for block in blocks if isinstance(block, TableBlock)]
@@ -206,10 +205,6 @@ class Page:
         count = gates_not_judged(self.results)
         return gates_text(count) if count else ""
 
-    def gate_name(self, gate: GateOutcome) -> str:
-        """Name a gate."""
-        return gate_title(gate, self.results)
-
 
 def build_page(run: RunFiles) -> Page:
     """Collect everything the report shows."""
@@ -219,7 +214,8 @@ def build_page(run: RunFiles) -> Page:
     for pillar in pillars:
         for view in pillar.probes:
             anchors.known |= {part.key for part in _quoted(view)} & evidence
-    return Page(run, run.card, tuple(shown), more, pillars, tuple(quarantine_reasons(run.results.data)), anchors)
+    quarantined = tuple(quarantine_reasons(run.results.data))
+    return Page(run, run.card, tuple(shown), more, scenarios(run.results), pillars, quarantined, anchors)
 
 
 def _pillars(run: RunFiles) -> Iterator[Pillar]:

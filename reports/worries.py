@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ..cards.gate_words import gate_title
-from ..cards.unfinished import breaking_off, gate_reason, reason_told
+from ..cards.unfinished import breaking_off, reason_told
 from ..cards.wording import plural
-from ..core.results import AuditResults, Finding
+from ..core.results import AuditResults, Finding, ProbeResult
 from .run_files import RunFiles
+from .scenarios import Scenario, scenarios
 
 MOST = 5
 Grade = Literal["high", "medium", "low", "note"]
@@ -34,44 +34,58 @@ def worries(run: RunFiles) -> tuple[list[Worry], int]:
 
 def _all(run: RunFiles) -> Iterator[Worry]:
     results = run.results
+    rows = scenarios(results)
+    yield from _policy(results, ("high",))
     incomplete = breaking_off(results)
     if incomplete:
         yield Worry("high", "broken off", incomplete, "card-absent")
     if run.changed:
         text = f"{plural(len(run.changed), 'file')} of the run folder changed since the audit and were not drawn."
         yield Worry("high", "evidence", text, "provenance")
-    for position, gate in enumerate(results.gates, start=1):
-        if gate.verdict == "fail":
-            hazard = gate.gate.get("hazard")
-            text = _capital(gate_reason(gate, results)) + (f". Hazard: {hazard}" if hazard else "")
-            yield Worry("high", "gate failed", text, f"gate-{position}")
+    yield from (_failed(row) for row in rows if row.verdict == "fail" and row.told == "fail")
     yield from _findings(results, ("high",))
     for probe in results.probes:
         if probe.status == "failed":
             text = f"{probe.title or probe.id} could not be completed: {reason_told(probe)}"
             yield Worry("high", "probe failed", text, f"probe-{probe.id}")
+    yield from (_waived(row) for row in rows if row.told != row.verdict)
+    yield from _policy(results, ("medium",))
     yield from _findings(results, ("medium",))
-    for position, gate in enumerate(results.gates, start=1):
-        if gate.verdict in ("not measured", "inconclusive"):
-            reason = gate_reason(gate, results)
-            if gate.verdict == "not measured":
-                reason = f"{gate_title(gate, results)}. {_capital(reason)}"
-            yield Worry("medium", f"gate {gate.verdict}", _capital(reason), f"gate-{position}")
+    for row in rows:
+        if row.verdict in ("not measured", "inconclusive") and row.told == row.verdict:
+            unmeasured = row.verdict == "not measured"
+            text = f"{row.measure}: {row.threshold}. {_capital(row.why)}" if unmeasured else row.why
+            yield Worry("medium", f"gate {row.verdict}", _capital(text), row.anchor)
     yield from _small_groups(results)
+    yield from _policy(results, ("low",))
     yield from _findings(results, ("low",))
-    yield from _due_reviews(results)
+    yield from (_due(row) for row in rows if row.overdue)
     for probe in results.probes:
         if probe.status == "skipped":
             yield Worry("low", "probe skipped", f"{probe.title or probe.id}: {probe.reason}", f"probe-{probe.id}")
 
 
-def _due_reviews(results: AuditResults) -> Iterator[Worry]:
-    """Tell gates whose review was due before the audit; the day of the audit counts, so that a report never changes."""
-    for position, gate in enumerate(results.gates, start=1):
-        due = str(gate.gate.get("review_by") or "")
-        if due and due < results.started[:10]:
-            text = f"A review was due by {due}, before this audit: {gate_title(gate, results)}."
-            yield Worry("low", "review due", text, f"gate-{position}")
+def _failed(row: Scenario) -> Worry:
+    text = _capital(row.why) + (f". Hazard: {row.hazard}" if row.hazard else "")
+    return Worry("high", "gate failed", text, row.anchor)
+
+
+def _waived(row: Scenario) -> Worry:
+    """Tell a gate that somebody answers for: it failed all the same."""
+    return Worry("medium", "gate waived", f"{_capital(row.told)}. {_capital(row.why)}.", row.anchor)
+
+
+def _due(row: Scenario) -> Worry:
+    """Tell a review that was due before the audit; the day of the audit counts, so that a report never changes."""
+    text = f"A review was due by {row.review}, before this audit: {row.measure}: {row.threshold}."
+    return Worry("low", "review due", text, row.anchor)
+
+
+def _policy(results: AuditResults, severities: tuple[str, ...]) -> Iterator[Worry]:
+    """Yield what no threshold decides: the use that the model is meant for."""
+    for position, finding in enumerate(results.findings(), start=1):
+        if finding.severity in severities and finding in results.policy:
+            yield Worry(finding.severity, "policy", finding.claim, f"finding-{position}")
 
 
 def _capital(text: str) -> str:
@@ -82,26 +96,23 @@ def _findings(results: AuditResults, severities: tuple[str, ...]) -> Iterator[Wo
     """Yield findings of alike severity: the first of each probe, then the second of each, so that each is heard."""
     found = []
     for position, finding in enumerate(results.findings(), start=1):
-        if finding.severity in severities:
-            found.append((_place_in_probe(finding, results), position, finding))
-    for _, position, finding in sorted(found, key=lambda entry: entry[:2]):
-        text = finding.claim + _use_of(finding, results)
-        yield Worry(finding.severity, "finding", text, f"finding-{position}")
+        probe = _probe_of(finding, results)
+        if probe is not None and finding.severity in severities:
+            alike = [one for one in probe.findings if one.severity == finding.severity]
+            place = next(n for n, one in enumerate(alike) if one is finding)
+            found.append((place, position, finding, _use_of(probe, results)))
+    for _, position, finding, use in sorted(found, key=lambda entry: entry[:2]):
+        yield Worry(finding.severity, "finding", finding.claim + use, f"finding-{position}")
 
 
-def _place_in_probe(finding: Finding, results: AuditResults) -> int:
-    """Count the findings of the same probe, or of policy, and severity that stand before it."""
-    sources = (results.policy, *(probe.findings for probe in results.probes))
-    own = next(findings for findings in sources if any(one is finding for one in findings))
-    alike = [one for one in own if one.severity == finding.severity]
-    return next(place for place, one in enumerate(alike) if one is finding)
+def _probe_of(finding: Finding, results: AuditResults) -> ProbeResult | None:
+    """Return the probe that a finding is of; a finding of policy is of none."""
+    return next((probe for probe in results.probes if any(one is finding for one in probe.findings)), None)
 
 
-def _use_of(finding: Finding, results: AuditResults) -> str:
+def _use_of(probe: ProbeResult, results: AuditResults) -> str:
     """Name the use of a probe that a finding is of, where the plan uses the probe more than once."""
-    own = next((probe for probe in results.probes if any(one is finding for one in probe.findings)), None)
-    twice = own is not None and sum(probe.probe == own.probe for probe in results.probes) > 1
-    return f" ({own.id})" if own is not None and twice else ""
+    return f" ({probe.id})" if sum(other.probe == probe.probe for other in results.probes) > 1 else ""
 
 
 def _small_groups(results: AuditResults) -> Iterator[Worry]:

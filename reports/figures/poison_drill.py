@@ -147,8 +147,7 @@ def _table(probe: ProbeResult, rows: Sequence[Row]) -> TableBlock:
                 quoted(probe, "attack_success", place, estimate_of(row, "success", "success_low", "success_high"))
             )
         cells += [_number(row, name) for name, _ in seen]
-        share = _percent(value_of(row, "share") or 0.0)
-        body.append((share, _words(row["embedding"]), _words(row["defence"] or NONE), *cells))
+        body.append((_poisoned(row), _words(row["embedding"]), _words(row["defence"] or NONE), *cells))
     heads = ["poisoned", "embedding", "defence", metric_title("bd_auc", probe.probe)]
     heads += [metric_title("clean_auroc", probe.probe), *(["attack success"] if success else [])]
     return TableBlock((*heads, *(title for _, title in seen)), tuple(body), "Poisoned on purpose")
@@ -165,6 +164,13 @@ def _number(row: Row, name: str) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:g} %"
+
+
+def _poisoned(row: Row) -> str:
+    """Write the share that the plan asks for, and beside it what whole people made of it where that differs."""
+    asked, stamped = _percent(value_of(row, "share") or 0.0), value_of(row, "share_stamped")
+    made = asked if stamped is None else f"{100 * stamped:.3g} %"
+    return asked if made == asked else f"{asked} (stamped {made})"
 
 
 def _words(name: str) -> str:

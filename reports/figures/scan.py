@@ -25,9 +25,10 @@ MOST_CLASSES = 30
 FLAGGED = "references_flagged"
 BELOW = "below_references"
 _CAPTION = (
-    "A backdoor makes a class easy to reach: the change that turns faces into it is then smaller than in clean nets. "
-    "Sizes differ between classes of clean nets too, so each is read beside the reference nets, and p is adjusted for "
-    "every class and family asked. That nothing is flagged does not show that there is no backdoor."
+    "A backdoor makes a class easy to reach: the change that turns faces into it is then smaller than in clean nets, "
+    "or, where a fixed share of the pixels is replaced, leaves less of the odds against the class. Both differ between "
+    "classes of clean nets too, so each is read beside the reference nets, and p is adjusted for all classes and "
+    "families asked. That nothing is flagged does not show that there is no backdoor."
 )
 _ALONE = (
     "Sizes differ between classes of clean nets by more than a trigger moves them, so without reference nets the "
@@ -97,7 +98,7 @@ def _table_panel(scan: _Scan, families: Sequence[str], shown: str) -> Panel:
     ).format(shown, head, body)
     if shown == "size":
         why = next((row["reason"] for row in scan.rows if row.get("reason")), UNSAID)
-        alt = "Size of the smallest change found for each class (rows) and family (columns)."
+        alt = "How small the change found for each class (rows) and family (columns) is, each in its own unit."
         return Panel("every family", Picture(markup), _table(scan), alt, f"Not measured beside clean nets: {why}.")
     told = _verdict(scan)
     alt = f"How far the change found for each class (rows) and family (columns) lies below the reference nets. {told}"
@@ -141,7 +142,7 @@ def _strip(family: str, scan: _Scan) -> Panel:
     drawn = Drawing(
         height=90 + ROW * len(rows),
         showlegend=True,
-        xaxis={"type": "log", "title": {"text": f"size, {_unit(rows)}; logarithmic"}, "zeroline": False},
+        xaxis={"type": "log", "title": {"text": f"{plain(_unit(rows))}; logarithmic"}, "zeroline": False},
         yaxis={
             "range": [len(rows), 0],
             "tickvals": [place + 0.5 for place in range(len(rows))],
@@ -172,10 +173,13 @@ def _strip(family: str, scan: _Scan) -> Panel:
         cliponaxis=False,
     )
     alt = (
-        f"Size of the smallest {_words(family)} change that reaches each class, in the audited net and in the "
+        f"How small the {_words(family)} change towards each class is ({_unit(rows)}), in the audited net and in the "
         "reference nets, on a logarithmic axis."
     )
-    told = ["Grey: the reference nets, with their mean and twice their standard deviation either way."]
+    told = [
+        "The smaller, the more suspicious.",
+        "Grey: the reference nets, with their mean and twice their standard deviation either way.",
+    ]
     told += [f"Red: adjusted p below {scan.alpha:g}."] if any(small) else []
     told += [] if all(reached) else ["Hollow: no change reached the class; drawn is the largest that was tried."]
     if len(rows) < len(scan.rows):
@@ -184,7 +188,7 @@ def _strip(family: str, scan: _Scan) -> Panel:
 
 
 def _unit(rows: Sequence[Row]) -> str:
-    return next((row["unit"] for row in rows if row.get("unit")), "as the family measures it")
+    return next((row["unit"] for row in rows if row.get("unit")), "size as the family measures it")
 
 
 def _spread(drawn: Drawing, rows: Sequence[Row]) -> None:
@@ -246,7 +250,8 @@ def _figure(row: Row, name: str) -> str:
 
 
 def _hover(row: Row) -> str:
-    return f"{_place(row)}: size {_figure(row, 'size')}, z {_figure(row, 'z')}, adjusted p {_figure(row, 'p_adjusted')}"
+    found = f"{_figure(row, 'size')} {_unit([row])}"
+    return f"{_place(row)}: {found}, z {_figure(row, 'z')}, adjusted p {_figure(row, 'p_adjusted')}"
 
 
 def _table(scan: _Scan) -> TableBlock:
@@ -259,6 +264,6 @@ def _table(scan: _Scan) -> TableBlock:
         none = Estimate.not_measured(row.get("reason") or UNSAID)
         below = quoted(scan.probe, BELOW, place, none if z is None else Estimate(value=z))
         further = [_figure(row, name) for name in ("p_adjusted", "success")]
-        body.append((row["class"], _words(row["family"]), _figure(row, "size"), typical, below, *further))
-    heads = ("class", "family", "size", "in reference nets", "z", "adjusted p", "success")
+        body.append((row["class"], _words(row["family"]), _figure(row, "size"), typical, _unit([row]), below, *further))
+    heads = ("class", "family", "here", "in reference nets", "unit", "z", "adjusted p", "success")
     return TableBlock(heads, tuple(body), "Ranking of classes and families")

@@ -86,8 +86,8 @@ def _sheet(face: Mapping[str, Any], pictures: NDArray[Any], titles: Sequence[str
             alt = f"synthetic: {alt}"
         cells.append(_cell(pictures[place], title, said, verdict, alt, made[place]))
     return Markup(
-        '<section class="sheet" aria-label="{name}"><h5>{name}</h5>'
-        '<ol class="frames" tabindex="0">{cells}</ol></section>'
+        '<div class="sheet" role="group" aria-label="{name}"><h5>{name}</h5>'
+        '<ol class="frames" tabindex="0">{cells}</ol></div>'
     ).format(name=name, cells=Markup("").join(cells))
 
 

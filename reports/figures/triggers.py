@@ -20,9 +20,9 @@ from .picture import Picture
 MOST_PICTURES = 16
 SMALL = 0.05
 _CAPTION = (
-    "The smallest change that the scan found for each class: what a mask puts in its place, or what is added to every "
-    "face (grey is no change). A clean net has such changes too; whether one is smaller than it should be stands in "
-    "the comparison with the reference nets."
+    "The change that the scan found for each class: what a mask of a fixed share of the pixels puts in their place, or "
+    "the least that is added to every face (grey is no change). A clean net has such changes too; whether one does "
+    "more, or is smaller, than it should stands in the comparison with the reference nets."
 )
 
 

@@ -3,10 +3,7 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const colours = JSON.parse(document.getElementById("colours").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const config = {
-    responsive: true, displaylogo: false, scrollZoom: false, doubleClick: false,
-    modeBarButtons: [["toImage"]], toImageButtonOptions: { format: "svg", filename: "countenance" },
-  };
+  const config = { responsive: true, displaylogo: false, scrollZoom: false, doubleClick: false, displayModeBar: false };
   let printing = false;
 
   // Figures are stored in the light colours; a value of a colour property is exchanged where the page is dark.
@@ -47,27 +44,70 @@
     });
   }
 
+  // The library is packed to a third; the policy of the page knows it by its hash, unpacked.
+  async function unpack() {
+    const packed = Uint8Array.from(atob(document.getElementById("library").textContent), (one) => one.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    script.textContent = await new Response(stream).text();
+    document.head.append(script);
+    if (typeof Plotly === "undefined") throw new Error("the library of the figures did not run");
+  }
+
   const plots = [...document.querySelectorAll(".plot")];
   const visible = (plot) => plot.closest("[hidden], details:not([open])") === null;
+  const waiting = new Set();
+  let drawing = false;
 
-  async function drawAll() {
-    for (const plot of plots.filter(visible)) {
-      if (!plot.dataset.drawn) {
-        await draw(plot);
-        await new Promise((resolve) => setTimeout(resolve, 0));
-      }
+  // Figures are drawn when they come near the screen: those in closed parts and behind a choice when they are shown.
+  async function drawWaiting() {
+    if (drawing) return;
+    drawing = true;
+    for (const plot of waiting) {
+      waiting.delete(plot);
+      await draw(plot);
+      await new Promise((resolve) => setTimeout(resolve, 0));
     }
+    drawing = false;
     document.documentElement.dataset.figures = "drawn";
   }
+  const near = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      if (!target.dataset.drawn) waiting.add(target);
+    }
+    drawWaiting();
+  }, { rootMargin: "700px" });
 
   function redraw() {
     plots.filter((plot) => plot.dataset.drawn).forEach(draw);
   }
 
+  // A saved figure is in the light colours on white, whatever the page is in.
+  function save(plot, format) {
+    const { data, layout } = structuredClone(figures[Number(plot.dataset.figure)]);
+    const name = plot.getAttribute("aria-label").replace(/^figure: /, "").replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60);
+    const size = { width: Math.max(640, plot.clientWidth), height: layout.height, scale: format === "png" ? 2 : 1 };
+    const white = { ...layout, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff", width: size.width, autosize: false };
+    return Plotly.downloadImage({ data, layout: white, config }, { format, filename: `countenance-${name}`, ...size });
+  }
+
+  function offerSaving(place, plotOf) {
+    for (const format of ["svg", "png"]) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "save";
+      button.textContent = `Save ${format.toUpperCase()}`;
+      button.addEventListener("click", () => save(plotOf(), format));
+      place.append(button);
+    }
+  }
+
   function choose(group, position) {
     [...group.querySelectorAll(".panel")].forEach((panel, index) => { panel.hidden = index !== position; });
     const plot = group.querySelectorAll(".panel")[position].querySelector(".plot");
-    if (plot) draw(plot);
+    if (plot && plot.dataset.drawn) draw(plot); // the page may have another width than when it was drawn
   }
 
   for (const chooser of document.querySelectorAll("select.chooser")) {
@@ -99,10 +139,6 @@
     });
   }
 
-  // What stands in a closed part has no width to be drawn at until it is opened.
-  document.addEventListener("toggle", (event) => {
-    if (event.target.open) [...event.target.querySelectorAll(".plot")].filter(visible).forEach(draw);
-  }, true);
   addEventListener("hashchange", reveal);
   dark.addEventListener("change", redraw);
   const parts = () => [...document.querySelectorAll("details.section, details.method, details.caveats")];
@@ -111,7 +147,7 @@
     printing = true;
     closed = parts().filter((part) => !part.open);
     closed.forEach((part) => { part.open = true; });
-    plots.filter(visible).forEach(draw);
+    if (typeof Plotly !== "undefined") plots.filter(visible).forEach(draw);
   });
   addEventListener("afterprint", () => {
     printing = false;
@@ -119,5 +155,18 @@
     redraw();
   });
   if (matchMedia("(max-width: 64rem)").matches) document.querySelector("details.contents")?.removeAttribute("open");
-  drawAll().then(reveal);
+  tables.watch();
+  for (const group of document.querySelectorAll("figure.group")) {
+    if (group.classList.contains("grid")) {
+      for (const plot of group.querySelectorAll(".plot")) offerSaving(plot.parentElement.querySelector(".tools"), () => plot);
+    } else if (group.querySelector(".plot")) {
+      offerSaving(group.querySelector(".bar .tools"), () => group.querySelector(".panel:not([hidden]) .plot"));
+    }
+  }
+  reveal();
+  unpack().then(() => plots.forEach((plot) => near.observe(plot)), (error) => {
+    document.getElementById("undrawn").hidden = false;
+    throw error;
+  });
+  if (!plots.length) document.documentElement.dataset.figures = "drawn";
 })();

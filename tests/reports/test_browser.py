@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from browsing import Visit, is_quiet, links_resolve
 
 from countenance.core.compare import compare
 from countenance.core.results_file import load_results
@@ -16,75 +15,25 @@ from countenance.reports import write_comparison, write_report
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-DRAWN = "html[data-figures=drawn]"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if found is None:
-        pytest.skip("no Chromium on this machine")
-    with sync.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
-
 
 @pytest.fixture(scope="module")
 def report(run_folder: Path) -> Path:
     return write_report(run_folder)
 
 
-class Visit:
-    """A page with everything it complained of or asked for."""
-
-    def __init__(self, browser: Any, path: Path, **context: Any) -> None:
-        self.context = browser.new_context(**context)
-        self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.resolve().as_uri())
-        self.page.wait_for_selector(DRAWN, state="attached", timeout=120_000)
-
-    def __enter__(self) -> Visit:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.context.close()
-
-    def count(self, selector: str) -> int:
-        return int(self.page.locator(selector).count())
-
-    def width_over(self) -> int:
-        return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
-
-
-def is_quiet(visit: Visit, path: Path) -> None:
-    assert visit.complaints == []
-    assert visit.requests == [path.resolve().as_uri()]
-
-
 def test_every_figure_is_drawn_in_silence_and_every_link_resolves(browser: Any, report: Path, run_folder: Path) -> None:
-    with Visit(browser, report, viewport={"width": 1280, "height": 900}) as visit:
-        shown = visit.page.eval_on_selector_all(
-            ".plot",
-            "plots => plots.filter(p => !p.closest('[hidden], details:not([open])'))"
-            ".map(p => p.querySelector('.main-svg') !== null)",
-        )
-        assert len(shown) >= 10
-        assert all(shown)
-        assert visit.width_over() <= 0
-        links = visit.page.eval_on_selector_all("a[href]", "links => links.map(link => link.getAttribute('href'))")
-        ids = visit.page.eval_on_selector_all("[id]", "places => places.map(place => '#' + place.id)")
-        assert set(links) <= set(ids)
+    with Visit(browser, report) as visit:
         last = visit.page.locator(".worries li").last.bounding_box()
         assert last is not None
         assert last["y"] + last["height"] <= 900  # the answer stands on the first screen
+        assert visit.count(".plot .main-svg") < visit.count(".plot")
+        visit.draw_all()
+        shown = visit.page.eval_on_selector_all(
+            ".plot", "plots => plots.filter(p => !p.closest('[hidden], details:not([open])')).length"
+        )
+        assert shown >= 10
+        assert visit.width_over() <= 0
+        links_resolve(visit)
         assert visit.page.locator("h1").text_content() == load_results(run_folder).target.name
         is_quiet(visit, report)
 
@@ -101,6 +50,7 @@ def test_nothing_overflows_on_small_screens(browser: Any, report: Path, width: i
 def test_a_choice_draws_another_figure_and_its_table(browser: Any, report: Path) -> None:
     with Visit(browser, report, viewport={"width": 1280, "height": 900}) as visit:
         figure = visit.page.locator("#figure-group_metrics-1")
+        figure.scroll_into_view_if_needed()
         assert figure.locator(".panel:visible").count() == 1
         figure.locator("select").select_option(label="recall of happy")
         panel = figure.locator(".panel:visible")
@@ -124,30 +74,12 @@ def test_a_link_to_evidence_opens_what_hides_it(browser: Any, report: Path) -> N
         is_quiet(visit, report)
 
 
-def test_the_keyboard_reaches_everything_that_acts(browser: Any, report: Path) -> None:
-    with Visit(browser, report, viewport={"width": 1280, "height": 900}) as visit:
-        page = visit.page
-        page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.className") == "skip"
-        seen: set[str] = set()
-        for _ in range(400):
-            page.keyboard.press("Tab")
-            seen.add(
-                page.evaluate("document.activeElement.tagName + '#' + (document.activeElement.closest('[id]')||{}).id")
-            )
-        assert any(name.startswith("SELECT") for name in seen)
-        assert any(name.startswith("SUMMARY") for name in seen)
-        assert "A#worry" in seen
-        box = page.locator("figure select").first
-        box.focus()
-        page.keyboard.press("ArrowDown")
-        assert box.input_value() == "1"
-
-
 def test_dark_pages_have_dark_figures(browser: Any, report: Path) -> None:
     colours = {}
     for scheme in ("light", "dark"):
         with Visit(browser, report, color_scheme=scheme, viewport={"width": 1280, "height": 900}) as visit:
+            visit.page.locator("#figure-group_metrics-1").scroll_into_view_if_needed()
+            visit.page.locator("#figure-group_metrics-1 .ytick text").first.wait_for(state="attached")
             colours[scheme] = visit.page.evaluate(
                 "[getComputedStyle(document.body).backgroundColor,"
                 " getComputedStyle(document.querySelector('#figure-group_metrics-1 .ytick text')).fill]"
@@ -177,6 +109,7 @@ def test_a_figure_in_a_closed_part_is_drawn_at_full_width_when_it_is_opened(brow
         part = visit.page.locator("#probe-pgd details", has=visit.page.locator("#figure-pgd-folded-1"))
         assert part.locator(".main-svg").count() == 0
         part.locator("summary").first.click()
+        part.locator("#figure-pgd-folded-1").scroll_into_view_if_needed()
         part.locator(".main-svg").first.wait_for()
         drawn = part.locator(".plot .main-svg").first.bounding_box()
         room = part.locator("#figure-pgd-folded-1 .panel:visible").bounding_box()
@@ -238,6 +171,7 @@ def test_hostile_data_runs_nothing(browser: Any, made_run: ModuleType, tmp_path:
         visit.page.wait_for_timeout(300)
         assert visit.page.title() == f"<script>{attack}</script>: audit report"
         assert visit.count(".plot a[href]") == visit.count(".plot a[*|href]") == 0
+        visit.draw_all()
         texts = visit.page.locator("#figure-group_metrics-1 .ytick text").all_text_contents()
         assert "<b>bold</b>%{x}$x$" in texts
         assert visit.count(".plot img") == visit.count(".plot script") == 0
@@ -248,6 +182,7 @@ def test_a_comparison_is_drawn_in_silence(browser: Any, made_run: ModuleType, tm
     runs = [made_run.make_run(tmp_path / str(seed), seed=seed) for seed in (1, 9)]
     path = write_comparison(compare(*runs), tmp_path / "comparison.html")
     with Visit(browser, path, viewport={"width": 390, "height": 844}) as visit:
+        visit.draw_all()
         assert visit.count(".plot .main-svg") > 0
         assert visit.width_over() <= 0
         is_quiet(visit, path)

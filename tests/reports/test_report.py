@@ -246,7 +246,7 @@ def test_hostile_text_in_every_field_of_results(run_folder: Path, tmp_path: Path
 
     def spoil(value: object, name: str) -> object:
         kept = {"key", "metric", "id", "status", "severity", "verdict", "direction", "path", "sha256", "kind", "probe",
-                "evidence", "attributes", "of", "slice", "condition", "assigned_by"}  # fmt: skip
+                "evidence", "attributes", "of", "review_by", "slice", "condition", "assigned_by"}  # fmt: skip
         if name in kept:
             return value
         if isinstance(value, dict):
@@ -324,7 +324,9 @@ def test_the_words_of_an_error_are_not_published(run_folder: Path, tmp_path: Pat
         probe.model_copy(update={"reason": reason}) if probe.status == "failed" else probe for probe in results.probes
     ]
     gate = GateOutcome(
-        gate={"measure": "shortcut/x"}, verdict="not measured", why=f"the probe shortcut was failed: {reason}"
+        gate={"measure": "shortcut/x", "at_least": 0},
+        verdict="not measured",
+        why=f"the probe shortcut was failed: {reason}",
     )
     failed = results.model_copy(update={"probes": probes, "gates": [gate]})
     text = rendered(tmp_path / "run", failed, run_folder)
