@@ -20,6 +20,7 @@ from .errors import UsageError
 from .files import replace_atomically, sha256_of_bytes, write_atomically
 from .results import Artifact, AuditResults
 from .results_file import RESULTS_FILE, load_results
+from .run_notice import NOTICE, NOTICE_FILE
 from .run_record import RECORD_SUFFIX
 
 PREDICTIONS_FILE = "predictions.parquet"
@@ -39,9 +40,10 @@ OURS = (
     "MODEL_CARD.md",
     "card.json",
     "card.html",
+    NOTICE_FILE,
 )
 OUR_FOLDERS = ("tables", "artifacts", PARTS)
-BEFORE_MEASURING = frozenset({MARK, LOG_FILE, "plan.yaml", "card.yaml"})
+BEFORE_MEASURING = frozenset({MARK, LOG_FILE, NOTICE_FILE, "plan.yaml", "card.yaml"})
 _SCORE_SCHEMA = pa.schema(
     [
         ("face_id", pa.string()),
@@ -106,6 +108,8 @@ class RunFolder:
         """
         if self._replaces:
             clear(self.path)
+        if not (self.path / NOTICE_FILE).exists():  # whoever keeps the folder may have written into it until when
+            write_atomically(self.path / NOTICE_FILE, NOTICE)
         for name, content in inputs.items():
             if not (going_on and name == CARD_FILE and (self.path / name).exists()):
                 write_atomically(self.path / name, content)

@@ -12,6 +12,7 @@ from countenance.core import run_folder as module
 from countenance.core.errors import AuditError, UsageError
 from countenance.core.files import sha256_of_file
 from countenance.core.run_folder import BEFORE_MEASURING, MARK, OURS, RunFolder, clear
+from countenance.core.run_notice import NOTICE_FILE
 
 
 def scores(probe: str, *values: float) -> pd.DataFrame:
@@ -34,7 +35,18 @@ def test_a_folder_with_a_run_needs_a_word_from_the_user(tmp_path: Path) -> None:
     again = RunFolder.open(tmp_path, overwrite=True)
     assert (tmp_path / "results.json").is_file(), "the old run stays until the new one can begin"
     again.begin({"plan.yaml": b"x"}, going_on=False)
-    assert {item.name for item in tmp_path.iterdir()} == {MARK, "plan.yaml"}
+    assert {item.name for item in tmp_path.iterdir()} == {MARK, NOTICE_FILE, "plan.yaml"}
+
+
+def test_a_run_folder_says_what_it_holds_and_keeps_what_was_written_there(tmp_path: Path) -> None:
+    RunFolder.open(tmp_path).begin({}, going_on=False)
+    told = (tmp_path / NOTICE_FILE).read_text(encoding="utf-8")
+    for name in OURS:
+        if not name.startswith(("card.", "NOTICE", "results.json.")):
+            assert name in told
+    (tmp_path / NOTICE_FILE).write_text(told + "Until 2027-01-31, A. Person\n", encoding="utf-8")
+    RunFolder.open(tmp_path, resume=True).begin({}, going_on=True)
+    assert "A. Person" in (tmp_path / NOTICE_FILE).read_text(encoding="utf-8")
 
 
 def test_going_on_leaves_an_edited_card_alone_and_takes_the_plan_as_used(tmp_path: Path) -> None:
