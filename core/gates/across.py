@@ -39,7 +39,9 @@ def judge_across(gate: GateSpec, matched: Sequence[Measurement]) -> tuple[list[J
     usable.sort(key=lambda item: item.estimate.value or 0.0)
     keys = [item.key for item in [*usable[:1], *usable[:0:-1]]]
     if len(usable) < 2:
-        alone = [NotJudged(key, "it is the only slice that was measured, and across needs two") for key in keys]
+        others = f" ({not_judged[0].key}: {not_judged[0].reason})" if not_judged else ""
+        lone = f"it is the only slice that was measured, and across needs two{others}"
+        alone = [NotJudged(key, lone) for key in keys]
         return [], [*alone, *not_judged], keys
     count = len(usable)
     pairs = count * (count - 1) if gate.correction == "bonferroni" else 1

@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from ..results import Estimate
+from ..statistics.intervals import CLOPPER_PEARSON, KORN_GRAUBARD, WILSON, clopper_pearson
 
 EXACT = "exact"
-WILSON = "wilson"
 USUAL_LEVEL = 0.95
+LARGEST_N = 1e12
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,10 @@ def tail_of(level: float | None) -> float:
 def at_tail(estimate: Estimate, tail: float) -> Bounds | None:
     """Return the bounds of an estimate at another error per side, or ``None`` where it has no interval.
 
-    A Wilson interval tells by its width what it was made of, so it is made again (exact but for the degrees of freedom
-    of a t quantile). Of any other the distance from the estimate to each bound is scaled by the ratio of the normal
-    quantiles, which is approximate where the interval is skewed. What was counted and not estimated is its own bound.
+    A Wilson or Clopper-Pearson interval tells by its width of how many independent rows it is, so it is made again
+    (exact but for the degrees of freedom of a t quantile). Of any other the distance from the estimate to each bound
+    is scaled by the ratio of the normal quantiles, which is approximate where the interval is skewed. What was counted
+    and not estimated is its own bound.
     """
     value, low, high = estimate.value, estimate.low, estimate.high
     if value is None:
@@ -57,25 +61,66 @@ def at_tail(estimate: Estimate, tail: float) -> Bounds | None:
     own = tail_of(estimate.level)
     if math.isclose(tail, own, rel_tol=1e-9):
         return Bounds(value, low, high)
+    n = _independent_rows(estimate)
+    if n is not None:
+        return _wilson(value, n, tail) if _is_wilson(estimate) else _clopper_pearson(value, n, tail)
     scale = float(ndtri(tail) / ndtri(own))
-    rate = 0 <= low <= value <= high <= 1 and low < high
-    if rate and high - low < 1 and (estimate.method or "").startswith(WILSON):
-        return _wilson_again(Bounds(value, low, high), scale)
     return Bounds(value, value - (value - low) * scale, value + (high - value) * scale)
 
 
-def _wilson_again(at: Bounds, scale: float) -> Bounds:
-    """Return the Wilson interval of the same data with its quantile multiplied by ``scale``.
+def further_out(estimate: Estimate, tail: float) -> Bounds | None:
+    """Return bounds that hold for several slices at once: as :func:`at_tail`, but of a rate by Clopper and Pearson.
 
-    With ``k = z^2 / n`` the limits are ``(p + k/2 -/+ sqrt(k p q + k^2/4)) / (1 + k)``, so that their distance ``w``
-    solves ``(w^2 - 1) k^2 + (2 w^2 - 4 p q) k + w^2 = 0``, which has one positive root for ``w < 1``.
+    Such a bound lies far out, where Wilson's errs many times too often for rates near 0
+    or 1: of 20 slices of 60 faces at a rate of 0.97, just at the limit, one or more would fail in 18 % of runs.
     """
-    p, w = at.value, at.high - at.low
-    a, b, c = w * w - 1, 2 * w * w - 4 * p * (1 - p), w * w
-    k = (-b - math.sqrt(b * b - 4 * a * c)) / (2 * a) * scale**2
+    n = _independent_rows(estimate)
+    if n is None or estimate.value is None:
+        return at_tail(estimate, tail)
+    return _clopper_pearson(estimate.value, n, tail)
+
+
+def _is_wilson(estimate: Estimate) -> bool:
+    return (estimate.method or "").startswith(WILSON)
+
+
+def _independent_rows(estimate: Estimate) -> float | None:
+    """Return of how many independent rows the interval of a rate is, ``None`` where it does not tell.
+
+    Wilson's limits are, with ``k = z^2 / n``, ``(p + k/2 -/+ sqrt(k p q + k^2/4)) / (1 + k)``, so that their distance
+    ``w`` solves ``(w^2 - 1) k^2 + (2 w^2 - 4 p q) k + w^2 = 0``, which has one positive root for ``w < 1``.
+    """
+    p, low, high = estimate.value, estimate.low, estimate.high
+    if p is None or low is None or high is None or not 0 <= low <= p <= high <= 1 or not 0 < high - low < 1:
+        return None
+    tail = tail_of(estimate.level)
+    if _is_wilson(estimate):
+        w = high - low
+        a, b, c = w * w - 1, 2 * w * w - 4 * p * (1 - p), w * w
+        return float(ndtri(tail)) ** 2 * 2 * a / (-b - math.sqrt(b * b - 4 * a * c))
+    if estimate.method not in {CLOPPER_PEARSON, KORN_GRAUBARD}:
+        return None
+
+    def missed(log_n: float) -> float:
+        found = _clopper_pearson(p, math.exp(log_n), tail)
+        return found.low - low if low > 0 else high - found.high
+
+    ends = math.log(0.5), math.log(LARGEST_N)
+    if missed(ends[0]) * missed(ends[1]) > 0:
+        return None
+    return math.exp(brentq(missed, *ends, xtol=1e-12))
+
+
+def _wilson(p: float, n: float, tail: float) -> Bounds:
+    k = float(ndtri(tail)) ** 2 / n
     half = math.sqrt(k * p * (1 - p) + k * k / 4)
     low, high = (p + k / 2 - half) / (1 + k), (p + k / 2 + half) / (1 + k)
     return Bounds(p, min(max(low, 0.0), p), max(min(high, 1.0), p))
+
+
+def _clopper_pearson(p: float, n: float, tail: float) -> Bounds:
+    low, high = clopper_pearson(np.array([p * n]), np.array([n]), 1 - 2 * tail)
+    return Bounds(p, min(float(low[0]), p), max(float(high[0]), p))
 
 
 def difference(one: Bounds, other: Bounds) -> Bounds:

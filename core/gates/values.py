@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..plan import GateSpec
 from ..results import AuditResults, Estimate, Measurement
-from .bounds import at_tail, tail_of
+from .bounds import at_tail, further_out, tail_of
 from .gaps import gap_verdict, told_gap, too_small
 from .judged import NO_INTERVAL, NOT_SETTLED, Judged, NotJudged, limit_of, margin_of, too_few, verdict_of
 
@@ -44,7 +44,8 @@ def _judge(gate: GateSpec, item: Measurement, count: int, results: AuditResults)
     told, margin = f"{item.key} is {estimate}", margin_of(gate, estimate.value)
     tail = tail_of(gate.confidence or estimate.level)
     passing = at_tail(estimate, tail)
-    failing = at_tail(estimate, tail / count if gate.correction == "bonferroni" else tail)
+    widened = count > 1 and gate.correction == "bonferroni"
+    failing = further_out(estimate, tail / count) if widened else passing
     if passing is None or failing is None:
         why = told_gap(estimate, limit, None) if _one_sided(gate, estimate) else NO_INTERVAL
         return Judged(item.key, "inconclusive", margin, told, why)

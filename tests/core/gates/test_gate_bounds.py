@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from countenance.core.gates.bounds import Bounds, at_tail, difference, ratio
+from countenance.core.gates.bounds import Bounds, at_tail, difference, further_out, ratio
 from countenance.core.results import Estimate
-from countenance.core.statistics.intervals import wilson
+from countenance.core.statistics.intervals import clopper_pearson, wilson
 
 
 def wilson_estimate(count: float, n: float, level: float = 0.95) -> Estimate:
@@ -18,6 +18,7 @@ def wilson_estimate(count: float, n: float, level: float = 0.95) -> Estimate:
     return Estimate(value=count / n, low=float(low), high=float(high), level=level, method="wilson")
 
 
+@settings(deadline=None)
 @given(n=st.integers(2, 5000), share=st.floats(0, 1), level=st.sampled_from([0.8, 0.9, 0.99, 0.9995]))
 def test_a_wilson_interval_is_made_again_at_another_level(n: int, share: float, level: float) -> None:
     count = round(share * n)
@@ -25,6 +26,28 @@ def test_a_wilson_interval_is_made_again_at_another_level(n: int, share: float, 
     wanted = wilson_estimate(count, n, level)
     assert found is not None
     assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
+
+
+@settings(deadline=None, max_examples=30)
+@given(n=st.integers(5, 5000), share=st.floats(0, 1), level=st.sampled_from([0.8, 0.9, 0.99, 0.9995]))
+def test_a_clopper_pearson_interval_is_made_again_and_takes_the_place_of_wilsons_far_out(
+    n: int, share: float, level: float
+) -> None:
+    count = round(share * n)
+
+    def exact(at: float) -> tuple[float, float]:
+        low, high = clopper_pearson(np.array([count]), np.array([n]), at)
+        return float(low[0]), float(high[0])
+
+    low, high = exact(0.95)
+    estimate = Estimate(value=count / n, low=low, high=high, level=0.95, method="korn_graubard")
+    tail = (1 - level) / 2
+    for found in (at_tail(estimate, tail), further_out(estimate, tail)):
+        assert found is not None
+        assert (found.low, found.high) == pytest.approx(exact(level), abs=1e-6)
+    far = further_out(wilson_estimate(count, n), tail)
+    assert far is not None
+    assert (far.low, far.high) == pytest.approx(exact(level), abs=1e-6)
 
 
 def test_another_interval_is_scaled_by_the_normal_quantiles() -> None:

@@ -194,13 +194,13 @@ def test_pairs_of_the_same_faces_are_asked_for_where_the_data_are_the_same(resul
     assert (without.verdict, "face by face" in without.why) == ("inconclusive", False)
 
 
-@pytest.mark.parametrize(("rate", "n", "slices"), [(0.9, 100, 1), (0.7, 300, 1), (0.97, 100, 8), (0.9, 50, 8)])
+@pytest.mark.parametrize(("rate", "n", "slices"), [(0.9, 100, 1), (0.7, 300, 1), (0.97, 100, 5)])
 def test_a_model_that_did_not_change_hardly_ever_fails(
     results_of: Any, gate_of: Any, rate: float, n: int, slices: int
 ) -> None:
-    """Two samples of the same rate, and no loss tolerated: at most 2.5 % of runs fail, in 400 of them."""
+    """Two samples of the same rate, and no loss tolerated: at most 2.5 % of runs fail, in 300 of them."""
     random = np.random.default_rng([int(rate * 100), n, slices])
-    drawn = random.binomial(n, rate, size=(400, 2, slices))
+    drawn = random.binomial(n, rate, size=(300, 2, slices))
     gate = gate_of(every=True, change="absolute", at_least=0)
     failed = [
         judge(
@@ -211,15 +211,15 @@ def test_a_model_that_did_not_change_hardly_ever_fails(
         == "fail"
         for old, now in drawn
     ]
-    assert np.mean(failed) <= 0.025 + 2.6 * np.sqrt(0.025 * 0.975 / 400)
+    assert np.mean(failed) <= 0.025 + 2.6 * np.sqrt(0.025 * 0.975 / 300)
 
 
 def test_a_loss_that_is_there_is_found(results_of: Any, gate_of: Any) -> None:
     random = np.random.default_rng(7)
     gate = gate_of(change="absolute", at_least=-0.02)
-    old, now = random.binomial(2000, 0.9, 200), random.binomial(2000, 0.83, 200)
+    old, now = random.binomial(2000, 0.9, 60), random.binomial(2000, 0.83, 60)
     verdicts = [
         judge(gate, results_of({"": (b, 2000)}), baseline=results_of({"": (a, 2000)})).verdict
         for a, b in zip(old, now, strict=True)
     ]
-    assert verdicts.count("fail") > 180
+    assert verdicts.count("fail") > 54
