@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from countenance.core.compare import ComparedRow, Comparison, compare
+from countenance.core.compare import ComparedRow, Comparison, RunChange, compare
 from countenance.core.results import AuditResults, Estimate
 from countenance.core.results_file import load_results
 from countenance.reports import render_comparison, summary_lines, write_comparison
@@ -32,30 +33,48 @@ def test_a_page_holds_every_kind_of_row(runs: list[AuditResults], tmp_path: Path
     assert render_comparison(comparison) == text
 
 
-def made(direction: str, before: float, after: float, verdict: str = "apart") -> ComparedRow:
-    estimates = [Estimate(value=v, low=v - 0.01, high=v + 0.01, n=9) for v in (before, after)]
-    return ComparedRow("p/m", direction, list(estimates), verdict, after - before)  # type: ignore[arg-type]
+def made(key: str = "p/m", direction: str = "higher", after: float = 0.5, **change: Any) -> ComparedRow:
+    estimates = [Estimate(value=v, low=v - 0.01, high=v + 0.01, n=9) for v in (0.9, after)]
+    found = RunChange(**{"verdict": "apart", "value": after - 0.9, "worse_side": direction == "higher", **change})
+    return ComparedRow(key, direction, list(estimates), [found])  # type: ignore[arg-type]
 
 
-def test_apart_is_split_by_which_way_is_better() -> None:
-    assert kind_of(made("higher", 0.9, 0.5)) == "worse"
-    assert kind_of(made("lower", 0.9, 0.5)) == "better"
-    assert kind_of(made("none", 0.9, 0.5)) == "apart"
-    assert kind_of(made("higher", 0.9, 0.5, "overlapping")) == "overlapping"
+def test_apart_on_the_worse_side_stands_by_itself() -> None:
+    assert kind_of(made()) == "apart-worse"
+    assert kind_of(made(direction="lower")) == "apart"
+    assert kind_of(made(verdict="worse")) == "worse"
+    assert kind_of(made(verdict="overlapping")) == "overlapping"
 
 
 def test_hostile_names_and_keys_stay_text() -> None:
-    row = made("higher", 0.9, 0.5)
-    bad = ComparedRow("p/m[g=<script>alert(1)</script>]", row.direction, row.estimates, row.verdict, row.change)
+    row = made("p/m[g=<script>alert(1)</script>]")
     name = "<script>alert(2)</script>"
-    text = render_comparison(Comparison(names=[name, "b"], rows=[bad], same_data=False, notes=["<b>note</b>"]))
+    text = render_comparison(Comparison(names=[name, "b"], rows=[row], same_data=False, notes=["<b>note</b>"]))
     assert "<script>alert" not in text
     assert "<b>note</b>" not in text
     assert "&lt;script&gt;alert(2)" in text
 
 
+def test_the_first_screen_says_what_got_worse_in_five_lines_at_most() -> None:
+    change = {"verdict": "worse", "low": -0.45, "high": -0.35, "p": 1e-6, "p_adjusted": 1e-5, "paired": True}
+    rows = [made(f"p/m{place}[g=a]", faces=1234, **change) for place in range(7)] + [made("p/m0[g=b]", **change)]
+    text = render_comparison(Comparison(names=["a", "b"], rows=rows, same_data=True, notes=["same"]))
+    worries = text[text.index('<ol class="worries">') : text.index("</ol>", text.index('<ol class="worries">'))]
+    assert worries.count("<li") == 5
+    assert "-0.400 [-0.450, -0.350]" in worries
+    assert "face by face on 1,234 faces; and 1 more of this metric" in worries
+    assert "And 2 more metrics" in text
+
+
+def test_nothing_worse_says_what_would_have_been_shown() -> None:
+    row = made("p/m", after=0.89, verdict="no difference shown", detectable=0.07, paired=True)
+    text = render_comparison(Comparison(names=["a", "b"], rows=[row], same_data=True, notes=["same"]))
+    assert "No measurement is shown to be worse. That is no proof of equality" in text
+    assert "by 0.070 or more would have been shown in 4 of 5" in text
+
+
 def test_runs_without_measurements() -> None:
-    text = render_comparison(Comparison(names=["a", "b"], rows=[], same_data=True, notes=[]))
+    text = render_comparison(Comparison(names=["a", "b"], rows=[], same_data=True, notes=["same"]))
     assert "The runs have no measurement." in text
 
 
