@@ -177,6 +177,19 @@ def probes(name: Annotated[str | None, typer.Argument(help="Tell all about one p
 
 
 @app.command()
+def law(
+    provision: Annotated[str | None, typer.Argument(metavar="ID", help="Tell all about one, e.g. AIA-5-1-f.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Say what this run folder holds for it, and what is missing.")
+    ] = None,
+) -> int:
+    """List provisions of law and standards that an audit can be evidence for. A pointer, not legal advice."""
+    from .law import law as command
+
+    return command(provision, run)
+
+
+@app.command()
 def schema(
     what: Annotated[str, typer.Argument(help="plan, card or results.")] = "plan",
 ) -> int:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .errors import CountenanceError, UsageError
 from .manifest import MOST_GROUPS, read_table
-from .plan import ForgeryColumns
+from .plan import Deployment, ForgeryColumns
 from .probes import CLASSIFICATION
 
 if TYPE_CHECKING:
@@ -268,10 +268,21 @@ def _rest_lines(is_table: bool, task: str, *, black_box: bool = False, masks: bo
         lines += _tampering_lines(task, masks=masks, black_box=black_box)
     return [
         *lines,
+        *_deployment_lines(),
         "gates:   # a gate tests a bound of the interval, not the point; set the limits your use needs",
         f"  - {_GATES.get(task, '{measure: performance/accuracy, at_least: 0.80}')}",
         "card: card.yaml",
         "report: {faces: none}",
+    ]
+
+
+def _deployment_lines() -> list[str]:
+    """Return a commented block on where the model is to run; nobody but the author can know it."""
+    return [
+        f"# deployment:   {FILL_IN}: where the model is to run; some uses are prohibited whatever is measured",
+        f"#   context: [research]   # one or more of {', '.join(get_args(Deployment))}",
+        "#   ground: medical   # medical or safety; without one, emotions must not be inferred at work or in education",
+        "#   regions: [EU]   # where it is placed on the market or used",
     ]
 
 

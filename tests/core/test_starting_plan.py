@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from countenance.core.api import run_plan
 from countenance.core.errors import PlanError
+from countenance.core.plan import DeploymentSpec
 from countenance.core.plan_file import LoadedPlan, load_plan
 from countenance.core.starting_plan import read_facts, starting_plan
 
@@ -179,3 +180,14 @@ def test_the_text_says_what_was_guessed(study: Any) -> None:
     text = starting_plan(study.folder / "net.safetensors", study.folder / "manifest.csv", study.folder / "a.yaml")
     assert text.count("<- check") >= 5
     assert yaml.safe_load(text)["target"]["factory"] == "FILE.py:NAME"
+
+
+def test_the_plan_asks_where_the_model_is_to_run(study: Any) -> None:
+    export(study.folder / "net.pt2", 2)
+    loaded = start(study.folder, "net.pt2", "manifest.csv")
+    assert loaded.plan.deployment is None  # nobody but the author can know it
+    text = (study.folder / "start.yaml").read_text()
+    block = [line for line in text.splitlines() if line.startswith("#   ") or line.startswith("# deployment:")]
+    asked = yaml.safe_load("\n".join(line.removeprefix("# ") for line in block))
+    use = DeploymentSpec.model_validate(asked["deployment"])
+    assert (use.context, use.ground, use.regions) == (["research"], "medical", ["EU"])
