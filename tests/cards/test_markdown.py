@@ -75,6 +75,7 @@ def test_every_quoted_number_and_every_status_is_there(run_folder: Path) -> None
     assert "(no face counts towards it)" in text
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         *(f"## {section.number}. {section.title}" for section in card.sections),
+        "## Provisions this is evidence for",
         "## Not stated and not measured",
     ]
 
