@@ -126,7 +126,7 @@ def _gate(outcome: GateOutcome, name: str, position: int, results: AuditResults,
     reason = gate_reason(outcome, results)
     state: State = "passed"
     kind = str(outcome.verdict)
-    if outcome.waiver is not None:
+    if outcome.waiver is not None and outcome.verdict in {"fail", "not measured"}:
         state, kind = "skipped", "waived"
         reason = f"{told_verdict(outcome)}: {outcome.waiver.get('reason')}. {reason}"
     elif outcome.verdict == "inconclusive":
