@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.judge_run import judge_run
-from ..core.policy import policy_of_run
+from ..core.policy import deployment_of, policy_of_run
 from ..reports.ci import CiFiles
 from .ci import tell_ci
 from .console import print_gates, say
@@ -18,7 +18,8 @@ def gate(run: Path, plan: Path | None, baseline: Path | None, as_of: str | None,
     """Judge the run's own gates, or another plan's, write the files that were asked for, and return the exit code."""
     files.check()
     found = judge_run(run, plan=plan, baseline=baseline, today=_day(as_of))
-    judged = found.results.model_copy(update={"policy": policy_of_run(run, found.results)})
+    use = None if plan is None else deployment_of(plan)
+    judged = found.results.model_copy(update={"policy": policy_of_run(run, found.results, use)})
     if not found.gates:
         say("there are no gates to judge")
     print_gates(judged.gates)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ...core.errors import CountenanceError, UsageError, nearest
 from ...core.plan import Task
-from ...core.policy import check_verified, standing
+from ...core.policy_rules import check_verified, standing
 from ...core.results_file import describe_faults
 from ..statements import Statements
 

@@ -25,7 +25,7 @@ from countenance.cards.law_section import law_section
 from countenance.cards.statements import Statements
 from countenance.cards.tree import BulletList, Section, TableBlock
 from countenance.core.errors import UsageError
-from countenance.core.policy import rules
+from countenance.core.policy_rules import rules
 from countenance.core.probes import registered_probes
 from countenance.core.results import AuditResults, DataSummary, Estimate, Measurement, ProbeResult, TargetSummary
 from countenance.core.results_file import load_results

@@ -69,3 +69,14 @@ def test_what_the_results_hold_no_later_card_takes_away(study: Any, command: Any
     assert audit(study, command).code == 1
     Path("run/card.yaml").write_text("intended_use: {deployment_context: research}\n")
     assert command("gate", "run").code == 1
+
+
+def test_the_use_that_another_plan_states_counts_too(study: Any, command: Any) -> None:
+    assert audit(study, command, context=["research"]).code == 0
+    gates = {"gates": [PASSES], "deployment": {"context": ["workplace"]}}
+    Path("gates.yaml").write_text(json.dumps(gates))
+    assert command("gate", "run", "--plan", "gates.yaml").code == 1
+    Path("gates.yaml").write_text(json.dumps({**gates, "deployment": {"context": ["consumer"]}}))
+    assert command("gate", "run", "--plan", "gates.yaml").code == 0
+    Path("gates.yaml").write_text(json.dumps({**gates, "deployment": {"context": []}}))
+    assert command("gate", "run", "--plan", "gates.yaml").code == 2

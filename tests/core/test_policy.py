@@ -13,14 +13,13 @@ from pydantic import ValidationError
 from countenance.core.errors import PlanError, ResultsError
 from countenance.core.plan import DeploymentSpec
 from countenance.core.policy import (
-    Prohibition,
     infers_emotions,
     outside_union,
     policy_findings,
     policy_of,
-    rules,
     stated_contexts,
 )
+from countenance.core.policy_rules import Prohibition, rules
 from countenance.core.results import AuditResults, DataSummary, Finding, TargetSummary
 
 SEVEN = ["neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"]
