@@ -12,6 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.log_file import PlainFormatter
+from ..core.plain_text import plain_text
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -30,7 +33,7 @@ def set_verbose(verbose: bool) -> None:
     logger = logging.getLogger("countenance")
     if verbose and not logger.handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+        handler.setFormatter(PlainFormatter("%(levelname)s %(message)s"))
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -61,14 +64,14 @@ def console(stderr: bool = False) -> Console:
 
 def say(text: str) -> None:
     """Print a plain line."""
-    console().print(text, markup=False, soft_wrap=True)
+    console().print(plain_text(text), markup=False, soft_wrap=True)
 
 
 def complain(text: str) -> None:
     """Print an error."""
     from rich.text import Text
 
-    console(stderr=True).print(Text.assemble(("error: ", "bold red"), text), soft_wrap=True)
+    console(stderr=True).print(Text.assemble(("error: ", "bold red"), plain_text(text)), soft_wrap=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
@@ -77,12 +80,14 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=Text(plain_text(title)) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for place, column in enumerate(columns):
-        table.add_column(Text(column), no_wrap=place == 0, overflow="fold")
+        table.add_column(Text(plain_text(column)), no_wrap=place == 0, overflow="fold")
     for place, row in enumerate(rows):
         style = styles[place] if place < len(styles) else ""
-        table.add_row(*(Text(cell, style=style if column == 0 else "") for column, cell in enumerate(row)))
+        table.add_row(*(Text(plain_text(cell), style=style if column == 0 else "") for column, cell in enumerate(row)))
     console().print(table)
 
 
@@ -161,4 +166,4 @@ class TerminalReporter:
             else result.reason
         )
         status = Text(f"{result.status:<8}", style=STATUS_STYLES[result.status])
-        console().print(Text.assemble(status, f" {result.id:<18} ", told or ""))
+        console().print(Text.assemble(status, f" {result.id:<18} ", plain_text(told or "")))

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from .errors import AuditError
+from .plain_text import plain_text
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class PlainFormatter(logging.Formatter):
+    """Writes a message as one line of plain text, so that no name in it can pass for another line of the log."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line of a record; a traceback follows it."""
+        record.message = plain_text(record.message, one_line=True)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        """Return the traceback, without control characters."""
+        return plain_text(super().formatException(ei))
 
 
 class LogFile(logging.FileHandler):
@@ -26,7 +41,7 @@ class LogFile(logging.FileHandler):
             super().__init__(path, encoding="utf-8")
         except OSError as error:
             raise AuditError(f"cannot write {path}: {error.strerror or error}") from error
-        self.setFormatter(logging.Formatter(FORMAT))
+        self.setFormatter(PlainFormatter(FORMAT))
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Note that a line is missing."""

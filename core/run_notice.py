@@ -9,7 +9,7 @@ This folder holds personal data: an audit of a model that reads faces.
 
 What stands in it
   predictions.parquet, scores.parquet   one row per face: its id, the person, label, attributes, what the model answered
-  results.json                          every number, also of groups of a few people; ids of faces that could not be used
+  results.json                          every number, also of very small groups; ids of faces that could not be used
   tables/  artifacts/                   what the probes found; some of it by face, or of very few people; heatmaps and,
                                         where the plan permitted faces, pictures of them
   plan.yaml, log.txt                    paths on the machine that ran the audit; the log may name pictures
