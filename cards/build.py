@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .. import __version__
 from ..core.files import sha256_of_file
+from ..core.policy import policy_of
 from ..core.results import AuditResults, Measurement
 from ..core.results_file import RESULTS_FILE
+from ..core.run_record import record_faults
 from .absent import absent_section
 from .law_section import law_section
 from .measured import evaluation_data, factors, metrics
 from .outcomes import caveats, ethics, quantitative_analyses
-from .statements import Statements
+from .statements import STATEMENTS_FILE, Statements
 from .stating import stated
 from .tables import ref
 from .tree import Card, Item, Paragraph, Section
@@ -34,11 +37,15 @@ def build_card(results: AuditResults, statements: Statements, folder: Path) -> C
     Args:
         results: of the audit; the only source of numbers.
         statements: of the author; an empty :class:`Statements` states nothing.
-        folder: the run folder, whose ``results.json`` is hashed into the card.
+        folder: the run folder, whose ``results.json`` and ``card.yaml`` are hashed into the card.
 
     Returns:
         The card as a tree; the same input gives the same tree.
+
+    Raises:
+        ResultsError: when a gate or the deployment in the results cannot be read.
     """
+    results = results.model_copy(update={"policy": policy_of(results, statements.intended_use.deployment_context)})
     sections = (
         _model_details(results, statements),
         _intended_use(statements),
@@ -50,7 +57,7 @@ def build_card(results: AuditResults, statements: Statements, folder: Path) -> C
         Section(8, "Ethical Considerations", ethics(results, statements)),
         Section(9, "Caveats and Recommendations", caveats(results, statements)),
     )
-    file = folder / RESULTS_FILE
+    file, author = folder / RESULTS_FILE, folder / STATEMENTS_FILE
     return Card(
         title=results.target.name,
         task=results.target.task,
@@ -63,7 +70,10 @@ def build_card(results: AuditResults, statements: Statements, folder: Path) -> C
         dataset=results.data.name,
         evidence=sha256_of_file(file) if file.is_file() else "",
         provisions=law_section(results, statements),
-        written_by=f"countenance {results.tool.get('countenance', '')}".strip(),
+        written_by=f"countenance {__version__}",
+        audited_by=f"countenance {results.tool.get('countenance', '')}".strip(),
+        statements=sha256_of_file(author) if author.is_file() else "",
+        faults=tuple(record_faults(results, file)),
     )
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..core.files import write_atomically
 from ..core.results import AuditResults, Estimate
 from ..core.results_file import load_results
+from ..core.suppression import published
 from .build import build_card
+from .html import to_html
 from .markdown import to_markdown
-from .statements import Statements, load_statements
+from .statements import STATEMENTS_FILE, Statements, load_statements
 from .tree import Card
 
+Format = Literal["md", "html", "json"]
 CARD_FILE = "MODEL_CARD.md"
-STATEMENTS_FILE = "card.yaml"
+CARD_FILES: dict[Format, str] = {"md": CARD_FILE, "html": "card.html", "json": "card.json"}
+"""Where a card stands in a run folder, by format."""
 
 
 def to_json(card: Card) -> str:
@@ -40,7 +45,7 @@ def card_of(folder: Path, results: AuditResults | None = None) -> Card:
 
     Args:
         folder: the run folder.
-        results: what its ``results.json`` holds, if the caller has read it.
+        results: what its ``results.json`` holds, if the caller has read it; small groups are held back.
 
     Raises:
         ResultsError: when the folder holds no readable results.
@@ -48,11 +53,26 @@ def card_of(folder: Path, results: AuditResults | None = None) -> Card:
     """
     statements = folder / STATEMENTS_FILE
     author = load_statements(statements) if statements.exists() else Statements()
-    return build_card(results or load_results(folder), author, folder)
+    return build_card(published(results or load_results(folder)), author, folder)
+
+
+def rendered(card: Card, form: Format) -> str:
+    """Return the card in a format; see :func:`to_markdown`, :func:`to_html`, :func:`to_json`."""
+    if form == "json":
+        return to_json(card)
+    return to_html(card) if form == "html" else to_markdown(card)
 
 
 def write_card(folder: Path) -> Path:
     """Write ``MODEL_CARD.md`` into a run folder and return its path; raises as :func:`card_of`."""
-    path = folder / CARD_FILE
-    write_atomically(path, to_markdown(card_of(folder)))
-    return path
+    return write_cards(folder, ["md"])[0]
+
+
+def write_cards(folder: Path, forms: Iterable[Format]) -> list[Path]:
+    """Write the card into a run folder in several formats, and return the paths; raises as :func:`card_of`."""
+    card = card_of(folder)
+    paths = []
+    for form in forms:
+        write_atomically(folder / CARD_FILES[form], rendered(card, form))
+        paths.append(folder / CARD_FILES[form])
+    return paths

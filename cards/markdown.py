@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -24,6 +24,10 @@ from .tree import (
 )
 from .wording import estimate_text
 
+Show = Callable[[MeasurementRef], str]
+"""Writes a quoted measurement; :mod:`.check` puts marks there instead to see which numbers of a card differ."""
+
+SOURCE = "Sections follow Mitchell et al. (2019), Model Cards for Model Reporting, doi:10.1145/3287560.3287596."
 _PIPELINE = {
     "expression": "image-classification",
     "forgery": "image-classification",
@@ -46,7 +50,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$])")
 # would not: GitHub and others look for links in the text after entities are read.
 _AUTOLINK = re.compile(r"(?<=:)(?=//)|(?<=@)|(?<=www)(?=\.)", re.IGNORECASE)
 _APART = "\u200b"
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def escape_markdown(text: str, *, links: bool = False) -> str:
@@ -64,8 +68,18 @@ def escape_markdown(text: str, *, links: bool = False) -> str:
     return re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", re.sub(r"^([-+:=])", r"\\\1", plain))
 
 
-def to_markdown(card: Card) -> str:
-    """Return the card as Markdown with front matter (``license``, ``tags``, ``model-index``)."""
+def shown(ref: MeasurementRef) -> str:
+    """Write a quoted measurement with its interval and n, or why it was not measured."""
+    return estimate_text(ref.estimate)
+
+
+def to_markdown(card: Card, show: Show = shown) -> str:
+    """Return the card as Markdown with front matter (``license``, ``tags``, ``model-index``).
+
+    Args:
+        card: the tree.
+        show: how a quoted measurement is written.
+    """
     lines = [
         "---",
         _front_matter(card).rstrip("\n"),
@@ -74,72 +88,79 @@ def to_markdown(card: Card) -> str:
         f"# Model card: {escape_markdown(card.title)}",
         "",
     ]
-    lines += [_parts(card.summary.parts), ""]
+    for fault in card.faults:
+        lines += [f"> **Mind:** {escape_markdown(fault)}", ""]
+    lines += [_parts(card.summary.parts, show), ""]
     for section in card.every_section:
-        lines += list(_section(section))
-    lines += [
-        "---",
-        "",
-        f"Written by {escape_markdown(card.written_by)} from results.json (SHA-256 `{card.evidence}`). "
-        "Sections follow Mitchell et al. "
-        "(2019), Model Cards for Model Reporting, doi:10.1145/3287560.3287596.",
-    ]
+        lines += list(_section(section, show))
+    lines += ["---", "", _footer(card)]
     return "\n".join(lines) + "\n"
 
 
-def _section(section: Section) -> Iterator[str]:
-    heading = f"{section.number}. {section.title}" if section.number <= 9 else section.title
-    yield from (f"## {heading}", "")
+def _footer(card: Card) -> str:
+    """Return the last line: who wrote the card, and the SHA-256 of the files that it was written from."""
+    author = f"and card.yaml (SHA-256 `{card.statements}`)" if card.statements else "without a card.yaml"
+    return (
+        f"Written by {escape_markdown(card.written_by)} from results.json (SHA-256 `{card.evidence}`) {author}; "
+        f"audited with {escape_markdown(card.audited_by)}. {SOURCE}"
+    )
+
+
+def _section(section: Section, show: Show) -> Iterator[str]:
+    yield from (f"## {section_heading(section)}", "")
     for item in section.items:
         yield from (f"### {escape_markdown(item.title)}", "")
-        yield from _item(item)
+        yield from _item(item, show)
 
 
-def _item(item: Item) -> Iterator[str]:
+def section_heading(section: Section) -> str:
+    """Return the heading of a section, with its number where it is one of the nine."""
+    return f"{section.number}. {section.title}" if section.number <= 9 else section.title
+
+
+def _item(item: Item, show: Show) -> Iterator[str]:
     if item.status == "not stated":
         yield from ("*not stated*", "")
     for block in item.blocks:
-        yield from _block(block)
+        yield from _block(block, show)
         yield ""
     if item.status == "not measured":
         yield from (f"*not measured:* {escape_markdown(item.reason)}", "")
 
 
-def _block(block: Block) -> Iterator[str]:
+def _block(block: Block, show: Show) -> Iterator[str]:
     if isinstance(block, Heading):
         yield f"#### {escape_markdown(block.text)}"
     elif isinstance(block, Paragraph):
-        yield _parts(block.parts)
+        yield _parts(block.parts, show)
     elif isinstance(block, BulletList):
-        yield from (f"- {_parts(entry.parts)}" for entry in block.items)
+        yield from (f"- {_parts(entry.parts, show)}" for entry in block.items)
     elif isinstance(block, Statement):
         for position, text in enumerate(block.paragraphs):
             yield from ([">"] if position else [])
             yield f"> {escape_markdown(text, links=True)}"
         yield from (">", "> (stated by the author)")
     else:
-        yield from _table(block)
+        yield from _table(block, show)
 
 
-def _table(table: TableBlock) -> Iterator[str]:
+def _table(table: TableBlock, show: Show) -> Iterator[str]:
     if table.caption:
         yield from (f"**{escape_markdown(table.caption)}**", "")
     yield f"| {' | '.join(escape_markdown(column) for column in table.columns)} |"
     yield "|" + " --- |" * len(table.columns)
     for row in table.rows:
-        yield f"| {' | '.join(_part(cell) for cell in row)} |"
+        yield f"| {' | '.join(_part(cell, show) for cell in row)} |"
 
 
-def _parts(parts: tuple[Part, ...]) -> str:
+def _parts(parts: tuple[Part, ...], show: Show) -> str:
     """Join the pieces before escaping: some characters are markup at the start of a line only."""
-    return escape_markdown(
-        "".join(estimate_text(part.estimate) if isinstance(part, MeasurementRef) else part for part in parts)
-    )
+    return escape_markdown("".join(show(part) if isinstance(part, MeasurementRef) else part for part in parts))
 
 
-def _part(part: Part) -> str:
+def _part(part: Part, show: Show) -> str:
     """Write a table cell; the column says the metric, so a reason need not."""
-    return escape_markdown(short_reason(estimate_text(part.estimate)) if isinstance(part, MeasurementRef) else part)
+    return escape_markdown(short_reason(show(part)) if isinstance(part, MeasurementRef) else part)
 
 
 def _front_matter(card: Card) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..core.results import AuditResults, ProbeResult
+from ..core.results import SEVERITIES, AuditResults, ProbeResult
 from .backdoors import BACKDOOR_BLOCKS
 from .conditions import perturbs
 from .forgery import FORGERY_BLOCKS
@@ -12,6 +12,7 @@ from .gaps import gap_blocks
 from .indices import index_blocks, index_meanings
 from .losses import losses_of
 from .robustness import for_card, robustness_blocks
+from .scenarios import SEVERITY, claim_text, gates_item, policy_item
 from .sentences import group_sentences, overall_sentences, robustness_sentences
 from .slices import Grouped, by_grouping
 from .statements import Statements
@@ -26,7 +27,6 @@ MOST_CELLS = 3000
 """Measurements by group that a card shows; a card with more is read by nobody."""
 _OWN_WORDS = {**FORGERY_BLOCKS, **BACKDOOR_BLOCKS}
 """Probes whose tables would be read by nobody, by name, with what is told of them instead."""
-_SEVERITY = {"high": "High", "medium": "Medium", "low": "Low"}
 
 
 def quantitative_analyses(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
@@ -132,7 +132,7 @@ def _with_comment(statements: Statements, name: str, title: str, blocks: list[Bl
 
 
 def ethics(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
-    """Section 8: what labels and masks are, who assigned attributes, and the author's account of risks."""
+    """Section 8: policy, gates as bias scenarios, what labels and masks are, and the author's account of risks."""
     place = "ethical_considerations"
     reading = Item(
         f"{place}.reading",
@@ -140,7 +140,10 @@ def ethics(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
         "measured",
         (BulletList(tuple(Paragraph.of(text) for text in _reading(results))),),
     )
+    policy = policy_item(results, f"{place}.policy")
     return (
+        *([policy] if policy is not None else []),
+        gates_item(results, f"{place}.gates"),
         reading,
         stated(statements, f"{place}.data", "Sensitive data"),
         stated(statements, f"{place}.human_life", "Matters central to human life"),
@@ -184,29 +187,21 @@ def _reading(results: AuditResults) -> list[str]:
     return texts or ["The labels are those of the data; the audit did not check them."]
 
 
-def _ended(text: str) -> str:
-    """Close a sentence that its writer left open."""
-    return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
 def caveats(results: AuditResults, statements: Statements) -> tuple[Item, ...]:
     """Section 9: findings with caveats, what each probe cannot see, the author's recommendations."""
     place = "caveats_and_recommendations"
-    found = [finding for finding in results.findings() if finding.severity != "note"]
+    measured = [finding for probe in results.probes for finding in probe.findings if finding.severity != "note"]
+    found = sorted(measured, key=lambda finding: SEVERITIES.index(finding.severity))
     if found:
-        entries = tuple(
-            Paragraph.of(
-                f"{_SEVERITY[finding.severity]}: {_ended(finding.claim)}"
-                + (f" Caveats: {' '.join(map(_ended, finding.caveats))}" if finding.caveats else "")
-            )
-            for finding in found
-        )
+        entries = tuple(Paragraph.of(f"{SEVERITY[finding.severity]}: {claim_text(finding)}") for finding in found)
     else:
         entries = (
             Paragraph.of(
                 "No probe of this audit yields a finding beyond notes. That is no evidence on what it did not measure."
             ),
         )
+    if any(finding.severity != "note" for finding in results.policy):
+        entries = (Paragraph.of("Findings of policy stand first under Ethical Considerations."), *entries)
     hidden = dict.fromkeys((probe.title or probe.id, probe.hides) for probe in results.probes if probe.hides)
     hides = tuple(Paragraph.of(f"{title}: {text}") for title, text in hidden)
     items = [Item(f"{place}.findings", "Findings of the audit", "measured", (BulletList(entries),))]

@@ -27,6 +27,7 @@ Context = Literal[
     "migration",
     "other",
 ]
+STATEMENTS_FILE = "card.yaml"
 _NOTHING = ("", "~", "null")
 
 

@@ -125,8 +125,11 @@ class Card:
         tags: search words for a model hub.
         headline: measurements over all faces, which the front matter quotes.
         dataset: name of the audited data.
-        evidence: SHA-256 of the ``results.json`` the card was built from.
+        evidence: SHA-256 of the ``results.json`` the card was built from; empty where there was no file.
         written_by: package and version that built the card.
+        audited_by: package and version that measured.
+        statements: SHA-256 of the ``card.yaml`` the card was built from; empty where there was none.
+        faults: why the results need not be what the audit measured; shown at the head of the card.
     """
 
     title: str
@@ -141,6 +144,9 @@ class Card:
     evidence: str
     written_by: str
     provisions: Section | None = None
+    audited_by: str = ""
+    statements: str = ""
+    faults: tuple[str, ...] = ()
 
     @property
     def every_section(self) -> tuple[Section, ...]:
