@@ -14,13 +14,13 @@ from .verdict import Judged
 NOT_COVERED = (
     "not covered: triggers that differ from face to face (input-aware), that work on faces of one class or person "
     "only, that lie on the data alone (clean-label), several classes at once, and attackers who trained against such a "
-    "scan; warps are found weakly"
+    "scan; a faint pattern over the whole face, no larger than what turns clean nets, is often missed"
 )
 SAME_RECIPE = (
     "p holds beside nets of the same architecture, data and recipe; a clean net of another recipe can differ, too, and "
     "whether the references are clean rests on who made them"
 )
-HELD_OUT: tuple[int, int] | None = None
+HELD_OUT: tuple[int, int] | None = (3, 60)
 """Of how many held-out clean nets how many the scan flagged at alpha 0.05 beside 40 references, in the study
 ``benchmarks.studies.backdoor_scan_rates``; ``None`` until it has been run."""
 
