@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..cards.document import STATEMENTS_FILE
 from ..cards.law import CrosswalkRow, Provision, crosswalk, disclosure, find_provision, provisions
-from ..cards.statements import Statements, load_statements
+from ..cards.statements import STATEMENTS_FILE, Statements, load_statements
 from ..core.errors import EXIT_OK, UsageError
 from ..core.results_file import load_results
 from .console import print_table, say
