@@ -216,8 +216,12 @@ def _lines_of_change(gate: GateSpec, baseline: str | None) -> list[str]:
 
 
 def _text(value: str) -> str:
-    """Write a text as YAML on one line, quoted where it must be."""
-    return yaml.safe_dump(value, allow_unicode=True, default_flow_style=True, width=1_000_000).split("\n")[0]
+    """Write a text as YAML on one line, quoted where it must be; what could end the line is escaped."""
+    style = None if value.isprintable() else '"'
+    plain = style is None
+    return yaml.safe_dump(
+        value, allow_unicode=plain, default_style=style, default_flow_style=True, width=1_000_000
+    ).split("\n")[0]
 
 
 def _one_line(text: str) -> str:
