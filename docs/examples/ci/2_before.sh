@@ -1,0 +1,1 @@
+countenance run before.yaml

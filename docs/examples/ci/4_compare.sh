@@ -1,0 +1,1 @@
+countenance compare runs/before runs/after --out comparison.html

@@ -1,0 +1,1 @@
+countenance init predictions.csv

@@ -1,0 +1,1 @@
+countenance run audit.yaml
