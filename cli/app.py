@@ -81,6 +81,16 @@ def init(
 
 
 @app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="PLAN...", help="Plans, or files of gates by themselves.")],
+) -> int:
+    """Look plans through, with the cards they name, without auditing anything; exit 2 when one is wrong."""
+    from .check import check as command
+
+    return command(files)
+
+
+@app.command()
 def run(
     plan: Annotated[Path, typer.Argument(help="The plan, a YAML file.")],
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/NAME-OF-THE-PLAN-FILE unless given.")] = None,
@@ -155,9 +165,7 @@ def gate(
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more run folders, the baseline first.")],
     out: Annotated[Path | None, typer.Option(help="Write the comparison as an HTML page.")] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="List every measurement, not only those that differ.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="List every measurement, not only those that differ.")] = False,
     fail_on_regression: Annotated[
         bool, typer.Option("--fail-on-regression", help="Exit with 1 when a run is worse than the first.")
     ] = False,
