@@ -61,12 +61,12 @@ def to_html(card: Card, show: Show = shown) -> str:
         f"<p>{_parts(card.summary.parts, show)}</p>",
         "</header>",
         '<nav aria-label="Sections"><ol>',
-        *(f'<li><a href="#section-{section.number}">{_text(section.title)}</a></li>' for section in sections),
+        *(f'<li><a href="#part-{place}">{_text(section.title)}</a></li>' for place, section in enumerate(sections, 1)),
         "</ol></nav>",
         '<main id="card" tabindex="-1">',
     ]
-    for section in sections:
-        lines += list(_section(section, show))
+    for place, section in enumerate(sections, 1):
+        lines += list(_section(section, f"part-{place}", show))
     lines += ["</main>", f"<footer><p>{_footer(card)}</p></footer>", "</body>", "</html>"]
     return "\n".join(lines) + "\n"
 
@@ -95,8 +95,7 @@ def _footer(card: Card) -> str:
     )
 
 
-def _section(section: Section, show: Show) -> Iterator[str]:
-    name = f"section-{section.number}"
+def _section(section: Section, name: str, show: Show) -> Iterator[str]:
     yield f'<section aria-labelledby="{name}">'
     yield f'<h2 id="{name}">{_text(section_heading(section))}</h2>'
     for item in section.items:

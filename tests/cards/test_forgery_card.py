@@ -273,7 +273,7 @@ def test_the_card_uses_these_words_and_says_what_a_label_is(detection: ProbeResu
     assert OPEN in told
     captions = [block.caption for block in overall.blocks if isinstance(block, TableBlock)]
     assert captions == ["By way of forging, against all genuine faces", "Farthest below the reference nets"]
-    reading, *_ = ethics(results, Statements())
+    (reading,) = [item for item in ethics(results, Statements()) if item.name.endswith(".reading")]
     texts = [text_of(item) for block in reading.blocks if isinstance(block, BulletList) for item in block.items]
     assert any("is not thereby genuine" in text for text in texts)
     words = " ".join([*told, *texts])
