@@ -85,7 +85,7 @@ def opened(run: Path) -> Opened:
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.add_init_script(_WATCH)
             page.goto(path.resolve().as_uri(), timeout=240_000)
-            page.wait_for_function("window.firstFigure || !document.querySelector('.plot')", timeout=240_000)
+            page.wait_for_selector(".plot .main-svg", state="attached", timeout=240_000)
             page.wait_for_selector("html[data-figures=drawn]", state="attached", timeout=240_000)
             loaded = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
             seconds = page.evaluate(f"[{loaded}, window.firstFigure || 0, performance.now()].map(each => each / 1000)")

@@ -17,7 +17,7 @@ from ..cards.tree import Block, BulletList, Card, MeasurementRef, Part, TableBlo
 from ..cards.unfinished import gates_not_judged, gates_text, reason_told
 from ..cards.wording import measurement_title, metric_title, pairs_text, probe_title
 from ..core.files import sha256_of_bytes
-from ..core.results import AuditResults, Finding, Measurement, ProbeResult
+from ..core.results import AuditResults, Finding, Measurement, ProbeResult, Severity
 from .drawing import figures_of, folded_figures_of
 from .figures.losses import loss_blocks
 from .figures.panel import FigureGroup
@@ -117,9 +117,11 @@ class Page:
         return summary_lines(self.results)
 
     @property
-    def notes(self) -> list[Finding]:
-        """Findings of severity ``note``, which stand apart."""
-        return [finding for finding in self.findings if finding.severity == "note"]
+    def minor(self) -> list[tuple[Severity, list[Finding]]]:
+        """Findings of low severity and notes, which a reader unfolds."""
+        kinds: tuple[Severity, ...] = ("low", "note")
+        found = [(severity, [one for one in self.findings if one.severity == severity]) for severity in kinds]
+        return [(severity, findings) for severity, findings in found if findings]
 
     @property
     def verdicts(self) -> list[tuple[str, str, int]]:

@@ -11,7 +11,6 @@ from ..cards.gate_words import key_in_words
 from ..cards.unfinished import gate_reason
 from ..core.errors import ResultsError
 from ..core.gates.judged import told_limit
-from ..core.gates.names import gate_ids
 from ..core.gates.waivers import told_verdict
 from ..core.plan import GateSpec
 from ..core.results import AuditResults, GateOutcome
@@ -23,7 +22,7 @@ class Scenario:
 
     Attributes:
         anchor: of its row.
-        name: the stable name that waivers and test reports call it by.
+        name: the name that the plan gives it; empty where it gives none.
         measure: what is measured, in words.
         threshold: the limit, in words, with what narrows it.
         verdict: ``pass``, ``fail``, ``inconclusive`` or ``not measured``.
@@ -64,15 +63,15 @@ def scenarios(results: AuditResults) -> tuple[Scenario, ...]:
         specs = [GateSpec.model_validate(outcome.gate) for outcome in results.gates]
     except ValidationError as error:
         raise ResultsError(f"results.json holds a gate that cannot be read as one: {error}") from error
-    rows = zip(results.gates, gate_ids(specs), specs, strict=True)
+    rows = zip(results.gates, specs, strict=True)
     return tuple(_scenario(position, *row, results) for position, row in enumerate(rows, start=1))
 
 
-def _scenario(position: int, outcome: GateOutcome, name: str, spec: GateSpec, results: AuditResults) -> Scenario:
+def _scenario(position: int, outcome: GateOutcome, spec: GateSpec, results: AuditResults) -> Scenario:
     review = spec.review_by.isoformat() if spec.review_by else ""
     return Scenario(
         anchor=f"gate-{position}",
-        name=name,
+        name=spec.id or "",
         measure=key_in_words(spec.measure, results, dict(spec.where)),
         threshold="; ".join([told_limit(spec), *_rules(spec)]),
         verdict=outcome.verdict,

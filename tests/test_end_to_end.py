@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -18,6 +21,7 @@ from countenance.core.places import YamlDocument
 from countenance.core.plan_file import LoadedPlan, check_plan, load_plan
 from countenance.core.results import AuditResults
 from countenance.core.results_file import load_results
+from countenance.reports import write_report
 from countenance.synth.demo import prepare_demo
 
 FEW_PEOPLE = 30
@@ -28,6 +32,22 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demo") / "demo"
     assert command(["demo", "--out", str(out)]) == 0
     return out
+
+
+@pytest.fixture(scope="module")
+def browsing(root: Path) -> ModuleType:
+    """How the tests of reports visit pages."""
+    spec = importlib.util.spec_from_file_location("browsing", root / "tests" / "reports" / "browsing.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def browser(browsing: ModuleType) -> Iterator[Any]:
+    yield from browsing.started_browser()
 
 
 def times_left_out(results: AuditResults) -> dict[str, Any]:
@@ -59,6 +79,12 @@ def test_the_flawed_net_fails_its_gates_and_the_twin_passes_them(demo: Path) -> 
     assert {gate.verdict for gate in twin.gates} == {"pass"}
     assert command(["gate", str(demo / "flawed")]) == 1
     assert command(["gate", str(demo / "twin")]) == 0
+
+
+@pytest.mark.browser
+def test_the_reports_of_the_demonstration_stand_every_check(demo: Path, browsing: ModuleType, browser: Any) -> None:
+    assert (demo / "flawed" / "report.html").stat().st_size < 8_000_000
+    browsing.stands_every_check(browser, demo / "flawed" / "report.html")
 
 
 def test_the_planted_gap_shows_in_the_flawed_net_and_not_in_the_twin(demo: Path) -> None:
@@ -134,3 +160,12 @@ def test_onnx_is_audited_and_says_what_it_cannot_give(root: Path, tmp_path: Path
         assert status[probe][0] == "skipped"
         assert "no gradients" in status[probe][1]
     assert results["performance/accuracy"].estimate.count == 170
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("shared")
+def test_the_report_of_london_stands_every_check(
+    root: Path, tmp_path: Path, browsing: ModuleType, browser: Any
+) -> None:
+    run_plan(london(root, "mini_xception"), tmp_path / "run")
+    browsing.stands_every_check(browser, write_report(tmp_path / "run"))

@@ -141,7 +141,7 @@
 
   addEventListener("hashchange", reveal);
   dark.addEventListener("change", redraw);
-  const parts = () => [...document.querySelectorAll("details.section, details.method, details.caveats")];
+  const parts = () => [...document.querySelectorAll("details.section, details.method, details.caveats, details.folded")];
   let closed = [];
   addEventListener("beforeprint", () => {
     printing = true;

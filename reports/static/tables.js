@@ -16,10 +16,16 @@ const tables = (() => {
     return found ? Number(found[1].replaceAll(",", "")) : NaN;
   }
 
+  // The estimate that is all a cell holds; a number with words before it is text.
+  function estimate(cell) {
+    const found = cell.querySelector(".est");
+    return found && words(found) === words(cell) ? found : null;
+  }
+
   // What a cell is sorted by: its number, else its words; null where nothing was measured or stated.
   function worth(cell) {
-    const estimate = cell.querySelector(".est b");
-    const text = estimate ? words(estimate) : said(cell);
+    const found = estimate(cell);
+    const text = found ? words(found.querySelector("b")) : said(cell);
     if (cell.matches(".unsaid") || cell.querySelector(".none") || text === "" || text === "–") return null;
     return text;
   }
@@ -73,12 +79,16 @@ const tables = (() => {
     head.forEach((cell, column) => {
       const cells = rows.map((row) => row.cells[column]).map((each) => each || document.createElement("td"));
       const name = said(cell);
-      const has = (part) => cells.some((each) => each.querySelector(`.est ${part}`));
+      const found = cells.map(estimate);
+      const part = (each, of) => (each && each.querySelector(of) ? words(each.querySelector(of)) : "");
       const put = (title, values) => [title, ...values].forEach((text, line) => lines[line].push(harmless(text)));
-      put(name, cells.map((each) => words(each.querySelector(".est b") || document.createElement("b")) || said(each)));
-      const ends = cells.map((each) => words(each.querySelector(".est .ci") || each.cloneNode()).replace(/[[\]]/g, "").split(", "));
-      if (has(".ci")) ["low", "high"].forEach((end, place) => put(`${name} ${end}`, ends.map((each) => each[place] || "")));
-      if (has(".n")) put(`${name} n`, cells.map((each) => words(each.querySelector(".est .n") || each.cloneNode()).replace(/^n = /, "").replaceAll(",", "")));
+      put(name, cells.map((each, row) => (found[row] ? part(found[row], "b") : said(each))));
+      const ends = found.map((each) => part(each, ".ci").replace(/[[\]]/g, "").split(", "));
+      if (ends.some((pair) => pair.length === 2)) {
+        ["low", "high"].forEach((end, place) => put(`${name} ${end}`, ends.map((pair) => pair[place] || "")));
+      }
+      const sizes = found.map((each) => part(each, ".n").replace(/^n = /, "").replaceAll(",", ""));
+      if (sizes.some(Boolean)) put(`${name} n`, sizes);
     });
     return lines.map((line) => line.join("\t")).join("\n") + "\n";
   }
@@ -95,7 +105,8 @@ const tables = (() => {
 
   function enhance(frame) {
     const table = frame.querySelector("table");
-    if (!table || table.closest(".picture")) return;
+    if (frame.dataset.ready || !table) return;
+    frame.dataset.ready = "yes";
     makeSortable(table);
     const button = document.createElement("button");
     button.type = "button";
@@ -115,7 +126,8 @@ const tables = (() => {
     frame.append(line);
   }
 
-  // What is hidden has no place on the screen: a table in a closed part is made ready when it is opened.
+  // What is hidden has no place on the screen: a table in a closed part is made ready when it is opened. A hurried
+  // keyboard may come before that: the frame takes the focus first, and then has its buttons.
   const near = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
@@ -123,5 +135,9 @@ const tables = (() => {
       enhance(target);
     }
   }, { rootMargin: "900px" });
+  document.addEventListener("focusin", ({ target }) => {
+    const frame = target.closest(".tabled");
+    if (frame) enhance(frame);
+  });
   return { watch: () => document.querySelectorAll(".tabled").forEach((frame) => near.observe(frame)) };
 })();

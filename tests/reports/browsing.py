@@ -62,10 +62,15 @@ class Visit:
         width = self.page.viewport_size["width"]
         height = self.page.evaluate("document.documentElement.scrollHeight")
         self.page.set_viewport_size({"width": width, "height": min(int(height), 60_000)})
-        self.page.wait_for_function(
-            "[...document.querySelectorAll('.plot')].every("
-            "p => p.closest('[hidden], details:not([open])') || p.querySelector('.main-svg'))"
+        undrawn = (  # the policy of the page forbids what playwright's own waiting would evaluate
+            "[...document.querySelectorAll('.plot')].filter("
+            "p => !p.closest('[hidden], details:not([open])') && !p.querySelector('.main-svg')).length"
         )
+        for _ in range(PATIENCE // 100):
+            if not self.page.evaluate(undrawn):
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError("some figures were not drawn")
 
     def grave_faults(self) -> list[str]:
         """Return what axe-core finds serious or critical; skip with the reason where axe-core is not installed."""

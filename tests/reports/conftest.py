@@ -25,9 +25,9 @@ def _module(name: str) -> ModuleType:
 browsing = _module("browsing")  # test modules import its names
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium."""
+    """A headless Chromium; closed with each file, since a process can hold one at a time."""
     yield from browsing.started_browser()
 
 
