@@ -9,7 +9,7 @@ from .statements import Statements
 from .tree import Block, BulletList, Item, Paragraph, Part, Section, TableBlock
 
 TITLE = "Provisions this is evidence for"
-_COLUMNS = ("provision", "what it asks, in short", "evidence in this audit", "missing here", "state of this row")
+_COLUMNS = ("provision", "what it asks, in short, and the state of this row", "evidence in this audit", "missing here")
 _READING = (
     "This is a pointer for a person who judges conformity. It is not legal advice, and evidence that is held does not "
     "say that a provision is met.",
@@ -37,7 +37,7 @@ def law_section(results: AuditResults, statements: Statements) -> Section:
         items.append(_item("law.policy", "What the stated use means", BulletList(tuple(told))))
     for number, (instrument, own) in enumerate(by_instrument.items(), start=1):
         remarks = list(dict.fromkeys(text for row in own for text in _remarks(row)))
-        table = TableBlock(_COLUMNS, tuple(_cells(row, remarks) for row in own), instrument)
+        table = TableBlock(_COLUMNS, tuple(_cells(row, remarks) for row in own), f"{instrument}: held and missing")
         notes = [Paragraph.of(f"Source: {own[0].provision.publication}.")]
         notes += [Paragraph.of(f"Note {place}: {text}") for place, text in enumerate(remarks, start=1)]
         items.append(_item(f"law.instrument_{number}", instrument, table, BulletList(tuple(notes))))
@@ -64,8 +64,7 @@ def _cells(row: CrosswalkRow, remarks: list[str]) -> tuple[Part, ...]:
     missing = [*row.missing, *([f"beyond any audit here: {own.beyond}"] if own.beyond else [])]
     return (
         f"{own.id}: {own.provision}{applies}",
-        own.asks,
+        f"{own.asks} (This row: {own.standing}{f'; see note {notes}' if notes else ''}.)",
         " · ".join(held.text for held in row.held) or "none",
         " · ".join(missing) or "nothing that was looked for",
-        own.standing + (f"; see note {notes}" if notes else ""),
     )
