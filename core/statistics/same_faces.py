@@ -5,7 +5,7 @@ by its influence ``(x - p n) / N``. The change of two runs on the same faces mov
 influences, which takes in how alike the runs are wherever they answer alike. People, not faces, are independent:
 influences are added up by person, and the error variance is ``m/(m-1)`` times the sum of their squares over ``m``
 people. The t quantile has as many degrees of freedom as people move the change, less one: ``3 (sum psi^2)^2 / sum
-psi^4``, which is ``m`` for normal influences, and at most the number of people whose influence is not 0.
+psi^4``, which is ``m`` for normal influences, and at most the number of people of whom any face counts otherwise.
 
 A change of a rate rests on the few faces that one model gets right and the other wrong, and with few of them no t is to
 be trusted. There the p-value is exact: under the null hypothesis the two models are exchangeable for each person, so
@@ -120,7 +120,7 @@ def change_of_means(
     pairs = zip(old, new, strict=False)
     changed = np.any([(one.x != other.x) | (one.n != other.n) for one, other in pairs], axis=0)
     value = after / before - 1 if relative else after - before
-    return _with_t(value, moved[counted], person[counted], int(changed.sum()), level)
+    return _with_t(value, moved[counted], person[counted], changed[counted], level)
 
 
 def change_of_rate(old: Floats, new: Floats, person: Integers, level: float) -> Change:
@@ -249,16 +249,16 @@ def _fair_coins(count: int) -> Floats:
     return chances
 
 
-def _with_t(value: float, moved: Floats, person: Integers, changed: int, level: float) -> Change:
+def _with_t(value: float, moved: Floats, person: Integers, differs: NDArray[np.bool_], level: float) -> Change:
     _, code = np.unique(person, return_inverse=True)
     code = code.reshape(-1).astype(np.int64)
-    people = int(code.max()) + 1
+    people, changed = int(code.max()) + 1, int(differs.sum())
     squares = np.square(total_at(code, moved, people))
     total = float(squares.sum())
     if total <= ROUNDING:
         return Change(value, value, value, level, 1.0, 1.0, NO_VARIATION, len(person), people, changed)
     error = math.sqrt(total * people / max(people - 1, 1))
-    moving = np.count_nonzero(squares > ROUNDING * total)
+    moving = len(np.unique(code[differs]))
     degrees = max(min(float(moving), 3 * total**2 / float(np.square(squares).sum())) - 1, 1.0)
     half = float(stdtrit(degrees, 0.5 + level / 2)) * error
     p = _p_value(value, error, degrees)
