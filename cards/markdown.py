@@ -60,7 +60,7 @@ def escape_markdown(text: str, *, links: bool = False) -> str:
         text: as it came.
         links: leave addresses such as ``https://…`` and ``a@b.c`` whole, which many renderers make links of.
     """
-    plain = _CONTROL.sub("", " ".join(text.split()))
+    plain = " ".join(_CONTROL.sub("", " ".join(text.split())).split())  # the first character is a seen one
     if not links:
         plain = _AUTOLINK.sub(_APART, plain)
     plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
