@@ -55,13 +55,16 @@ def test_compare_tells_what_is_worse(study: Any, command: Any) -> None:
     command("run", "audit.yaml", "--out", "bad", "--no-report")
     done = command("compare", "good", "bad", "--out", "comparison.html")
     assert done.code == 0
-    (line,) = [line for line in done.out.splitlines() if "performance/accuracy" in line]
-    assert line.split()[0] == "worse"
+    lines = [line.split() for line in done.out.splitlines() if "performance/accuracy" in line]
+    assert ["worse", "performance/accuracy"] in [words[:2] for words in lines]
+    assert done.out.startswith("What got worse: ")
+    assert command("compare", "good", "bad", "--fail-on-regression").code == 1
     assert "The runs audited the same faces" in done.out
     assert (study.folder / "comparison.html").is_file()
-    same = command("compare", "good", "good", "--all")
+    same = command("compare", "good", "good", "--all", "--fail-on-regression")
+    assert same.code == 0
     assert "performance/accuracy" in same.out
-    assert "worse" not in same.out
+    assert same.out.startswith("No measurement is shown to be worse.")
 
 
 def test_gate_judges_the_gates_of_another_plan(study: Any, command: Any) -> None:
