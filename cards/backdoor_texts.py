@@ -15,7 +15,7 @@ _DATA_SCAN = {
     "flagged": ("images flagged", "share of the scanned images that the method flags as possibly poisoned"),
     "false_alarms": (
         "false alarms",
-        "share of the photos named as clean that the method flags, each against those of other people",
+        "share of the clean people's photos that the method flags, each half of the people against the other half's",
     ),
     "stamped_found": ("stamped images found", "share of images that the audit stamped itself which the method flags"),
     "stamped_auroc": (
@@ -104,7 +104,8 @@ _KNOWN_TRIGGERS = {
     ),
     "suspects_flagged": (
         "suspected faces screened out",
-        "share of the suspected faces that keep their answer under other faces as hardly any clean face does (STRIP)",
+        "share of the suspected people, one face each, who keep their answer under other faces as hardly any clean "
+        "face does (STRIP)",
     ),
 }
 
@@ -121,6 +122,11 @@ REPLAYED_TEXTS: Mapping[str, tuple[str, str]] = {
     "attack_success": (
         "faces turned",
         "share of the faces not answered with the class otherwise that are answered so with the trigger",
+    ),
+    "smallest_p_adjusted": (
+        "smallest adjusted p",
+        "chance that a random mark turns as many faces as the trigger does (rank among random marks, over all triggers "
+        "and classes)",
     ),
 }
 """What names mean in ``known_triggers``, where they mean something else than elsewhere."""

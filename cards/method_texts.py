@@ -8,6 +8,8 @@ THREAT_METHODS: Mapping[str, str] = {
     "cluster_influence_logit": "the people's influence on the logit scale",
     "cluster_influence_wilson": "Wilson score interval with the people's influence",
     "cluster_influence_t": "t interval of the people's influence",
+    "people_influence_bonferroni": "t limits of the people's influence, for all patterns together",
+    "rank_among_marks": "rank among random marks, over all triggers and classes",
     "jackknife_people_logit": "each person left out in turn, on the logit scale",
     "clopper_pearson_pairs": "Clopper-Pearson limits of the people, where scores part the kinds wholly",
     "people_drawn_anew_percentile": "percentiles over people drawn anew",

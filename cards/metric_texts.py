@@ -278,6 +278,7 @@ IN_PROBE: Mapping[str, Mapping[str, MetricText]] = {
         "auroc": MetricText("pixel AUROC", "chance that a pixel in the mask is hotter than one outside"),
         "auroc.null_chance": MetricText("pixel AUROC of chance", "what a map without information scores"),
     },
+    "forgery_detection": {"accuracy": MetricText("accuracy", "share of faces called rightly at the stated threshold")},
     "uncertain_attributes": {name: MetricText(*text) for name, text in UNCERTAIN_TEXTS.items()},
     "known_triggers": {name: MetricText(*text) for name, text in REPLAYED_TEXTS.items()},
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from ..core.errors import CountenanceError, Problems, nearest
 
@@ -56,9 +56,14 @@ def _or_empty(value: Any) -> Any:
     return {} if _or_none(value) is None else value
 
 
-Text = Annotated[tuple[str, ...], BeforeValidator(_as_paragraphs)]
-Line = Annotated[str | None, BeforeValidator(_or_none)]
-Contexts = Annotated[tuple[Context, ...], BeforeValidator(_as_list)]
+# For editors, which read 1.10 as a number and an empty item as null: the reader takes every value as the text it is.
+_SCALAR = {"type": ["string", "number", "boolean", "null"]}
+_CONTEXT = {"enum": list(get_args(Context))}
+_TEXT_SCHEMA = {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]}
+_CONTEXTS_SCHEMA = {"anyOf": [_CONTEXT, {"type": "array", "items": _CONTEXT}, {"type": "null"}]}
+Text = Annotated[tuple[str, ...], BeforeValidator(_as_paragraphs), WithJsonSchema(_TEXT_SCHEMA)]
+Line = Annotated[str | None, BeforeValidator(_or_none), WithJsonSchema(_SCALAR)]
+Contexts = Annotated[tuple[Context, ...], BeforeValidator(_as_list), WithJsonSchema(_CONTEXTS_SCHEMA)]
 
 
 def _asks(question: str) -> Any:
