@@ -264,6 +264,6 @@ def _table(scan: _Scan) -> TableBlock:
         none = Estimate.not_measured(row.get("reason") or UNSAID)
         below = quoted(scan.probe, BELOW, place, none if z is None else Estimate(value=z))
         further = [_figure(row, name) for name in ("p_adjusted", "success")]
-        body.append((row["class"], _words(row["family"]), _figure(row, "size"), typical, _unit([row]), below, *further))
-    heads = ("class", "family", "here", "in reference nets", "unit", "z", "adjusted p", "success")
+        body.append((row["class"], _words(row["family"]), _figure(row, "size"), typical, below, *further, _unit([row])))
+    heads = ("class", "family", "here", "in reference nets", "z", "adjusted p", "success", "unit")
     return TableBlock(heads, tuple(body), "Ranking of classes and families")
