@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
-from .. import __version__
 from ..core.files import sha256_of_file
 from ..core.policy import policy_of
 from ..core.results import AuditResults, Measurement
@@ -70,7 +70,7 @@ def build_card(results: AuditResults, statements: Statements, folder: Path) -> C
         dataset=results.data.name,
         evidence=sha256_of_file(file) if file.is_file() else "",
         provisions=law_section(results, statements),
-        written_by=f"countenance {__version__}",
+        written_by=f"countenance {version('countenance')}",
         audited_by=f"countenance {results.tool.get('countenance', '')}".strip(),
         statements=sha256_of_file(author) if author.is_file() else "",
         faults=tuple(record_faults(results, file)),

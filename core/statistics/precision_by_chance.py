@@ -53,6 +53,7 @@ def _mean(rank: int, faces: int, positives: int, weights: tuple[float, float]) -
     hits = np.arange(low, high + 1)
     told, wrong = weights[0] * hits, weights[1] * (rank - hits)
     precision = told / (told + wrong)
-    ways = -sum(gammaln(1.0 + each) for each in (hits, positives - hits, rank - hits, faces - positives - rank + hits))
+    parts = np.stack([hits, positives - hits, rank - hits, faces - positives - rank + hits])
+    ways = -gammaln(1.0 + parts).sum(0)
     chances = np.exp(ways - ways.max())
     return float((chances * hits * precision).sum() / (chances.sum() * rank))

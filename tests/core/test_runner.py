@@ -129,11 +129,13 @@ def test_a_run_writes_everything_the_run_folder_promises(three: Any) -> None:
     assert told.bars == [("predictions", "faces", 24, 24)]
     assert sorted(item.name for item in folder.iterdir()) == [
         ".countenance-run",
+        "NOTICE.txt",
         "artifacts",
         "log.txt",
         "plan.yaml",
         "predictions.parquet",
         "results.json",
+        "results.json.sha256",
         "scores.parquet",
         "tables",
     ]
