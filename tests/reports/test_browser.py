@@ -179,8 +179,10 @@ def test_hostile_data_runs_nothing(browser: Any, made_run: ModuleType, tmp_path:
 
 
 def test_a_comparison_is_drawn_in_silence(browser: Any, made_run: ModuleType, tmp_path: Path) -> None:
-    runs = [made_run.make_run(tmp_path / str(seed), seed=seed) for seed in (1, 9)]
-    path = write_comparison(compare(*runs), tmp_path / "comparison.html")
+    folders = [tmp_path / str(seed) for seed in (1, 9)]
+    for folder, seed in zip(folders, (1, 9), strict=True):
+        made_run.make_run(folder, seed=seed)
+    path = write_comparison(compare(*folders), tmp_path / "comparison.html")
     with Visit(browser, path, viewport={"width": 390, "height": 844}) as visit:
         visit.draw_all()
         assert visit.count(".plot .main-svg") > 0
