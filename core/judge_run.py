@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from .errors import ResultsError
 from .gates import gate_ids, judge_all, unneeded
 from .gates.change import PairedChange
+from .paired_change import PairedRuns
 from .plan import GateSpec, WaiverSpec
 from .plan_file import load_gate_file
 from .results import RESULTS_FILE, AuditResults
@@ -56,7 +57,7 @@ def judge_run(
             the file does not have is taken from the run, but waivers never are: they are of the gates beside them.
         baseline: the run to compare with, in place of what the plan names.
         today: the day on which waivers are judged; this day unless given.
-        paired: see :func:`countenance.core.gates.judge_all`.
+        paired: see :func:`countenance.core.gates.judge_all`; face by face from the tables of both runs unless given.
 
     Raises:
         ResultsError: when the run or the baseline cannot be read.
@@ -75,10 +76,25 @@ def judge_run(
     if chosen is None:
         chosen = _baseline_of_run(results, gates, notes)
     before = None if chosen is None else load_results(chosen)
+    paired = paired or face_by_face(results, before, run, chosen, gates)
     day = today or date.today()
     outcomes = judge_all(gates, results, baseline=before, waivers=waivers, today=day, paired=paired)
     notes += [*unneeded(outcomes, gates, waivers), *_due(gates, day)]
     return JudgedRun(results.model_copy(update={"gates": outcomes}), gates, waivers, before, notes)
+
+
+def face_by_face(
+    results: AuditResults,
+    baseline: AuditResults | None,
+    run: str | Path | None,
+    baseline_run: str | Path | None,
+    gates: Sequence[GateSpec],
+) -> PairedChange | None:
+    """Return the change face by face from the tables of two run folders, ``None`` where no gate is on a change."""
+    if baseline is None or run is None or baseline_run is None or all(gate.change is None for gate in gates):
+        return None
+    folders = [path.parent if path.is_file() else path for path in (Path(run), Path(baseline_run))]
+    return PairedRuns(results, baseline, *folders).bounds
 
 
 def _of_run(results: AuditResults, name: str, model: type[Spec]) -> list[Spec]:

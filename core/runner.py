@@ -22,6 +22,7 @@ from .faces import Faces, decoding_workers, processors
 from .files import sha256_of_file
 from .foresight import prepared
 from .gates import floors, judge_plan
+from .judge_run import face_by_face
 from .needs import missing_needs, not_measurable
 from .plan_file import LoadedPlan
 from .policy import policy_findings, stated_contexts
@@ -136,10 +137,13 @@ class Runner:
             except KeyboardInterrupt:
                 self._write(self._results(ready, _standing(done, kept)))
                 raise
-            gates = judge_plan(self.plan, results, self.baseline, self.started.date())
-            results = results.model_copy(update={"gates": gates})
             if self.folder is not None:
                 self.folder.join_scores([entry.key for entry in self.plan.probes])
+            path = self.folder.path if self.folder is not None else None
+            before = self.loaded.path(self.plan.baseline) if self.plan.baseline is not None else None
+            paired = face_by_face(results, self.baseline, path, before, self.plan.gates)
+            gates = judge_plan(self.plan, results, self.baseline, self.started.date(), paired)
+            results = results.model_copy(update={"gates": gates})
             self._write(results)
             return results
         finally:

@@ -53,9 +53,11 @@ def judge_all(
     return with_waivers(outcomes, listed, waivers, today or date.today())
 
 
-def judge_plan(plan: Plan, results: AuditResults, baseline: AuditResults | None, today: date) -> list[GateOutcome]:
+def judge_plan(
+    plan: Plan, results: AuditResults, baseline: AuditResults | None, today: date, paired: PairedChange | None = None
+) -> list[GateOutcome]:
     """Return the outcome of each gate of a plan with its waivers; see :func:`judge_all`."""
-    return judge_all(plan.gates, results, baseline=baseline, waivers=plan.waivers, today=today)
+    return judge_all(plan.gates, results, baseline=baseline, waivers=plan.waivers, today=today, paired=paired)
 
 
 def judge(

@@ -114,6 +114,8 @@ def test_a_run_is_judged_with_the_waivers_and_the_baseline_of_its_plan(study: An
     assert done.code == 0
     assert f"fail, waived until {day} by A. Owner" in flat(done.out)
     assert "of the same faces" in flat(done.out)
+    outcomes = [json.loads((study.folder / name / "results.json").read_text())["gates"] for name in ("again",)]
+    assert outcomes[0][1]["verdict"] == "pass"
     assert command("gate", "again").code == 0  # the baseline is there from this folder
     (study.folder / "run").rename(study.folder / "gone")
     moved = command("gate", "again")
