@@ -11,6 +11,12 @@ from .conditions import KINDS, STRENGTHS, under
 from .wording import place_title, probe_title, shown_attribute
 
 _KINDS = {"worst_vs_rest": "worst group{} against all others", "gap": "largest gap{}"}
+_OF = {
+    "absolute": "a change of",
+    "relative": "a relative change of",
+    "difference": "largest minus smallest",
+    "ratio": "smallest over largest",
+}
 _ANY = "*"
 
 
@@ -20,6 +26,7 @@ def gate_title(gate: GateOutcome, results: AuditResults) -> str:
     where = {str(name): str(value) for name, value in dict(spec.get("where") or {}).items()}
     limits = (("at_least", "at least"), ("at_most", "at most"))
     limit = " ".join(f"{words} {spec[name]:g}" for name, words in limits if isinstance(spec.get(name), (int, float)))
+    limit = " ".join(part for part in (_OF.get(str(spec.get("change") or spec.get("across"))), limit) if part)
     named = key_in_words(str(spec.get("measure", "")), results, where)
     return ": ".join(part for part in (named, limit) if part)
 

@@ -37,7 +37,8 @@ def demo(out: Path, subjects: int, seed: int, overwrite: bool) -> int:
         runs.append(run_plan(load_plan(plan), out / name, reporter=TerminalReporter()))
         write_documents(out / name)
     print_summary(runs[0])
-    comparison = compare(runs[1], runs[0])  # the twin is the baseline, so what is worse in the flawed net leads
+    # the twin is the baseline, so what is worse in the flawed net leads
+    comparison = compare(out / "twin", out / "flawed", publish=True)
     page = write_comparison(comparison, out / "comparison.html")
     worse = sum(row.worse for row in comparison.rows)
     say(f"Of {len(comparison.rows)} measurements {worse} are worse in the flawed net than in its twin.\n")
