@@ -9,12 +9,15 @@ from .cells import LABEL, Cell
 from .pattern import Pattern
 
 ATTRIBUTES = ("attribute", "attributes")
+OF_PEOPLE = frozenset({*ATTRIBUTES, "group", LABEL})
+"""Columns of a table whose rows are kinds of people."""
 
 
 def without_small_groups(rows: Sequence[Sequence[str]], pattern: Pattern) -> list[list[str]]:
     """Return a table, header first, without rows of held-back cells and of fewer people than are published.
 
     Rows that count people add up to their group, or to all: of each group at least two such rows are left out, or none.
+    Only groups and labels say something of people; how many had their face forged by a method, say, does not.
     """
     if not rows:
         return []
@@ -24,7 +27,7 @@ def without_small_groups(rows: Sequence[Sequence[str]], pattern: Pattern) -> lis
     out = {number for number, row in enumerate(named) if any(cell in held for cell in _cells(row))}
     blocks: dict[tuple[str, str], list[int]] = defaultdict(list)
     for number, row in enumerate(named):
-        if number not in out and _people(row) is not None:
+        if OF_PEOPLE.intersection(row) and number not in out and _people(row) is not None:
             blocks[(_attributes(row), row.get("group", ""))].append(number)
     for numbers in blocks.values():
         out |= _few(numbers, [_people(named[number]) or 0 for number in numbers], pattern.threshold)
