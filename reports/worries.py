@@ -66,7 +66,7 @@ def _all(run: RunFiles) -> Iterator[Worry]:
 
 
 def _failed(row: Scenario) -> Worry:
-    text = _capital(row.why) + (f". Hazard: {row.hazard}" if row.hazard else "")
+    text = _capital(row.why).rstrip(".") + (f". Hazard: {row.hazard}" if row.hazard else "")
     return Worry("high", "gate failed", text, row.anchor)
 
 

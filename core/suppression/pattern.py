@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ..results import AuditResults
-from .cells import Cell, known_sizes, probe_sizes, relations, splitting, within_one_of
+from .cells import LABEL, Cell, known_sizes, relations, splitting, within_one_of
 from .closing import close
 from .telling import ProbeRule
 
@@ -51,17 +51,15 @@ def held_back(results: AuditResults, threshold: int, also: Collection[Cell] = ()
     of_probe: dict[str, frozenset[Cell]] = {}
     keys: set[str] = set()
     for probe in results.probes:
-        seen = probe_sizes(probe)
-        few = {cell for cell, people in seen.items() if 0 < people < threshold}
-        here = held if few <= held else _closed({**sizes, **seen}, held | few, splits, threshold)  # it saw a sample
-        of_probe[probe.id] = frozenset(here)
+        of_probe[probe.id] = frozenset(held)  # few of a large group, in a sample, are not a small group
         keys |= ProbeRule(probe, of_probe[probe.id], splits, threshold, large).keys()
     numbers = {item.key for item in results.measurements() if item.key in keys and item.estimate.value is not None}
     return Pattern(threshold, frozenset(held), of_probe, frozenset(keys), frozenset(numbers))
 
 
 def _closed(sizes: dict[Cell, int], also: Collection[Cell], splits: dict[str, bool], threshold: int) -> set[Cell]:
-    small = {cell for cell, people in sizes.items() if 0 < people < threshold} | (set(also) & sizes.keys())
+    small = {cell for cell, people in sizes.items() if 0 < people < threshold and _of_people(cell, splits)}
+    small |= set(also) & sizes.keys()
     if not small:
         return set()
     small |= {cell for cell in sizes if within_one_of(cell, small, splits)}
@@ -70,3 +68,12 @@ def _closed(sizes: dict[Cell, int], also: Collection[Cell], splits: dict[str, bo
         small = held | {cell for cell in sizes if cell not in held and within_one_of(cell, held, splits)}
         if small == held:
             return held
+
+
+def _of_people(cell: Cell, splits: Collection[str]) -> bool:
+    """Whether a cell is a group of people by what they are: it names an attribute, and nothing but what splits faces.
+
+    Neither a label alone is one, nor what a probe looked at in a face.
+    """
+    names = {name for name, _ in cell}
+    return names <= set(splits) and bool(names - {LABEL})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..results import Measurement, ProbeResult
-from .cells import ACROSS, FOUND, WHOLE, Cell, cell_of, people_of, within_one_of
+from .cells import ACROSS, FOUND, LABEL, WHOLE, Cell, cell_of, people_of, within_one_of
 
 BELOW = " below "  # of the two groups that a largest difference lies between
 Place = tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]], str]
@@ -44,7 +44,8 @@ class ProbeRule:
             return self._compares_one(item)
         cell = cell_of(item)
         held = cell is not None and (cell in self.held or within_one_of(cell, self.held, self.splits))
-        return held or self._few(item)
+        by_attribute = any(name in self.splits and name != LABEL for name in item.slice)
+        return held or (by_attribute and self._few(item))
 
     def _few(self, item: Measurement) -> bool:
         people = people_of(item.estimate)

@@ -175,7 +175,7 @@ def test_numbers_of_the_grid_are_quoted_from_the_results(run: RunFiles) -> None:
 
 def test_without_checks_the_grid_says_so(run: RunFiles) -> None:
     probes = [probe for probe in run.results.probes if probe.id != "faithful"]
-    bare = RunFiles(run.path, run.results.model_copy(update={"probes": probes}), run.card, frozenset())
+    bare = RunFiles(run.path, run.results.model_copy(update={"probes": probes}), run.card, frozenset(), run.withheld)
     panel, markup = only(of(bare, "global_heatmaps")["Every method side by side"])
     assert "chip" not in markup
     assert "did not check whether the methods are faithful" in panel.caption

@@ -99,7 +99,7 @@ def test_the_distribution_by_band(london: AuditResults) -> None:
 
 
 def test_the_finding_says_what_it_is(london: AuditResults) -> None:
-    (finding,) = london.findings()
+    (finding,) = (each for probe in london.probes for each in probe.findings)
     assert finding.severity == "note"
     assert "no measured skin colour" in finding.claim
     assert "Of 102 people with two pictures or more" in finding.claim

@@ -178,7 +178,7 @@ def test_a_model_that_reads_what_no_forgery_touches_stays_as_it_is(data: tuple[P
     changed = [item for item in results.measurements() if item.metric == "changed" and not item.slice]
     assert len(changed) == 6
     assert all(item.estimate.value == 0 for item in changed)
-    assert [finding.id for finding in results.findings()] == [f"{PROBE}.no_more"]
+    assert [finding.id for finding in results.probes[0].findings] == [f"{PROBE}.no_more"]
 
 
 def test_swaps_and_morphs_bring_in_another_expression_where_there_is_one(data: tuple[Path, pd.DataFrame]) -> None:
@@ -223,7 +223,7 @@ def test_a_model_that_sees_the_seams_is_not_said_to_read_the_expression(
     assert value(results, "changed@forgery=made_mouth_splice") > 0.9
     assert value(results, "changed@forgery=own_mouth_splice") > 0.9
     assert value(results, "turned.control@forgery=made_mouth_splice") > 0.9
-    assert [finding.id for finding in results.findings()] == [f"{PROBE}.no_more"]
+    assert [finding.id for finding in results.probes[0].findings] == [f"{PROBE}.no_more"]
 
 
 def _candidates(labels: list[int], answers: list[int], people: list[int]) -> Candidates:

@@ -130,7 +130,7 @@ def test_a_model_that_reads_what_no_frame_changes_loses_nothing(tmp_path: Path) 
     lost = [item for item in results.measurements() if item.metric == "lost" and not item.slice]
     assert len(lost) > 10
     assert all(item.estimate.value == 0 for item in lost)
-    assert [finding.id for finding in results.findings()] == ["framing.costliest"]
+    assert [finding.id for finding in results.probes[0].findings] == ["framing.costliest"]
     assert results["framing/mirror_consistency"].estimate.value == 1
     assert results["framing/mirror_consistency.null"].estimate.value == pytest.approx(0.5, abs=0.01)
     assert results["framing/withstood@change=shift"].estimate.value == 0.2

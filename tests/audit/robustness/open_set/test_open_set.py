@@ -116,7 +116,7 @@ def test_a_model_that_is_unsure_without_what_makes_a_face_tells_it(tmp_path: Pat
         assert value(results, f"fpr95@score={score},unknown=made") == 0
         assert value(results, f"unknown_auroc[kind=faint]@score={score},unknown=made") == 1
         assert value(results, f"unknown_accepted[kind=plain]@score={score},unknown=made") == 0
-    assert [finding.id for finding in results.findings()] == ["open_set.unknowns"]
+    assert [finding.id for finding in results.probes[0].findings] == ["open_set.unknowns"]
     answers = pd.read_csv(tmp_path / "run" / "tables" / "open_set.made_answers.csv")
     assert answers.groupby("unknown")["share"].sum().round(6).tolist() == [1, 1]
 
