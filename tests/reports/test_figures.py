@@ -79,7 +79,8 @@ def test_a_forest_plot_draws_value_interval_and_n(run: RunFiles) -> None:
     whole = run.results["performance/recall[label=happy]"].estimate.value
     assert data["layout"]["shapes"][0]["x0"] == whole  # the line of all faces
     reasons = next(trace for trace in data["data"] if trace["mode"] == "markers+text")
-    assert " 9 people; 10 are needed" in reasons["text"]
+    assert " n_eff 13 of 35 needed: about 22 more people" in reasons["text"]
+    assert any(text.startswith(" held back: fewer than 5 people") for text in reasons["text"])
     assert reasons["marker"]["color"] == "rgba(0,0,0,0)"  # hollow
 
 
